@@ -1,0 +1,130 @@
+"""Hyper-parameters by evidence: prior precision and noise covariance without tuning.
+
+After each step the layers' posteriors say how many parameters the data determine (gamma) and
+how far the means have moved from the prior's. The updates below set both hyper-parameters to
+where the derivative of the evidence vanishes, given the current posterior. They are the
+classical fixed-point equations of Bayesian linear regression, summed over layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.layer import MatrixNormalLayer, log_prior_to_posterior
+from balinp.pseudo_targets import Trace
+
+
+@dataclass(frozen=True)
+class HyperPrior:
+    """Weak Gamma priors on the prior precision and on the noise precision.
+
+    `shape` a and `rate` b enter the updates as 2a pseudo-counts and 2b pseudo-squares. They
+    keep both precisions finite where the data alone would not: constant targets, or as many
+    determined parameters as data.
+
+    Derivation: EV-2, EV-3
+    """
+
+    shape: float = 1e-6
+    rate: float = 1e-6
+
+
+def effective_parameters(layer: MatrixNormalLayer) -> float:
+    """Number of the layer's parameters that the data determine.
+
+    gamma = sum_ij N a_i h_j / L_ij = sum_ij (1 - p_j / L_ij), between 0 and D K.
+
+    Derivation: EV-1
+    """
+    if layer.factors is None:
+        return 0.0
+    return float((layer.factors.likelihood_eigenvalues() / layer.posterior.precisions).sum())
+
+
+def prior_precision_target(layers: Sequence[MatrixNormalLayer], hyper: HyperPrior) -> float:
+    """Prior precision lam, shared by the layers, that the current posteriors ask for.
+
+    (sum_l gamma_l + 2a) / (sum_l s_l + 2b), with s_l = |M - M0|^2 for the isotropic prior and
+    tr((M - M0) H (M - M0)^T) for the conjugate one.
+
+    Derivation: EV-2, EV-4
+    """
+    gamma = sum(effective_parameters(layer) for layer in layers)
+    squares = sum(_prior_squares(layer) for layer in layers)
+    return (gamma + 2 * hyper.shape) / (squares + 2 * hyper.rate)
+
+
+def _prior_squares(layer: MatrixNormalLayer) -> float:
+    """vec(M - M0)^T Lam0 vec(M - M0) / lam."""
+    shift = layer.mean - layer.prior_mean
+    if layer.prior == "isotropic" or layer.factors is None:
+        return float((shift**2).sum())
+    return float((shift @ layer.factors.output_factor * shift).sum())
+
+
+def noise_target(
+    layers: Sequence[MatrixNormalLayer],
+    trace: Trace,
+    residuals: Array,
+    noise_covariance: Array,
+    n_data: float,
+    hyper: HyperPrior,
+    *,
+    sampled: bool = False,
+) -> Array:
+    """Noise covariance (K, K) that the current posteriors ask for.
+
+    V <- (R^T R N/B + C G C^T + 2b I) / (N + 2a), with C the Cholesky factor of the current V
+    and G what the residuals at the mean leave out, in whitened units: the spread of the outputs
+    that the weights' uncertainty causes (isotropic prior), or the prior's pull, whose scale is
+    the noise's own (conjugate prior).
+
+    Derivation: EV-3, EV-4, EV-6
+
+    Parameters
+    ----------
+    layers, trace : the network's layers and the batch they have last seen.
+    residuals : (B, K) array R = Y - f.
+    noise_covariance : (K, K) array, the current V.
+    n_data : N.
+    hyper : hyper-prior on the noise precision.
+    sampled : whether R comes from a sample pass, whose residuals already contain the
+        uncertainty of all layers but the last.
+    """
+    K = residuals.shape[1]
+    spread = np.zeros((K, K))
+    for index in [len(layers) - 1] if sampled else range(len(layers)):
+        roots = trace.curvature_roots[index]
+        missing = _missing_squares(layers[index])
+        spread += np.einsum("bic,ij,bjd->cd", roots, missing, roots, optimize=True) / len(roots)
+    C = np.linalg.cholesky(noise_covariance)
+    squares = (n_data / len(residuals)) * (residuals.T @ residuals) + C @ spread @ C.T
+    return (squares + 2 * hyper.rate * np.eye(K)) / (n_data + 2 * hyper.shape)
+
+
+def _missing_squares(layer: MatrixNormalLayer) -> Array:
+    """Matrix B (K, K) of a layer whose mean_n S_n^T B S_n is its share of G."""
+    if layer.factors is None:
+        return np.zeros((layer.n_out, layer.n_out))
+    if layer.prior == "conjugate":
+        shift = layer.mean - layer.prior_mean
+        return layer.prior_precision * shift.T @ shift
+    posterior = layer.posterior
+    N, a = layer.factors.n_data, layer.factors.inputs.values
+    variances = N * (a @ (1.0 / posterior.precisions))
+    return (posterior.column_basis * variances) @ posterior.column_basis.T
+
+
+def log_evidence(layers: Sequence[MatrixNormalLayer], log_likelihood: float) -> float:
+    """Laplace-type log evidence of a network, in nats.
+
+    sum_n log p(y_n | f_M) + sum_l [log p(M_l) - log q(M_l)]. Exact for one Gaussian layer; for
+    deeper networks neither a bound nor the integral itself.
+
+    Derivation: EV-5
+    """
+    return log_likelihood + sum(log_prior_to_posterior(layer) for layer in layers)

@@ -1,0 +1,112 @@
+"""Kernels for the Kronecker factors of a layer, jitted, each beside its plain twin.
+
+A layer's posterior is built from two small matrices: the second moment of its inputs
+A = X^T X / B, and its output precision H = mean_n S_n S_n^T. Both are averages over data, and
+both are kept as moving averages. The jitted kernels do each in one pass and fill one triangle
+only; the functions named `*_reference` are the same mathematics in one line of NumPy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from balinp._types import Array
+
+
+@njit(cache=True)
+def _mean_outer_product(rows: Array, count: int) -> Array:  # pragma: no cover - jitted
+    _n, d = rows.shape
+    product = np.dot(rows.T, rows)
+    for i in range(d):
+        for j in range(i + 1):
+            product[i, j] /= count
+            product[j, i] = product[i, j]
+    return product
+
+
+@njit(cache=True)
+def _forget(old: Array, new: Array, rate: float) -> Array:  # pragma: no cover - jitted
+    d = old.shape[0]
+    blend = np.empty_like(old)
+    keep = 1.0 - rate
+    for i in range(d):
+        for j in range(i + 1):
+            value = keep * old[i, j] + rate * new[i, j]
+            blend[i, j] = value
+            blend[j, i] = value
+    return blend
+
+
+def input_factor(X: Array) -> Array:
+    """Second moment of a layer's inputs, A = X^T X / B, exactly symmetric.
+
+    Derivation: LR-1
+
+    Parameters
+    ----------
+    X : (B, D) array, the trailing 1 of the bias included.
+
+    Returns
+    -------
+    (D, D) array.
+
+    Examples
+    --------
+    >>> input_factor(np.array([[1.0, 1.0], [3.0, 1.0]]))
+    array([[5., 2.],
+           [2., 1.]])
+    """
+    return _mean_outer_product(np.ascontiguousarray(X), len(X))
+
+
+def input_factor_reference(X: Array) -> Array:
+    """Plain twin of `input_factor`."""
+    return X.T @ X / len(X)
+
+
+def output_factor(root_rows: Array) -> Array:
+    """Output precision of a layer, H = mean_n S_n S_n^T, from rows of S_n^T.
+
+    Derivation: PT-4
+
+    Parameters
+    ----------
+    root_rows : (B, C, K) array, S_n^T for each datum.
+
+    Returns
+    -------
+    (K, K) array.
+
+    Examples
+    --------
+    >>> output_factor(np.array([[[1.0, 2.0]], [[0.0, 2.0]]]))
+    array([[0.5, 1. ],
+           [1. , 4. ]])
+    """
+    B, C, K = root_rows.shape
+    return _mean_outer_product(np.ascontiguousarray(root_rows).reshape(B * C, K), B)
+
+
+def output_factor_reference(root_rows: Array) -> Array:
+    """Plain twin of `output_factor`."""
+    return np.einsum("nci,ncj->ij", root_rows, root_rows) / len(root_rows)
+
+
+def forget(old: Array, new: Array, rate: float) -> Array:
+    """Moving average (1 - rate) old + rate new of two symmetric matrices.
+
+    Derivation: NP-1
+
+    Examples
+    --------
+    >>> forget(np.eye(2), np.zeros((2, 2)), 0.25)
+    array([[0.75, 0.  ],
+           [0.  , 0.75]])
+    """
+    return _forget(np.ascontiguousarray(old), np.ascontiguousarray(new), rate)
+
+
+def forget_reference(old: Array, new: Array, rate: float) -> Array:
+    """Plain twin of `forget`."""
+    return (1.0 - rate) * old + rate * new

@@ -1,0 +1,137 @@
+"""How far the whole network goes when all its layers have proposed at once.
+
+Each layer's regression is exact given its pseudo-targets, and takes the other layers as they
+are. When all move together their effects on the outputs add up and overshoot. So the network
+looks at the sum: with df the first-order change of its outputs along all proposals, the log
+joint density is, to second order, a quadratic in the common factor, and the factor that
+maximises it is one division. With a second direction, the change accepted last, it is a 2 x 2
+system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.layer import Proposal
+from balinp.mlp import MLP
+from balinp.pseudo_targets import Trace
+
+TRUST = 0.3
+"""Largest mean half squared change |S^T df|^2 / 2, in nats a datum, of a mini-batch step."""
+
+
+class JointStep(NamedTuple):
+    """Factors of the proposed change and of the previous one, and the gain they promise (nats).
+
+    `shorten` halves the step: a quadratic's gain at factor c of its maximiser is (2c - c^2)
+    times the full gain, and for a step that was capped the general formula is used.
+    """
+
+    step: float
+    momentum: float
+    slope: float
+    bend: float
+
+    @property
+    def predicted_gain(self) -> float:
+        """Change of the log joint density that the quadratic promises."""
+        return self.slope - 0.5 * self.bend
+
+    def scaled(self, factor: float) -> JointStep:
+        """The same direction, `factor` times as far."""
+        return JointStep(
+            factor * self.step, factor * self.momentum, factor * self.slope, factor**2 * self.bend
+        )
+
+
+def joint_step(
+    network: MLP,
+    weights: Sequence[Array],
+    trace: Trace,
+    proposals: Sequence[Proposal],
+    n_data: float,
+    *,
+    previous: Sequence[Array] | None = None,
+    trust: float | None = None,
+) -> JointStep:
+    """Maximise the quadratic model of the log joint density along the proposals.
+
+    With directions d_1 (all proposed changes) and d_2 (the previous changes), gradients R_l and
+    root rows S_n^T at the outputs,
+
+        b_i = sum_l <R_l, d_il>,
+        C_ij = (N/B) sum_n <S_n^T df_ni, S_n^T df_nj> + sum_l <d_il, Lam0 d_jl>,
+
+    and the factors are C^+ b. Without `previous` the factor is b / C, at most 1: a moving
+    average is never overtaken.
+
+    Derivation: JS-1, JS-2, JS-4
+
+    Parameters
+    ----------
+    network, weights, trace : the model and its batch.
+    proposals : one a layer.
+    n_data : N, the number of data that the batch stands for.
+    previous : for each layer the change accepted last, or None for one direction.
+    trust : bound on mean_n |S_n^T df_n|^2 / 2 in nats a datum, or None for no bound.
+    """
+    proposed = [proposal.change for proposal in proposals]
+    directions = [proposed] if previous is None else [proposed, list(previous)]
+    white = [_whitened_tangent(network, weights, trace, d) for d in directions]
+    scale = n_data / len(white[0])
+
+    slopes = np.array([_inner([p.gradient for p in proposals], d) for d in directions])
+    bends = np.array(
+        [
+            [
+                scale * float((white_i * white_j).sum())
+                + sum(
+                    proposal.prior_product(U, V)
+                    for proposal, U, V in zip(proposals, d_i, d_j, strict=True)
+                )
+                for white_j, d_j in zip(white, directions, strict=True)
+            ]
+            for white_i, d_i in zip(white, directions, strict=True)
+        ]
+    )
+    factors = _maximiser(slopes, bends)
+    if previous is None:
+        factors = np.minimum(factors, 1.0)
+    if trust is not None:
+        change = sum(c * w for c, w in zip(factors, white, strict=True))
+        half_square = 0.5 * float((change**2).sum()) / len(change)
+        if half_square > trust:
+            factors = factors * np.sqrt(trust / half_square)
+    momentum = float(factors[1]) if len(factors) > 1 else 0.0
+    slope, bend = float(factors @ slopes), float(factors @ bends @ factors)
+    return JointStep(float(factors[0]), momentum, slope, bend)
+
+
+def _maximiser(slopes: Array, bends: Array) -> Array:
+    """argmax_c slopes c - c bends c / 2, of least norm in units of each direction's length.
+
+    A direction of no length (nothing proposed, or no previous change) gets the factor 1 if it
+    is the proposal, which then changes nothing, and 0 otherwise.
+    """
+    lengths = np.sqrt(np.diag(bends))
+    unit = np.where(lengths > 0, lengths, 1.0)
+    solution = np.linalg.lstsq(bends / np.outer(unit, unit), slopes / unit, rcond=1e-10)[0] / unit
+    if lengths[0] == 0:
+        solution[0] = 1.0
+    return solution
+
+
+def _whitened_tangent(
+    network: MLP, weights: Sequence[Array], trace: Trace, changes: Sequence[Array]
+) -> Array:
+    """S_n^T df_n (B, C) for the first-order change df of the outputs along the changes."""
+    df = network.tangent(weights, trace.forward, changes)
+    return np.einsum("bkc,bk->bc", trace.curvature_roots[-1], df)
+
+
+def _inner(left: Sequence[Array], right: Sequence[Array]) -> float:
+    return sum(float((a * b).sum()) for a, b in zip(left, right, strict=True))

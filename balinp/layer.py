@@ -1,0 +1,434 @@
+"""One layer of a network as one multivariate Bayesian linear regression.
+
+Given inputs X, targets T and an output precision H, the posterior over the layer's weights is
+exact. With a batch that is all the data that is the whole story. With mini-batches the layer
+keeps moving averages of what the posterior is made of, so that old data are gradually
+forgotten: state is the mean M, the input factor A and the output factor H.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.factors import forget, input_factor
+from balinp.matrix_normal import KroneckerGaussian
+from balinp.spectral import Spectrum, decompose
+from balinp.validation import as_choice, as_count, as_covariance, as_matrix, as_positive, as_rate
+
+PRIORS = ("isotropic", "conjugate")
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What the posterior precision is made of: N A in the row basis, H and the prior.
+
+    Both priors are diagonal in the Kronecker eigenbasis and constant along its rows, so the
+    posterior precision has the eigenvalues L_ij = N a_i h_j + p_j, with p_j = lam for the
+    isotropic prior and p_j = lam h_j for the conjugate one.
+
+    Derivation: KR-2, LR-1, LR-2
+    """
+
+    input_factor: Array
+    output_factor: Array
+    inputs: Spectrum
+    outputs: Spectrum
+    n_data: float
+
+    def prior_eigenvalues(self, prior: str, prior_precision: float) -> Array:
+        """Eigenvalues p (K,) of the prior precision, one for each column of the basis."""
+        h = self.outputs.values
+        return prior_precision * (h if prior == "conjugate" else np.ones_like(h))
+
+    def likelihood_eigenvalues(self) -> Array:
+        """Eigenvalues N a_i h_j (D, K) of what the data add to the prior precision."""
+        return self.n_data * np.outer(self.inputs.values, self.outputs.values)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a layer would do with a batch, before the network has chosen how far to go.
+
+    Attributes
+    ----------
+    change : (D, K) array, the change of the mean that the regression asks for.
+    gradient : (D, K) array, gradient of the log joint density with respect to the mean, the
+        batch standing for all n_data data.
+    posterior : KroneckerGaussian about mean + change.
+    prior_eigenvalues : (K,) array, prior precision in the posterior's column basis.
+    factors : the factors and their spectra that accepting will store.
+    """
+
+    change: Array
+    gradient: Array
+    posterior: KroneckerGaussian
+    prior_eigenvalues: Array
+    factors: Factors
+
+    def prior_product(self, U: Array, V: Array) -> float:
+        """Inner product vec(U)^T Lam0 vec(V) of two changes in the prior precision."""
+        basis = self.posterior.column_basis
+        return float(((U @ basis) * (V @ basis) @ self.prior_eigenvalues).sum())
+
+
+class Regression(NamedTuple):
+    """A batch that was all the data, kept for its evidence: X, T, H and lam."""
+
+    X: Array
+    T: Array
+    output_precision: Array
+    prior_precision: float
+
+
+class MatrixNormalLayer:
+    """A layer's Bayesian regression t = W^T x + e, e ~ N(0, V), with H = V^{-1} known.
+
+    Two priors, both with any mean M0 and a precision lam:
+
+    - ``"conjugate"``: W ~ MN(M0, I / lam, V). The posterior is matrix normal, V kron U with
+      U^{-1} = lam I + X^T X.
+    - ``"isotropic"``: vec(W) ~ N(vec(M0), I / lam), what weight decay stands for. The posterior
+      precision H kron X^T X + lam I is not a Kronecker product, but it is diagonal in the same
+      Kronecker eigenbasis and inverted at the same cost.
+
+    Parameters
+    ----------
+    n_in, n_out : widths. With a bias the weights are (D, K) = (n_in + 1, n_out), bias last.
+    prior : ``"isotropic"`` or ``"conjugate"``.
+    prior_precision : lam > 0.
+    prior_mean : (D, K) array M0, or None for zero.
+    initial_mean : (D, K) array where the mean starts, or None for the prior mean. An exact
+        regression ends at the same posterior from any start; a hidden layer needs one that
+        breaks the symmetry between its units.
+    bias : whether a 1 is appended to the inputs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the form above.
+
+    Notes
+    -----
+    Source: the abstract of arXiv 2411.12102 fixes the matrix normal posterior and the moving
+    average; the isotropic prior and the state (M, A, H) are this project's.
+
+    Derivation: LR-1, LR-2, NP-2
+
+    Examples
+    --------
+    The posterior of a regression with four data, in one step:
+
+    >>> layer = MatrixNormalLayer(1, 1, prior_precision=1.0)
+    >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> layer.observe(x, 2 * x, np.eye(1), n_data=4)
+    >>> layer.mean.round(3)
+    array([[1.744],
+           [0.308]])
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        prior: str = "isotropic",
+        prior_precision: float = 1.0,
+        prior_mean: Any = None,
+        initial_mean: Any = None,
+        bias: bool = True,
+    ) -> None:
+        self.bias = bool(bias)
+        self.n_in = as_count(n_in, "n_in")
+        self.n_out = as_count(n_out, "n_out")
+        self.prior = as_choice(prior, "prior", PRIORS)
+        self.prior_precision = prior_precision
+        D, K = self.n_in + self.bias, self.n_out
+        zero = np.zeros((D, K))
+        self.prior_mean = _frozen(
+            zero if prior_mean is None else as_matrix(prior_mean, "prior_mean", rows=D, columns=K)
+        )
+        self._mean = (
+            self.prior_mean
+            if initial_mean is None
+            else _frozen(as_matrix(initial_mean, "initial_mean", rows=D, columns=K))
+        )
+        self._factors: Factors | None = None
+        self._proposal: Proposal | None = None
+        self._remembered: tuple[float, float] | None = None
+        self._last_change = zero
+        self._regression: Regression | None = None
+        self._proposed_regression: Regression | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"MatrixNormalLayer({self.n_in}, {self.n_out}, prior={self.prior!r}, "
+            f"prior_precision={self.prior_precision:.4g}, bias={self.bias})"
+        )
+
+    @property
+    def prior_precision(self) -> float:
+        """Prior precision lam; setting it changes the posterior's covariance at once and its
+        mean from the next proposal on (NP-5).
+        """
+        return self._prior_precision
+
+    @prior_precision.setter
+    def prior_precision(self, value: float) -> None:
+        self._prior_precision = as_positive(value, "prior_precision")
+
+    @property
+    def mean(self) -> Array:
+        """Posterior mean M (D, K), read-only; the bias is its last row."""
+        return self._mean
+
+    @property
+    def factors(self) -> Factors | None:
+        """The factors of all data seen so far, or None before the first batch."""
+        return self._factors
+
+    @property
+    def last_change(self) -> Array:
+        """The change of the mean (D, K) that was accepted last; zero before that."""
+        return self._last_change
+
+    @property
+    def posterior(self) -> KroneckerGaussian:
+        """The layer's distribution over its weights: the prior's covariance before any data.
+
+        Raises
+        ------
+        ValueError
+            For the conjugate prior before any data: its covariance V / lam is not yet known.
+        """
+        if self._factors is not None:
+            return self._posterior_about(self._mean, self._factors)
+        if self.prior == "conjugate":
+            raise ValueError(
+                "posterior: expected at least one observed batch, got none; the covariance of "
+                "the conjugate prior follows the output precision of the data"
+            )
+        D, K = self._mean.shape
+        spectrum = np.full((D, K), self.prior_precision)
+        return KroneckerGaussian(self._mean, np.eye(D), np.eye(K), spectrum)
+
+    def _posterior_about(self, mean: Array, factors: Factors) -> KroneckerGaussian:
+        p = factors.prior_eigenvalues(self.prior, self.prior_precision)
+        L = factors.likelihood_eigenvalues() + p
+        return KroneckerGaussian(mean, factors.inputs.vectors, factors.outputs.vectors, L)
+
+    def design(self, inputs: Array) -> Array:
+        """Return X (B, D): the inputs (B, n_in), with a trailing 1 if the layer has a bias."""
+        if not self.bias:
+            return inputs
+        return np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
+
+    def propose(
+        self,
+        inputs: Any,
+        pseudo_targets: Any,
+        output_precision: Any,
+        *,
+        n_data: float,
+        rate: float = 1.0,
+    ) -> Proposal:
+        """Solve the layer's regression on a batch; nothing moves until `accept`.
+
+        With X the inputs and their 1, A and H the moving averages after this batch, and P the
+        posterior precision that they give, the proposed change of the mean is
+
+            P^{-1} vec( rate (N/B) X^T (T - X M) H_batch - Lam0((1 - c) (M - M0)) ),
+
+        with c = (1 - rate) (N / N_before) (lam_before / lam): 1 - rate while N and lam stay as
+        they are. For a fixed H this is the moving average of the natural parameters N X^T X / B
+        and N X^T T / B, with the prior outside it, solved anew.
+
+        Derivation: LR-3, NP-2, NP-5
+
+        Parameters
+        ----------
+        inputs : (B, n_in) array.
+        pseudo_targets : (B, K) array T.
+        output_precision : (K, K) array H_batch, symmetric positive semi-definite; positive
+            definite for the conjugate prior.
+        n_data : number N of data that the batch stands for.
+        rate : weight of the new batch in (0, 1]; the forgetting factor is 1 - rate. Before the
+            first batch there is nothing to average with: A starts from zero, H from H_batch.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of the form above.
+        """
+        inputs = as_matrix(inputs, "inputs", columns=self.n_in)
+        T = as_matrix(pseudo_targets, "pseudo_targets", rows=len(inputs), columns=self.n_out)
+        H_batch = as_matrix(
+            output_precision, "output_precision", rows=self.n_out, columns=self.n_out
+        )
+        if np.abs(H_batch - H_batch.T).max() > 1e-10 * np.abs(H_batch).max():
+            raise ValueError("output_precision: expected a symmetric matrix, got one that is not")
+        n_data, rate = as_positive(n_data, "n_data"), as_rate(rate)
+
+        X, M = self.design(inputs), self._mean
+        factors = self._updated_factors(X, H_batch, n_data, rate)
+        posterior = self._posterior_about(M, factors)
+        p = factors.prior_eigenvalues(self.prior, self.prior_precision)
+
+        Q = posterior.column_basis
+        likelihood_pull = (n_data / len(X)) * (X.T @ ((T - X @ M) @ H_batch))
+        prior_pull = ((M - self.prior_mean) @ Q * p) @ Q.T
+        c = self._remembered_share(n_data, rate)
+        change = posterior.solve(rate * likelihood_pull - (1 - c) * prior_pull)
+
+        self._proposal = Proposal(
+            change=change,
+            gradient=likelihood_pull - prior_pull,
+            posterior=posterior.with_mean(M + change),
+            prior_eigenvalues=p,
+            factors=factors,
+        )
+        is_whole = rate == 1 and n_data == len(X)
+        self._proposed_regression = (
+            Regression(X.copy(), T.copy(), H_batch.copy(), self.prior_precision)
+            if is_whole
+            else None
+        )
+        return self._proposal
+
+    def _updated_factors(self, X: Array, H_batch: Array, n_data: float, rate: float) -> Factors:
+        old = self._factors
+        A = input_factor(X)
+        A, H = (
+            (rate * A, H_batch)
+            if old is None
+            else (forget(old.input_factor, A, rate), forget(old.output_factor, H_batch, rate))
+        )
+        outputs = decompose(H, "output_precision")
+        if self.prior == "conjugate" and outputs.values[0] == 0:
+            raise ValueError(
+                "output_precision: expected a positive definite matrix, since the conjugate "
+                f"prior has covariance V = H^-1, got eigenvalues from 0 to {outputs.values[-1]:.3g}"
+            )
+        return Factors(A, H, decompose(A, "input factor"), outputs, n_data)
+
+    def _remembered_share(self, n_data: float, rate: float) -> float:
+        """Share c of the prior's pull that the remembered data already balance."""
+        if self._remembered is None:
+            return 1 - rate
+        n_before, precision_before = self._remembered
+        return (1 - rate) * (n_data / n_before) * (precision_before / self.prior_precision)
+
+    def accept(self, step: float = 1.0, momentum: float = 0.0) -> None:
+        """Take the last proposal: its factors, and `step` times its change of the mean.
+
+        Parameters
+        ----------
+        step : factor of the proposed change; 1 is the exact regression.
+        momentum : factor of the change that was accepted before, the second direction of the
+            joint step.
+
+        Derivation: JS-1, JS-2
+
+        Raises
+        ------
+        ValueError
+            If there is no proposal, or a factor is not finite.
+        """
+        if self._proposal is None:
+            raise ValueError("accept: expected a call of propose before it, got none")
+        if not (np.isfinite(step) and np.isfinite(momentum)):
+            raise ValueError(
+                f"step, momentum: expected finite numbers, got {step!r} and {momentum!r}"
+            )
+        proposal, self._proposal = self._proposal, None
+        self._last_change = step * proposal.change + momentum * self._last_change
+        self._mean = _frozen(self._mean + self._last_change)
+        self._factors = proposal.factors
+        self._remembered = (proposal.factors.n_data, self.prior_precision)
+        exact = step == 1 and momentum == 0
+        self._regression = self._proposed_regression if exact else None
+
+    def rebalance(self) -> None:
+        """Declare that the remembered data balance the prior at the current mean.
+
+        After an exact regression they do, and remain what they were when N or the prior
+        precision changes. In a deep network the mean rests wherever the joint step has left it,
+        and the memory is only what it is re-expressed to be: calling this after `accept` keeps
+        the next proposal along the gradient of the log joint whatever N and the prior precision
+        have become.
+
+        Derivation: NP-2, NP-5
+        """
+        self._remembered = None
+
+    def observe(
+        self,
+        inputs: Any,
+        pseudo_targets: Any,
+        output_precision: Any,
+        *,
+        n_data: float,
+        rate: float = 1.0,
+    ) -> None:
+        """Propose, then accept the whole change: the exact regression update."""
+        self.propose(inputs, pseudo_targets, output_precision, n_data=n_data, rate=rate)
+        self.accept(1.0)
+
+    def log_evidence(self) -> float:
+        """Log marginal likelihood log p(T | X) of a batch that was all the data, in nats.
+
+        log p(T | X, M) + log p(M) - log q(M) at the posterior mean M, where p is the prior and
+        q the posterior.
+
+        Derivation: LR-4
+
+        Raises
+        ------
+        ValueError
+            If the last accepted batch was not all the data (n_data = B, rate = 1, step = 1), or
+            the prior precision has been changed since.
+        """
+        if self._regression is None or self._factors is None:
+            raise ValueError(
+                "log_evidence: expected the last accepted batch to be all the data "
+                "(n_data = B, rate = 1, step = 1), got another one or none"
+            )
+        X, T, H, observed_under = self._regression
+        if observed_under != self.prior_precision:
+            raise ValueError(
+                "log_evidence: expected the prior precision under which the data were observed, "
+                f"{observed_under:.6g}, got {self.prior_precision:.6g}"
+            )
+        as_covariance(H, "output_precision")
+        residual = T - X @ self._mean
+        log_likelihood = 0.5 * (
+            len(X) * (np.linalg.slogdet(H)[1] - self.n_out * np.log(2 * np.pi))
+            - float((residual * (residual @ H)).sum())
+        )
+        return log_likelihood + log_prior_to_posterior(self)
+
+
+def log_prior_to_posterior(layer: MatrixNormalLayer) -> float:
+    """Log p(M) - log q(M) at the layer's mean M, with p its prior and q its posterior.
+
+    -1/2 vec(M - M0)^T Lam0 vec(M - M0) + 1/2 sum_ij log(p_j / L_ij); the constants cancel.
+
+    Derivation: LR-4, EV-5
+    """
+    if layer.factors is None:
+        return 0.0
+    posterior = layer.posterior
+    p = layer.factors.prior_eigenvalues(layer.prior, layer.prior_precision)
+    shift = (layer.mean - layer.prior_mean) @ posterior.column_basis
+    log_ratio = np.log(p / posterior.precisions).sum()
+    return 0.5 * float(log_ratio - (shift**2 @ p).sum())
+
+
+def _frozen(array: Array) -> Array:
+    """A copy that cannot be written to, so that a mean handed out stays what it was."""
+    copy = np.array(array)
+    copy.flags.writeable = False
+    return copy

@@ -1,0 +1,164 @@
+"""Likelihoods of one datum given the network's outputs f: density, gradient, curvature root.
+
+A likelihood is anything with the methods of `Likelihood`. Sums over data are left to the caller,
+so nothing here is divided by a number of data.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.special import log_softmax, softmax
+
+from balinp._types import Array
+from balinp.validation import as_array, as_covariance, as_matrix, as_one_hot
+
+
+class Likelihood(Protocol):
+    """What the training path and the prediction need of a likelihood."""
+
+    def check_targets(self, Y: Any, rows: int, columns: int | None) -> Array:
+        """Return Y (B, K) validated, or raise naming what is wrong."""
+
+    def log_density(self, Y: Array, f: Array) -> Array:
+        """Log p(y_n | f_n), shape (B,), normalised, in nats."""
+
+    def gradient(self, Y: Array, f: Array) -> Array:
+        """D log p(y_n | f_n) / d f_n, shape (B, K)."""
+
+    def curvature_rows(self, f: Array) -> Array:
+        """Rows of S_n^T (B, C, K), with S_n S_n^T = -d^2 log p / df^2 or its expectation."""
+
+    def known_precision(self, K: int) -> Array | None:
+        """Output precision (K, K) if it is the same for all f and exact, else None."""
+
+
+class Gaussian:
+    """y ~ N(f, V) with a known or a learnt noise covariance.
+
+    Parameters
+    ----------
+    noise_variance : a scalar (the same for each output), (K,) variances, a (K, K) covariance, or
+        None. With None the covariance is learnt by `BALI`, and starts from the data.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the noise is not numeric, not positive, or not a positive definite covariance.
+
+    Derivation: BP-4
+
+    Examples
+    --------
+    >>> noise = Gaussian([1.0, 4.0])
+    >>> noise.gradient(np.array([[1.0, 2.0]]), np.array([[0.0, 0.0]]))
+    array([[1. , 0.5]])
+    """
+
+    def __init__(self, noise_variance: Any = None) -> None:
+        self.noise_variance = None if noise_variance is None else _noise(noise_variance)
+
+    def __repr__(self) -> str:
+        shown = None if self.noise_variance is None else self.noise_variance.tolist()
+        return f"Gaussian(noise_variance={shown})"
+
+    def covariance(self, K: int) -> Array:
+        """Noise covariance V as a (K, K) matrix.
+
+        Raises
+        ------
+        ValueError
+            If the noise is still to be learnt, or was given for another number of outputs.
+        """
+        noise = self.noise_variance
+        if noise is None:
+            raise ValueError("noise_variance: expected a value, got None (not learnt yet)")
+        if noise.ndim and len(noise) != K:
+            raise ValueError(f"noise_variance: expected size {K}, got shape {noise.shape}")
+        if noise.ndim == 2:
+            return noise
+        return np.diag(np.broadcast_to(noise, K))
+
+    def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
+        """Return Y (B, K) as a finite matrix that fits the noise."""
+        Y = as_matrix(Y, "Y", rows=rows, columns=columns)
+        if self.noise_variance is not None:
+            self.covariance(Y.shape[1])
+        return Y
+
+    def log_density(self, Y: Array, f: Array) -> Array:
+        """Log N(y_n; f_n, V), shape (B,)."""
+        C = np.linalg.cholesky(self.covariance(Y.shape[1]))
+        white = solve_triangular(C, (Y - f).T, lower=True)
+        log_det = 2 * np.log(np.diag(C)).sum()
+        return -0.5 * ((white**2).sum(axis=0) + log_det + Y.shape[1] * np.log(2 * np.pi))
+
+    def gradient(self, Y: Array, f: Array) -> Array:
+        """V^{-1} (y_n - f_n), shape (B, K)."""
+        return (Y - f) @ self.known_precision(Y.shape[1])
+
+    def curvature_rows(self, f: Array) -> Array:
+        """Rows of S^T = C^{-1}, with V = C C^T, the same for each datum: (B, K, K)."""
+        B, K = f.shape
+        C = np.linalg.cholesky(self.covariance(K))
+        return np.broadcast_to(solve_triangular(C, np.eye(K), lower=True), (B, K, K))
+
+    def known_precision(self, K: int) -> Array:
+        """V^{-1}, exactly symmetric."""
+        inverse_root = self.curvature_rows(np.zeros((1, K)))[0]
+        return inverse_root.T @ inverse_root
+
+
+class Categorical:
+    """One-hot y with class probabilities softmax(f).
+
+    Derivation: BP-4
+
+    Examples
+    --------
+    >>> Categorical().gradient(np.array([[1.0, 0.0]]), np.array([[0.0, 0.0]]))
+    array([[ 0.5, -0.5]])
+    """
+
+    def __repr__(self) -> str:
+        return "Categorical()"
+
+    def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
+        """Return Y (B, K) as a one-hot matrix."""
+        return as_one_hot(Y, "Y", rows=rows, columns=columns)
+
+    def log_density(self, Y: Array, f: Array) -> Array:
+        """Log p of the true class, shape (B,)."""
+        return (Y * log_softmax(f, axis=1)).sum(axis=1)
+
+    def gradient(self, Y: Array, f: Array) -> Array:
+        """y_n - p_n, shape (B, K)."""
+        return Y - softmax(f, axis=1)
+
+    def curvature_rows(self, f: Array) -> Array:
+        """Rows of S^T for S = diag(sqrt p) - p sqrt(p)^T, so that S S^T = diag(p) - p p^T.
+
+        Row c is sqrt(p_c) (e_c - p). Shape (B, K, K).
+        """
+        p = softmax(f, axis=1)
+        return np.sqrt(p)[:, :, None] * (np.eye(f.shape[1]) - p[:, None, :])
+
+    def known_precision(self, K: int) -> None:
+        """The curvature depends on f."""
+        return None
+
+
+def _noise(noise_variance: Any) -> Array:
+    """The noise as a private float64 copy: scalar (), per output (K,), or covariance (K, K)."""
+    noise = as_array(noise_variance, "noise_variance").copy()
+    if noise.ndim > 2:
+        raise ValueError(
+            f"noise_variance: expected a number, (K,) or (K, K), got shape {noise.shape}"
+        )
+    if noise.ndim == 2:
+        return as_covariance(noise, "noise_variance")
+    if noise.size == 0 or not (noise > 0).all():
+        raise ValueError(f"noise_variance: expected values above 0, got {noise_variance!r}")
+    return noise

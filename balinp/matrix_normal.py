@@ -1,0 +1,311 @@
+"""Gaussian distributions over a weight matrix, with a precision that a Kronecker basis
+diagonalises.
+
+With orthonormal bases Q_A (D, D) and Q_H (K, K) and a positive matrix L (D, K),
+
+    W ~ N(M, P^{-1}),   P = (Q_H kron Q_A) diag(vec L) (Q_H kron Q_A)^T.
+
+Every operation below costs O(D^2 K + D K^2): a matrix is turned into the basis, something
+simple is done entry by entry, and the result is turned back. The rule behind all of them is
+vec(A W B^T) = (B kron A) vec(W), with vec stacking columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.spectral import decompose
+from balinp.validation import as_covariance, as_matrix
+
+
+class KroneckerGaussian:
+    """Gaussian over a matrix W (D, K) in a Kronecker eigenbasis.
+
+    Parameters
+    ----------
+    mean : (D, K) array M.
+    row_basis : (D, D) array Q_A, orthonormal columns.
+    column_basis : (K, K) array Q_H, orthonormal columns.
+    precisions : (D, K) array L, the eigenvalues of the precision, all above zero.
+
+    Notes
+    -----
+    A layer makes these from its own factors; the arguments are not checked again here.
+
+    Derivation: KR-2
+
+    Examples
+    --------
+    >>> q = KroneckerGaussian(np.zeros((2, 1)), np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
+    >>> q.marginal_variance()
+    array([[0.25],
+           [1.  ]])
+    """
+
+    def __init__(
+        self, mean: Array, row_basis: Array, column_basis: Array, precisions: Array
+    ) -> None:
+        self.mean = mean
+        self.row_basis = row_basis
+        self.column_basis = column_basis
+        self.precisions = precisions
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(shape={self.mean.shape})"
+
+    def with_mean(self, mean: Array) -> KroneckerGaussian:
+        """Return the distribution of the same covariance about another mean (D, K)."""
+        return KroneckerGaussian(mean, self.row_basis, self.column_basis, self.precisions)
+
+    # -- the two maps everything is made of -------------------------------------------------
+
+    def _to_basis(self, W: Array) -> Array:
+        """(Q_H kron Q_A)^T vec(W), as a matrix."""
+        return self.row_basis.T @ W @ self.column_basis
+
+    def _from_basis(self, W: Array) -> Array:
+        """(Q_H kron Q_A) vec(W), as a matrix."""
+        return self.row_basis @ W @ self.column_basis.T
+
+    def solve(self, R: Array) -> Array:
+        """Return P^{-1} vec(R) as a (D, K) matrix.
+
+        Derivation: KR-3
+
+        Examples
+        --------
+        >>> q = MatrixNormal(np.zeros((1, 1)), [[0.5]], [[3.0]])
+        >>> q.solve(np.array([[2.0]]))
+        array([[3.]])
+        """
+        return self._from_basis(self._to_basis(R) / self.precisions)
+
+    # -- moments ----------------------------------------------------------------------------
+
+    def covariance(self) -> Array:
+        """Return the dense covariance of vec(W), shape (D K, D K).
+
+        Derivation: MN-2
+        """
+        basis = np.kron(self.column_basis, self.row_basis)
+        return (basis / self.precisions.ravel(order="F")) @ basis.T
+
+    def marginal_variance(self) -> Array:
+        """Return the variance of each entry of W, shape (D, K).
+
+        Derivation: MN-2
+        """
+        return self.row_basis**2 @ (1.0 / self.precisions) @ (self.column_basis**2).T
+
+    def predictive_covariance(self, X: Any) -> Array:
+        """Covariance of W^T x for each row x of X.
+
+        Q_H diag_j( sum_i (Q_A^T x)_i^2 / L_ij ) Q_H^T.
+
+        Derivation: MN-6
+
+        Parameters
+        ----------
+        X : (B, D) array; a bias column, if there is one, is part of it.
+
+        Returns
+        -------
+        (B, K, K) array.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is not a finite numeric matrix with D columns.
+
+        Examples
+        --------
+        >>> q = MatrixNormal(np.zeros((2, 1)), np.eye(2), [[3.0]])
+        >>> q.predictive_covariance([[1.0, 2.0]])
+        array([[[15.]]])
+        """
+        X = as_matrix(X, "X", columns=self.mean.shape[0])
+        scaled = self.column_basis * self.output_variances(X)[:, None, :]
+        return scaled @ self.column_basis.T
+
+    def output_variances(self, X: Array) -> Array:
+        """Variances (B, K) of Q_H^T W^T x, which are independent in the basis Q_H.
+
+        Derivation: MN-6
+        """
+        return (X @ self.row_basis) ** 2 @ (1.0 / self.precisions)
+
+    # -- sampling and densities ---------------------------------------------------------------
+
+    def sample(self, rng: np.random.Generator, size: int | None = None) -> Array:
+        """Draw matrices: M + Q_A (E / sqrt L) Q_H^T with standard normal E.
+
+        Derivation: MN-3
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        size : number of draws, or None for a single matrix.
+
+        Returns
+        -------
+        (D, K) array, or (size, D, K).
+
+        Examples
+        --------
+        >>> q = MatrixNormal(np.zeros((2, 3)), np.eye(2), np.eye(3))
+        >>> q.sample(np.random.default_rng(0), 5).shape
+        (5, 2, 3)
+        """
+        shape = self.mean.shape if size is None else (size, *self.mean.shape)
+        noise = rng.standard_normal(shape)
+        return self.mean + self._from_basis(noise / np.sqrt(self.precisions))
+
+    @property
+    def log_det_precision(self) -> float:
+        """Log det P = sum_ij log L_ij."""
+        return float(np.log(self.precisions).sum())
+
+    def logpdf(self, W: Any) -> float:
+        """Log density at W (D, K), in nats.
+
+        Derivation: MN-1
+
+        Raises
+        ------
+        TypeError, ValueError
+            If W is not a finite numeric matrix of the mean's shape.
+        """
+        D, K = self.mean.shape
+        W = as_matrix(W, "W", rows=D, columns=K)
+        distance = float((self.precisions * self._to_basis(W - self.mean) ** 2).sum())
+        return 0.5 * (self.log_det_precision - D * K * np.log(2 * np.pi) - distance)
+
+    def entropy(self) -> float:
+        """Differential entropy, in nats.
+
+        Derivation: MN-4
+        """
+        return 0.5 * (self.mean.size * (1 + np.log(2 * np.pi)) - self.log_det_precision)
+
+    def kl(self, other: KroneckerGaussian) -> float:
+        """Kullback-Leibler divergence KL(self | other), in nats.
+
+        The two may have different bases: with squared overlaps (Q_A'^T Q_A)^2 and
+        (Q_H'^T Q_H)^2, entry by entry, the trace term is sum(L' * (overlap_A (1/L) overlap_H^T)).
+
+        Derivation: MN-5
+
+        Raises
+        ------
+        ValueError
+            If the other distribution is over matrices of another shape.
+
+        Examples
+        --------
+        >>> q = MatrixNormal(np.zeros((2, 3)), np.eye(2), np.eye(3))
+        >>> q.kl(q)
+        0.0
+        """
+        if other.mean.shape != self.mean.shape:
+            raise ValueError(
+                f"other: expected a distribution over matrices of shape {self.mean.shape}, "
+                f"got {other.mean.shape}"
+            )
+        row_overlap = (other.row_basis.T @ self.row_basis) ** 2
+        column_overlap = (other.column_basis.T @ self.column_basis) ** 2
+        trace = (other.precisions * (row_overlap @ (1 / self.precisions) @ column_overlap.T)).sum()
+        shift = other._to_basis(other.mean - self.mean)
+        distance = (other.precisions * shift**2).sum()
+        log_dets = self.log_det_precision - other.log_det_precision
+        return float(0.5 * (trace + distance - self.mean.size + log_dets))
+
+    # -- relation to the matrix normal --------------------------------------------------------
+
+    @property
+    def is_matrix_normal(self) -> bool:
+        """Whether the covariance is a Kronecker product, i.e. L has rank one.
+
+        Derivation: MN-7
+        """
+        outer = np.outer(self.precisions[:, 0], self.precisions[0]) / self.precisions[0, 0]
+        return bool(np.allclose(outer, self.precisions, rtol=1e-12, atol=0.0))
+
+    def as_matrix_normal(self) -> MatrixNormal:
+        """Return the same distribution as row and column covariances.
+
+        The scale that the two factors share is fixed by giving the row covariance the first
+        entry of L: U = Q_A diag(1 / L_i0) Q_A^T, V = Q_H diag(L_00 / L_0j) Q_H^T.
+
+        Derivation: MN-7
+
+        Raises
+        ------
+        ValueError
+            If L does not factorise.
+        """
+        if not self.is_matrix_normal:
+            raise ValueError(
+                "as_matrix_normal: the precision is not a Kronecker product; "
+                "under the isotropic prior a layer's posterior is Gaussian but not matrix normal"
+            )
+        L = self.precisions
+        row = (self.row_basis / L[:, 0]) @ self.row_basis.T
+        column = (self.column_basis * (L[0, 0] / L[0])) @ self.column_basis.T
+        return MatrixNormal(self.mean, 0.5 * (row + row.T), 0.5 * (column + column.T))
+
+
+class MatrixNormal(KroneckerGaussian):
+    """Matrix normal distribution MN(M, U, V): vec(W) ~ N(vec(M), V kron U).
+
+    Parameters
+    ----------
+    mean : (D, K) array M.
+    row_covariance : (D, D) array U, symmetric positive definite.
+    column_covariance : (K, K) array V, symmetric positive definite.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not numeric and finite, a shape does not fit, or a covariance is not
+        symmetric positive definite.
+
+    Notes
+    -----
+    In the eigenbases of U and V the precision eigenvalues are L_ij = 1 / (u_i v_j), so all
+    methods are those of `KroneckerGaussian`.
+
+    Derivation: MN-1, MN-7
+
+    Examples
+    --------
+    >>> q = MatrixNormal([[0.0, 1.0]], [[2.0]], [[1.0, 0.5], [0.5, 1.0]])
+    >>> q.covariance()
+    array([[2., 1.],
+           [1., 2.]])
+    """
+
+    def __init__(self, mean: Any, row_covariance: Any, column_covariance: Any) -> None:
+        mean = as_matrix(mean, "mean").copy()
+        D, K = mean.shape
+        self.row_covariance = as_covariance(row_covariance, "row_covariance", D).copy()
+        self.column_covariance = as_covariance(column_covariance, "column_covariance", K).copy()
+        rows = decompose(self.row_covariance, "row_covariance")
+        columns = decompose(self.column_covariance, "column_covariance")
+        for name, values in (("row", rows.values), ("column", columns.values)):
+            if values[0] == 0:
+                raise ValueError(
+                    f"{name}_covariance: expected a positive definite matrix, got one that is "
+                    f"singular to rounding (largest eigenvalue {values[-1]:.3g})"
+                )
+        precisions = 1.0 / np.outer(rows.values, columns.values)
+        super().__init__(mean, rows.vectors, columns.vectors, precisions)
+
+    def covariance(self) -> Array:
+        """Return V kron U, shape (D K, D K).
+
+        Derivation: MN-2
+        """
+        return np.kron(self.column_covariance, self.row_covariance)

@@ -1,0 +1,191 @@
+"""A multilayer perceptron without automatic differentiation.
+
+The network is a function of a list of weight matrices, one a layer; it holds no weights itself,
+because weights belong to the layers' posteriors. Four passes are written out: forward, backward
+(gradients and curvature roots are carried by the same rule), and tangent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.validation import as_choice, as_count
+
+ACTIVATIONS = ("relu", "tanh", "identity")
+
+OutputNoise = Callable[[int, Array], Array | None]
+"""Maps a layer's index and its inputs (B, n_in) to what is added to its outputs (B, K), or None."""
+
+
+class Forward(NamedTuple):
+    """What a forward pass leaves behind.
+
+    inputs : for each layer, (B, n_in) array of what came in, without the 1 of the bias.
+    outputs : for each layer, (B, K) array of pre-activations; the last are the network's outputs.
+    means : the outputs before any noise of a sample pass was added; else the same arrays.
+    """
+
+    inputs: list[Array]
+    outputs: list[Array]
+    means: list[Array]
+
+
+class MLP:
+    """Fully connected network; the activation follows every layer but the last.
+
+    Parameters
+    ----------
+    widths : sequence of at least two widths, inputs first, outputs last.
+    activation : ``"relu"``, ``"tanh"`` or ``"identity"``.
+    bias : whether each layer has a bias, the last row of its weights.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If widths are not at least two positive integers, or the activation is unknown.
+
+    Derivation: BP-1, BP-2, BP-3
+
+    Examples
+    --------
+    >>> network = MLP([1, 2, 1], "relu")
+    >>> weights = [np.array([[1.0, -1.0], [0.0, 0.0]]), np.array([[1.0], [1.0], [0.5]])]
+    >>> network.forward(weights, np.array([[-3.0], [2.0]])).outputs[-1]
+    array([[3.5],
+           [2.5]])
+    """
+
+    def __init__(
+        self, widths: Sequence[int], activation: str = "relu", *, bias: bool = True
+    ) -> None:
+        if len(widths) < 2:
+            raise ValueError(f"widths: expected at least two widths, got {list(widths)}")
+        self.widths = tuple(as_count(width, "widths") for width in widths)
+        self.activation = as_choice(activation, "activation", ACTIVATIONS)
+        self.bias = bool(bias)
+
+    def __repr__(self) -> str:
+        return f"MLP({list(self.widths)}, {self.activation!r}, bias={self.bias})"
+
+    @property
+    def depth(self) -> int:
+        """Number of layers, the output layer included."""
+        return len(self.widths) - 1
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Shape (D, K) of each layer's weights."""
+        pairs = zip(self.widths[:-1], self.widths[1:], strict=True)
+        return [(n_in + self.bias, n_out) for n_in, n_out in pairs]
+
+    def initial_weights(self, rng: np.random.Generator) -> list[Array]:
+        """Random weights for a deep network; zeros for a single layer, which needs no start.
+
+        Weights into a layer followed by relu are N(0, 2 / n_in), all others N(0, 1 / n_in), which
+        keeps the scale of the outputs from layer to layer. Biases are drawn with the same scale,
+        so that the units' kinks are spread over the data instead of all passing through the
+        origin.
+
+        Examples
+        --------
+        >>> [w.shape for w in MLP([3, 4, 2]).initial_weights(np.random.default_rng(0))]
+        [(4, 4), (5, 2)]
+        """
+        if self.depth == 1:
+            return [np.zeros(self.shapes[0])]
+        gains = [2.0 if self.activation == "relu" else 1.0] * (self.depth - 1) + [1.0]
+        return [
+            rng.standard_normal((D, K)) * np.sqrt(gain / (D - self.bias))
+            for gain, (D, K) in zip(gains, self.shapes, strict=True)
+        ]
+
+    # -- the passes -----------------------------------------------------------------------------
+
+    def forward(
+        self, weights: Sequence[Array], X: Array, noise: OutputNoise | None = None
+    ) -> Forward:
+        """Outputs of every layer at inputs X (B, n_in): z_l = h_l W_l, h_{l+1} = phi(z_l).
+
+        Parameters
+        ----------
+        weights : for each layer a (D, K) array.
+        X : (B, n_in) array.
+        noise : in the sample pass, what to add to each layer's outputs.
+
+        Derivation: FP-1
+        """
+        inputs, outputs, means = [X], [], []
+        for index, W in enumerate(weights):
+            means.append(self._affine(inputs[-1], W))
+            drawn = None if noise is None else noise(index, inputs[-1])
+            outputs.append(means[-1] if drawn is None else means[-1] + drawn)
+            if index + 1 < self.depth:
+                inputs.append(self._activate(outputs[-1]))
+        return Forward(inputs, outputs, means)
+
+    def backward(
+        self, weights: Sequence[Array], forward: Forward, output_rows: Array
+    ) -> list[Array]:
+        """Carry derivatives with respect to the outputs back to every layer's outputs.
+
+        A row v of `output_rows` becomes v J_l, where J_l is the Jacobian of the network's
+        outputs with respect to z_l: v_{l-1} = (v_l W_l^T without the bias) * phi'(z_{l-1}).
+        Applied to gradients of the log-likelihood this is back-propagation; applied to the rows
+        of S^T it gives the curvature roots; applied to the rows of the identity, the Jacobians.
+
+        Derivation: BP-1, BP-2
+
+        Parameters
+        ----------
+        weights, forward : as in, and from, the forward pass.
+        output_rows : (B, C, K_out) array.
+
+        Returns
+        -------
+        For each layer a (B, C, K_l) array.
+        """
+        B, C, _ = output_rows.shape
+        rows = [output_rows]
+        for W, z in zip(weights[:0:-1], forward.outputs[-2::-1], strict=True):
+            linear = W[:-1] if self.bias else W
+            pulled = (rows[-1].reshape(B * C, -1) @ linear.T).reshape(B, C, -1)
+            rows.append(pulled * self._slope(z)[:, None, :])
+        return rows[::-1]
+
+    def tangent(
+        self, weights: Sequence[Array], forward: Forward, changes: Sequence[Array]
+    ) -> Array:
+        """Directional derivative of the outputs (B, K_out) along changes of all weights.
+
+        dz_l = h_l D_l + (phi'(z_{l-1}) * dz_{l-1}) W_l without the bias. Noise that a sample
+        pass has added is held fixed.
+
+        Derivation: BP-3
+        """
+        dz = self._affine(forward.inputs[0], changes[0])
+        for W, D, h, z in zip(
+            weights[1:], changes[1:], forward.inputs[1:], forward.outputs, strict=False
+        ):
+            linear = W[:-1] if self.bias else W
+            dz = self._affine(h, D) + (self._slope(z) * dz) @ linear
+        return dz
+
+    # -- pieces ---------------------------------------------------------------------------------
+
+    def _affine(self, h: Array, W: Array) -> Array:
+        return h @ W[:-1] + W[-1] if self.bias else h @ W
+
+    def _activate(self, z: Array) -> Array:
+        if self.activation == "relu":
+            return np.maximum(z, 0.0)
+        return np.tanh(z) if self.activation == "tanh" else z
+
+    def _slope(self, z: Array) -> Any:
+        """phi'(z); the slope of relu at its kink is taken as 0."""
+        if self.activation == "relu":
+            return (z > 0).astype(np.float64)
+        return 1.0 - np.tanh(z) ** 2 if self.activation == "tanh" else np.ones_like(z)

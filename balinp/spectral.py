@@ -1,0 +1,109 @@
+"""Eigendecompositions of symmetric positive semi-definite matrices.
+
+This is the only module that calls an eigendecomposition. Everything the package inverts, it
+inverts through the eigenvalues found here, so that the rule for numerically zero
+eigenvalues is written once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from balinp._types import Array
+
+CURVATURE_FLOOR = 1e-8
+"""Smallest eigenvalue of a hidden layer's output precision, as a fraction of their mean."""
+
+
+class Spectrum(NamedTuple):
+    """Eigenvalues (n,), ascending, and orthonormal eigenvectors (n, n), one a column."""
+
+    values: Array
+    vectors: Array
+
+    def matrix(self) -> Array:
+        """Return `vectors diag(values) vectors^T`."""
+        return (self.vectors * self.values) @ self.vectors.T
+
+    def inverse(self) -> Array:
+        """Return `vectors diag(1 / values) vectors^T`; all values must be above zero."""
+        return (self.vectors / self.values) @ self.vectors.T
+
+
+def decompose(matrix: Array, name: str) -> Spectrum:
+    """Eigendecomposition of a matrix that is positive semi-definite up to rounding.
+
+    With n rows and largest eigenvalue a_max, eigenvalues in [-n eps a_max, 0) are rounding
+    errors of zeros and are returned as zero. A lower one means that the matrix is not what its
+    caller believes.
+
+    Derivation: KR-4
+
+    Parameters
+    ----------
+    matrix : (n, n) array, symmetric.
+    name : what the matrix is, for the error message.
+
+    Raises
+    ------
+    ValueError
+        If an eigenvalue lies below -n eps a_max.
+
+    Examples
+    --------
+    >>> decompose(np.diag([2.0, 0.0]), "A").values
+    array([0., 2.])
+    """
+    values, vectors = np.linalg.eigh(matrix)
+    tolerance = len(values) * np.finfo(np.float64).eps * abs(values[-1])
+    if values[0] < -tolerance:
+        raise ValueError(
+            f"{name}: expected a positive semi-definite matrix, got one of shape {matrix.shape} "
+            f"with eigenvalues from {values[0]:.3g} to {values[-1]:.3g}"
+        )
+    return Spectrum(np.maximum(values, 0.0), vectors)
+
+
+def floored(matrix: Array, name: str, fraction: float = CURVATURE_FLOOR) -> Spectrum:
+    """Spectrum of `matrix` with eigenvalues below `fraction` of their mean raised to that.
+
+    A hidden layer's curvature is nearly singular by nature, and its inverse is needed to write
+    the pseudo-targets. Raising the small eigenvalues leaves the others as they are, whereas
+    adding a multiple of the identity would shift all of them. A zero matrix (a layer whose
+    outputs have no effect) has no scale of its own; its mean counts as one.
+
+    Derivation: PT-5
+
+    Examples
+    --------
+    >>> floored(np.diag([2.0, 0.0]), "H").values
+    array([1.e-08, 2.e+00])
+    """
+    values, vectors = decompose(matrix, name)
+    mean = values.mean()
+    return Spectrum(np.maximum(values, fraction * (mean if mean > 0 else 1.0)), vectors)
+
+
+def root(covariance: Array) -> Array:
+    """Symmetric square roots of a stack of covariances, shape (..., n, n).
+
+    Unlike a Cholesky factor it exists for singular matrices; eigenvalues that rounding has made
+    negative count as zero, by the rule of `decompose`.
+
+    Examples
+    --------
+    >>> root(np.array([[4.0, 0.0], [0.0, 0.0]]))
+    array([[2., 0.],
+           [0., 0.]])
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    tolerance = values.shape[-1] * np.finfo(np.float64).eps * np.abs(values[..., -1:])
+    if (values < -tolerance).any():
+        raise ValueError(
+            "covariance: expected positive semi-definite matrices, got an eigenvalue "
+            f"{values.min():.3g} in a stack of shape {covariance.shape}"
+        )
+    scaled = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
+    return scaled @ np.swapaxes(vectors, -1, -2)

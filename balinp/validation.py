@@ -1,0 +1,133 @@
+"""Checks at the public edge: what comes in is named, expected and reported.
+
+Inside the package arrays are float64, finite and of the right shape, so the
+mathematics can stay free of checks. Nothing here changes a value; an array that is
+already float64 is passed on without a copy.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from balinp._types import Array
+
+
+def as_matrix(
+    value: Any, name: str, *, rows: int | None = None, columns: int | None = None
+) -> Array:
+    """Return `value` as a finite float64 matrix with the given numbers of rows and columns.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not numeric (text, objects, complex numbers).
+    ValueError
+        If it is not two-dimensional, is empty, has another shape than asked for, or holds NaN
+        or infinity.
+
+    Examples
+    --------
+    >>> as_matrix([[1, 2]], "X", columns=2)
+    array([[1., 2.]])
+    """
+    array = as_array(value, name)
+    expected = f"({'n' if rows is None else rows}, {'m' if columns is None else columns})"
+    if array.ndim != 2:
+        raise ValueError(f"{name}: expected a matrix of shape {expected}, got shape {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name}: expected at least one row and one column, got {array.shape}")
+    wrong_rows = rows is not None and array.shape[0] != rows
+    wrong_columns = columns is not None and array.shape[1] != columns
+    if wrong_rows or wrong_columns:
+        raise ValueError(f"{name}: expected shape {expected}, got {array.shape}")
+    return array
+
+
+def as_array(value: Any, name: str) -> Array:
+    """Return `value` as a finite float64 array of any shape; see `as_matrix` for the errors."""
+    if np.ma.isMaskedArray(value):
+        raise TypeError(f"{name}: expected an ordinary array, got a masked array")
+    raw = np.asarray(value)
+    if raw.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected real numbers, got dtype {raw.dtype}")
+    array = raw.astype(np.float64, copy=False)
+    if not np.isfinite(array).all():
+        bad = int(array.size - np.isfinite(array).sum())
+        raise ValueError(f"{name}: expected finite numbers, got {bad} NaN or infinite entries")
+    return array
+
+
+def as_covariance(value: Any, name: str, size: int | None = None) -> Array:
+    """Return `value` as a symmetric positive definite matrix (size, size).
+
+    Symmetry is asked for up to 1e-10 of the largest entry, and the matrix that is returned is
+    exactly the one given. Positive definiteness is what a Cholesky factorisation says.
+    """
+    matrix = as_matrix(value, name, rows=size, columns=size)
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"{name}: expected a square matrix, got shape {matrix.shape}")
+    asymmetry = float(np.abs(matrix - matrix.T).max())
+    if asymmetry > 1e-10 * float(np.abs(matrix).max()):
+        raise ValueError(f"{name}: expected a symmetric matrix, got asymmetry {asymmetry:.3g}")
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        raise ValueError(
+            f"{name}: expected a positive definite matrix, got one of shape {matrix.shape} "
+            "that has no Cholesky factor"
+        ) from None
+    return matrix
+
+
+def as_positive(value: Any, name: str) -> float:
+    """Return `value` as a finite float above zero."""
+    number = _as_number(value, name)
+    if not (number > 0 and math.isfinite(number)):
+        raise ValueError(f"{name}: expected a finite number above 0, got {value!r}")
+    return number
+
+
+def as_rate(value: Any, name: str = "rate") -> float:
+    """Return `value` as a float in (0, 1]."""
+    number = _as_number(value, name)
+    if not 0 < number <= 1:
+        raise ValueError(f"{name}: expected a number in (0, 1], got {value!r}")
+    return number
+
+
+def as_count(value: Any, name: str, *, minimum: int = 1) -> int:
+    """Return `value` as an integer of at least `minimum`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name}: expected an integer, got {type(value).__name__}")
+    if value < minimum:
+        raise ValueError(f"{name}: expected an integer of at least {minimum}, got {value}")
+    return int(value)
+
+
+def as_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
+    """Return `value` if it is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+    return str(value)
+
+
+def as_one_hot(value: Any, name: str, *, rows: int, columns: int | None = None) -> Array:
+    """Return `value` as a one-hot matrix: each row has a single 1 and zeros elsewhere."""
+    matrix = as_matrix(value, name, rows=rows, columns=columns)
+    bad = np.flatnonzero(~(((matrix == 0) | (matrix == 1)).all(axis=1) & (matrix.sum(axis=1) == 1)))
+    if bad.size:
+        raise ValueError(
+            f"{name}: expected one-hot rows, got {matrix[bad[0]].tolist()} in row {bad[0]}"
+        )
+    return matrix
+
+
+def _as_number(value: Any, name: str) -> float:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.integer, np.floating)
+    ):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    return float(value)

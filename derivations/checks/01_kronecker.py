@@ -1,0 +1,84 @@
+"""Numerical check of 01_kronecker.md: the vec rule, Kronecker eigenbases and the rank rule."""
+
+import numpy as np
+from numpy.testing import assert_allclose
+
+EPS = np.finfo(float).eps
+
+
+def vec(W):
+    """Stack the columns."""
+    return W.ravel(order="F")
+
+
+def gram(rng, n, size):
+    """A positive definite matrix that commutes with nothing in particular."""
+    X = rng.standard_normal((n, size))
+    return X.T @ X / n
+
+
+def vec_rule():
+    rng = np.random.default_rng(1)
+    W, A, B = (rng.standard_normal(shape) for shape in ((4, 3), (5, 4), (2, 3)))
+    assert_allclose(vec(A @ W @ B.T), np.kron(B, A) @ vec(W), rtol=1e-12)
+    R = rng.standard_normal((4, 3))
+    assert_allclose(vec(R) @ vec(W), np.trace(R.T @ W), rtol=1e-12)
+
+
+def layer_precision():
+    """Both precisions of a layer, dense, with their bases and eigenvalues."""
+    rng = np.random.default_rng(2)
+    N, lam = 7, 0.3
+    A, H = gram(rng, 9, 4), gram(rng, 6, 3)
+    a, Q_A = np.linalg.eigh(A)
+    h, Q_H = np.linalg.eigh(H)
+    isotropic = np.kron(H, N * A) + lam * np.eye(12), N * np.outer(a, h) + lam
+    conjugate = np.kron(H, N * A + lam * np.eye(4)), np.outer(N * a + lam, h)
+    return Q_A, Q_H, (isotropic, conjugate)
+
+
+def eigendecomposition():
+    Q_A, Q_H, cases = layer_precision()
+    Q = np.kron(Q_H, Q_A)
+    assert_allclose(Q.T @ Q, np.eye(12), atol=1e-13)
+    for P, L in cases:
+        assert_allclose((Q * vec(L)) @ Q.T, P, atol=1e-13 * L.max())
+
+
+def solve():
+    rng = np.random.default_rng(3)
+    Q_A, Q_H, cases = layer_precision()
+    R = rng.standard_normal((4, 3))
+    for P, L in cases:
+        solution = Q_A @ ((Q_A.T @ R @ Q_H) / L) @ Q_H.T
+        assert_allclose(P @ vec(solution), vec(R), rtol=1e-10, atol=1e-12)
+        assert_allclose(np.linalg.slogdet(P)[1], np.log(L).sum(), rtol=1e-12)
+
+
+def rank_rule():
+    rng = np.random.default_rng(4)
+    for x in (np.array([1.7, 1.0]), rng.standard_normal(5)):
+        for B in (3, 50, 500, 2000):
+            X = np.tile(x, (B, 1))  # repeated rows: the exact rank is 1
+            A = np.zeros((len(x), len(x)))
+            for row in X:  # term by term, the summation with the largest errors
+                A += np.outer(row, row)
+            values = np.linalg.eigvalsh(A / B)
+            bound = (0.5 * (B + 1) + len(x)) * EPS * values[-1]
+            assert abs(values[:-1]).max() <= bound, "beyond the proven bound"
+            assert values[0] >= -max(len(x), B) * EPS * values[-1], "beyond the rule"
+    a = np.linalg.eigvalsh(np.array([[1.0, 2.0], [2.0, 1.0]]))
+    assert a[0] < -max(2, 1000) * EPS * a[-1], "an indefinite matrix must be told apart"
+
+
+CHECKS = {
+    "KR-1": vec_rule,
+    "KR-2": eigendecomposition,
+    "KR-3": solve,
+    "KR-4": rank_rule,
+}
+
+if __name__ == "__main__":
+    for check in CHECKS.values():
+        check()
+    print("01_kronecker holds:", *CHECKS)
