@@ -10,7 +10,7 @@ system.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,15 +20,21 @@ from balinp.layer import Proposal
 from balinp.mlp import MLP
 from balinp.pseudo_targets import Trace
 
+SHORTEST = 2.0**-10
+"""A step that fails at this fraction of its length is not taken; only the factors are."""
+
+LEAST_GAIN_RATIO = 0.1
+"""A step is taken if the log joint gains at least this share of what the quadratic promises."""
+
 TRUST = 0.3
 """Largest mean half squared change |S^T df|^2 / 2, in nats a datum, of a mini-batch step."""
 
 
 class JointStep(NamedTuple):
-    """Factors of the proposed change and of the previous one, and the gain they promise (nats).
+    """Factors of the proposed change and of the previous one, and the gain they promise.
 
-    `shorten` halves the step: a quadratic's gain at factor c of its maximiser is (2c - c^2)
-    times the full gain, and for a step that was capped the general formula is used.
+    step, momentum : the factors c of the two directions.
+    slope, bend : b c and c C c of the quadratic b c - c C c / 2, in nats.
     """
 
     step: float
@@ -109,6 +115,38 @@ def joint_step(
     momentum = float(factors[1]) if len(factors) > 1 else 0.0
     slope, bend = float(factors @ slopes), float(factors @ bends @ factors)
     return JointStep(float(factors[0]), momentum, slope, bend)
+
+
+def shortened(
+    step: JointStep, gain: Callable[[JointStep], float], resolution: float
+) -> tuple[JointStep, float]:
+    """Halve the step until the log joint density gains what the quadratic promises.
+
+    The ratio of actual to predicted gain is 1 where the quadratic is exact. Below
+    `LEAST_GAIN_RATIO` the step is halved, at last to zero.
+
+    Derivation: JS-3
+
+    Parameters
+    ----------
+    step : from `joint_step`.
+    gain : the actual change of the log joint density that a step makes, in nats.
+    resolution : a promised gain below this is lost in rounding; the step is taken unchecked.
+
+    Returns
+    -------
+    The step to take and its gain ratio (1 if it was not measured, 0 if no step is taken).
+    """
+    fraction = 1.0
+    while fraction >= SHORTEST:
+        candidate = step.scaled(fraction)
+        if candidate.predicted_gain <= resolution:
+            return candidate, 1.0
+        ratio = gain(candidate) / candidate.predicted_gain
+        if ratio >= LEAST_GAIN_RATIO:
+            return candidate, ratio
+        fraction *= 0.5
+    return step.scaled(0.0), 0.0
 
 
 def _maximiser(slopes: Array, bends: Array) -> Array:

@@ -59,6 +59,7 @@ class Proposal:
     gradient : (D, K) array, gradient of the log joint density with respect to the mean, the
         batch standing for all n_data data.
     posterior : KroneckerGaussian about mean + change.
+    prior_mean : (D, K) array M0.
     prior_eigenvalues : (K,) array, prior precision in the posterior's column basis.
     factors : the factors and their spectra that accepting will store.
     """
@@ -66,6 +67,7 @@ class Proposal:
     change: Array
     gradient: Array
     posterior: KroneckerGaussian
+    prior_mean: Array
     prior_eigenvalues: Array
     factors: Factors
 
@@ -73,6 +75,12 @@ class Proposal:
         """Inner product vec(U)^T Lam0 vec(V) of two changes in the prior precision."""
         basis = self.posterior.column_basis
         return float(((U @ basis) * (V @ basis) @ self.prior_eigenvalues).sum())
+
+    def log_prior(self, mean: Array) -> float:
+        """Log density of the layer's prior at a mean (D, K), in nats."""
+        shift, p = mean - self.prior_mean, self.prior_eigenvalues
+        log_det = len(shift) * float(np.log(p / (2 * np.pi)).sum())
+        return 0.5 * (log_det - self.prior_product(shift, shift))
 
 
 class Regression(NamedTuple):
@@ -196,6 +204,17 @@ class MatrixNormalLayer:
         return self._last_change
 
     @property
+    def remembered(self) -> tuple[float, float] | None:
+        """N and lam that the remembered data balance the prior under; None: the current ones."""
+        return self._remembered
+
+    def restore(
+        self, factors: Factors, last_change: Array, remembered: tuple[float, float] | None
+    ) -> None:
+        """Put back a state that was read from these attributes earlier, as from a file."""
+        self._factors, self._last_change, self._remembered = factors, last_change, remembered
+
+    @property
     def posterior(self) -> KroneckerGaussian:
         """The layer's distribution over its weights: the prior's covariance before any data.
 
@@ -287,6 +306,7 @@ class MatrixNormalLayer:
             change=change,
             gradient=likelihood_pull - prior_pull,
             posterior=posterior.with_mean(M + change),
+            prior_mean=self.prior_mean,
             prior_eigenvalues=p,
             factors=factors,
         )

@@ -95,7 +95,8 @@ class GaussianPredictive:
 
     def sample(self, rng: np.random.Generator, size: int | None = None) -> Array:
         """Draws of Y, noise included: (B, K), or (size, B, K)."""
-        draws = _gaussian_draws(self.mean, np.linalg.cholesky(self.covariance), rng, size)
+        roots = np.asarray(np.linalg.cholesky(self.covariance))
+        draws = _gaussian_draws(self.mean, roots, rng, size)
         return draws[0] if size is None else draws
 
     def _checked(self, Y: Any) -> Array:

@@ -7,7 +7,7 @@ eigenvalues is written once.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,14 @@ from balinp._types import Array
 
 CURVATURE_FLOOR = 1e-8
 """Smallest eigenvalue of a hidden layer's output precision, as a fraction of their mean."""
+
+
+RANK_TOLERANCE = 100.0
+"""Eigenvalues above -RANK_TOLERANCE n eps a_max are rounding errors of zeros.
+
+One n eps a_max is what the eigensolver may err by; the rest is room for the rounding errors of
+the Gram matrix itself, a sum over many data of products that cancel.
+"""
 
 
 class Spectrum(NamedTuple):
@@ -35,9 +43,9 @@ class Spectrum(NamedTuple):
 def decompose(matrix: Array, name: str) -> Spectrum:
     """Eigendecomposition of a matrix that is positive semi-definite up to rounding.
 
-    With n rows and largest eigenvalue a_max, eigenvalues in [-n eps a_max, 0) are rounding
-    errors of zeros and are returned as zero. A lower one means that the matrix is not what its
-    caller believes.
+    With n rows and largest eigenvalue a_max, negative eigenvalues down to -100 n eps a_max are
+    rounding errors of zeros and are returned as zero. A lower one means that the matrix is not
+    what its caller believes.
 
     Derivation: KR-4
 
@@ -49,7 +57,7 @@ def decompose(matrix: Array, name: str) -> Spectrum:
     Raises
     ------
     ValueError
-        If an eigenvalue lies below -n eps a_max.
+        If an eigenvalue lies below that.
 
     Examples
     --------
@@ -57,8 +65,7 @@ def decompose(matrix: Array, name: str) -> Spectrum:
     array([0., 2.])
     """
     values, vectors = np.linalg.eigh(matrix)
-    tolerance = len(values) * np.finfo(np.float64).eps * abs(values[-1])
-    if values[0] < -tolerance:
+    if values[0] < -_rounding(values):
         raise ValueError(
             f"{name}: expected a positive semi-definite matrix, got one of shape {matrix.shape} "
             f"with eigenvalues from {values[0]:.3g} to {values[-1]:.3g}"
@@ -99,11 +106,16 @@ def root(covariance: Array) -> Array:
            [0., 0.]])
     """
     values, vectors = np.linalg.eigh(covariance)
-    tolerance = values.shape[-1] * np.finfo(np.float64).eps * np.abs(values[..., -1:])
-    if (values < -tolerance).any():
+    if (values < -_rounding(values)[..., None]).any():
         raise ValueError(
             "covariance: expected positive semi-definite matrices, got an eigenvalue "
             f"{values.min():.3g} in a stack of shape {covariance.shape}"
         )
     scaled = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
     return scaled @ np.swapaxes(vectors, -1, -2)
+
+
+def _rounding(values: Array) -> Any:
+    """What counts as rounding for ascending eigenvalues (..., n)."""
+    size, eps = values.shape[-1], np.finfo(np.float64).eps
+    return RANK_TOLERANCE * size * eps * np.abs(values[..., -1])

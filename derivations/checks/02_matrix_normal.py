@@ -26,7 +26,7 @@ def gaussian(seed):
 
 
 def dense_log_density(w, mean, covariance):
-    """log N(w; mean, covariance) from its definition."""
+    """Log density of N(mean, covariance) at w, from its definition."""
     distance = (w - mean) @ np.linalg.solve(covariance, w - mean)
     return -0.5 * (len(w) * np.log(2 * np.pi) + np.linalg.slogdet(covariance)[1] + distance)
 
@@ -48,7 +48,7 @@ def density():
 
 
 def moments():
-    M, Q_A, Q_H, L, C = gaussian(4)
+    _, Q_A, Q_H, L, C = gaussian(4)
     variances = Q_A**2 @ (1 / L) @ (Q_H**2).T
     assert_allclose(vec(variances), np.diag(C), rtol=1e-12)
 
@@ -81,8 +81,9 @@ def divergence():
     log_dets = np.log(L).sum() - np.log(L2).sum()
     ours = 0.5 * ((L2 * overlap).sum() + distance - D * K + log_dets)
     P2, m = np.linalg.inv(C2), vec(M2 - M)
-    dense_log_dets = np.linalg.slogdet(C2)[1] - np.linalg.slogdet(C)[1]
-    assert_allclose(ours, 0.5 * (np.trace(P2 @ C) + m @ P2 @ m - D * K + dense_log_dets), rtol=1e-11)
+    log_dets = np.linalg.slogdet(C2)[1] - np.linalg.slogdet(C)[1]
+    dense = 0.5 * (np.trace(P2 @ C) + m @ P2 @ m - D * K + log_dets)
+    assert_allclose(ours, dense, rtol=1e-11)
 
 
 def outputs():
@@ -96,7 +97,7 @@ def outputs():
 
 
 def rank_one():
-    M, Q_A, Q_H, L, C = gaussian(12)
+    _, Q_A, Q_H, L, C = gaussian(12)
     alpha, beta = L[:, 0], L[0] / L[0, 0]
     U, V = (Q_A / alpha) @ Q_A.T, (Q_H / beta) @ Q_H.T
     Q, L1 = np.kron(Q_H, Q_A), np.outer(alpha, beta)

@@ -111,7 +111,7 @@ def predictive():
         X, T, V, M0, lam = problem(N)
         D, K = M0.shape
         C0 = prior_covariance(prior, V, D, lam)
-        mean, C, without = by_conditioning(X, T, V, M0, C0)
+        mean, _, without = by_conditioning(X, T, V, M0, C0)
         Q_A, Q_H, L, _ = spectral(X, V, lam, prior)
         x, t = np.random.default_rng(5).standard_normal(D), np.zeros(K)
         S = V + (Q_H * ((Q_A.T @ x) ** 2 @ (1 / L))) @ Q_H.T

@@ -55,7 +55,8 @@ def recursive(batches, rates, H, M0, M, prior, lams=None, sizes=None):
         share = (1 - r) * (1.0 if old_lam is None else n_data / old_N * old_lam / lam)
         pull = prior_precision(prior, H, lam) @ (m - vec(M0))
         residual = T - X @ m.reshape((D, K), order="F")
-        m = m + np.linalg.solve(P, r * n_data / len(X) * vec(X.T @ residual @ H) - (1 - share) * pull)
+        push = r * n_data / len(X) * vec(X.T @ residual @ H)
+        m = m + np.linalg.solve(P, push - (1 - share) * pull)
         old_lam, old_N = lam, n_data
     return m, P
 

@@ -1,5 +1,7 @@
 """Numerical check of 05_backward.md. Derivatives by complex steps, exact to rounding."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.testing import assert_allclose
 
@@ -10,7 +12,7 @@ STEP = 1e-30
 def network(seed=1, n=6):
     """Inputs (n, 3), weights (bias in the last row)."""
     rng = np.random.default_rng(seed)
-    weights = [rng.standard_normal((i + 1, o)) for i, o in zip(WIDTHS[:-1], WIDTHS[1:], strict=True)]
+    weights = [rng.standard_normal((i + 1, o)) for i, o in pairwise(WIDTHS)]
     return rng.standard_normal((n, WIDTHS[0])), weights
 
 
@@ -34,7 +36,7 @@ def backward(weights, outputs, rows):
 
 
 def jacobians(weights, x, layer):
-    """d f_n / d z_n of one layer, (n, K_out, K_l), by complex steps."""
+    """Derivatives of f_n by the outputs of one layer, (n, K_out, K_l)."""
     K = weights[layer].shape[1]
     columns = []
     for k in range(K):

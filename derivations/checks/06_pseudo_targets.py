@@ -76,7 +76,8 @@ def two_layers(activation, curvature, n, seed=3):
     W1, W2 = rng.standard_normal((4, 3)), rng.standard_normal((4, 2))
     X1 = np.hstack([rng.standard_normal((n, 3)), np.ones((n, 1))])
     Z1 = X1 @ W1
-    x2, slope = (np.tanh(Z1), 1 - np.tanh(Z1) ** 2) if activation == "tanh" else (Z1, np.ones_like(Z1))
+    tanh = activation == "tanh"
+    x2, slope = (np.tanh(Z1), 1 - np.tanh(Z1) ** 2) if tanh else (Z1, np.ones_like(Z1))
     X2 = np.hstack([x2, np.ones((n, 1))])
     H2 = np.array([curvature(f) for f in X2 @ W2])
     J = W2[:-1].T * slope[:, None, :]
@@ -130,12 +131,14 @@ def floor():
         return np.linalg.norm(change(values, R) - exact) / np.linalg.norm(exact)
 
     R = X.T @ G
-    assert error(floored, R) < 1e-14 and error(shifted, R) > 1e-10
+    assert error(floored, R) < 1e-14
+    assert error(shifted, R) > 1e-10
     # with the prior's pull, only the directions that were raised move, by at most N a d / lam
     R = X.T @ G - lam * (M - M0)
     difference = abs(Q_A.T @ (change(floored, R) - change(h, R)) @ Q)
     limit = (N * a[:, None] * d / lam) * abs(Q_A.T @ change(h, R) @ Q) * (h < d)
-    assert (difference <= limit + 1e-14).all() and difference.max() > 1e-10
+    assert (difference <= limit + 1e-14).all()
+    assert difference.max() > 1e-10
     # V applied in the eigenbasis keeps the digits that a dense V loses (1e-8 is its eps cond)
     H_f, V_f = (Q * floored) @ Q.T, (Q / floored) @ Q.T
     in_basis = X @ M + (G @ Q / floored) @ Q.T

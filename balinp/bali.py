@@ -1,0 +1,498 @@
+"""BALI: a Bayesian neural network trained by layerwise exact inference on pseudo-targets.
+
+The way of the data through one training step:
+
+    batch -> forward pass -> likelihood -> backward pass -> pseudo-targets     (`trace`)
+          -> each layer's exact regression, proposed                           (`layer.propose`)
+          -> how far all layers go together                                    (`joint_step`)
+          -> accepted, with hyper-parameters from the evidence                 (`layer.accept`)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from balinp import persistence
+from balinp._types import Array
+from balinp.evidence import (
+    HyperPrior,
+    effective_parameters,
+    network_log_evidence,
+    noise_target,
+    prior_precision_target,
+)
+from balinp.joint_step import TRUST, JointStep, joint_step, shortened
+from balinp.layer import PRIORS, MatrixNormalLayer, Proposal
+from balinp.likelihood import Categorical, Gaussian, Likelihood
+from balinp.mlp import ACTIVATIONS, MLP, Forward, OutputNoise
+from balinp.prediction import linearised_outputs, output_noise, sampled_outputs
+from balinp.predictive import (
+    CategoricalPredictive,
+    GaussianPredictive,
+    MixturePredictive,
+    Predictive,
+)
+from balinp.pseudo_targets import Trace, trace
+from balinp.validation import as_choice, as_count, as_matrix, as_positive, as_rate
+
+PRECISION_DAMPING = 0.1
+"""Share of the way, in logarithms, that the prior precision goes to its target in a step."""
+
+NOISE_DAMPING = 0.5
+"""Share of the way that the noise covariance goes to its target in a step."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one training step did; `BALI.history` is a list of these.
+
+    Attributes
+    ----------
+    log_joint : log p(Y, W) after the step, the batch standing for all data, in nats.
+    step, momentum : factors of the layers' proposals and of their previous changes.
+    gain_ratio : actual over predicted change of the log joint.
+    rate : weight of the batch in the layers' moving averages.
+    prior_precision : lam after the step.
+    noise_covariance : (K, K) array V after the step; None for a categorical likelihood.
+    effective_parameters : gamma of each layer.
+    """
+
+    log_joint: float
+    step: float
+    momentum: float
+    gain_ratio: float
+    rate: float
+    prior_precision: float
+    noise_covariance: Array | None
+    effective_parameters: tuple[float, ...]
+
+
+class BALI:
+    """Bayesian neural network; every layer is a Bayesian linear regression on pseudo-targets.
+
+    Parameters
+    ----------
+    hidden : widths of the hidden layers; ``()`` is Bayesian linear regression.
+    likelihood : ``"gaussian"``, ``"categorical"``, or an object with the methods of
+        `balinp.likelihood.Likelihood`.
+    activation : ``"relu"``, ``"tanh"`` or ``"identity"``.
+    forward : ``"mean"``: activations come from posterior means; deterministic. ``"sample"``:
+        hidden outputs, and logits, are drawn from each layer's own predictive.
+    prior : ``"isotropic"`` (weight decay) or ``"conjugate"`` (matrix normal posterior); see
+        `MatrixNormalLayer`.
+    prior_precision : lam, shared by all layers; None learns it from the evidence.
+    noise_variance : for the Gaussian likelihood, see `Gaussian`; None learns a covariance.
+    bias : whether layers have biases.
+    seed : of initial weights, batch order and sampled forward passes.
+    rate : smallest weight of a new batch in the moving averages, in (0, 1]; None chooses it
+        from the batch size (NP-4). The weight is never below 1 / sqrt(t) in step t.
+    hyper_prior : weak Gamma priors on learnt prior and noise precisions.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the form above.
+
+    Notes
+    -----
+    The core never rescales data: standardise inputs and targets first.
+
+    Source: the abstract of arXiv 2411.12102 for layerwise inference, pseudo-targets, Kronecker
+    factors and moving averages; all else is this project's reconstruction (derivations/).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-2, 2, (100, 1))
+    >>> Y = np.sin(2 * X) + 0.1 * rng.standard_normal((100, 1))
+    >>> model = BALI(hidden=(20,), activation="tanh").fit(X, Y, epochs=100)
+    >>> predictive = model.predict(np.array([[0.5], [5.0]]))
+    >>> bool(abs(predictive.mean[0, 0] - np.sin(1.0)) < 3 * predictive.std[0, 0])
+    True
+    >>> bool(predictive.std[1, 0] > 2 * predictive.std[0, 0])
+    True
+    """
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (50,),
+        likelihood: str | Likelihood = "gaussian",
+        *,
+        activation: str = "relu",
+        forward: str = "mean",
+        prior: str = "isotropic",
+        prior_precision: float | None = None,
+        noise_variance: Any = None,
+        bias: bool = True,
+        seed: int = 0,
+        rate: float | None = None,
+        hyper_prior: HyperPrior | None = None,
+    ) -> None:
+        self.hidden = tuple(as_count(width, "hidden") for width in hidden)
+        self.activation = as_choice(activation, "activation", ACTIVATIONS)
+        self.forward = as_choice(forward, "forward", ("mean", "sample"))
+        self.prior = as_choice(prior, "prior", PRIORS)
+        if prior_precision is not None:
+            prior_precision = as_positive(prior_precision, "prior_precision")
+        self.learns_prior_precision = prior_precision is None
+        self.prior_precision = 1.0 if prior_precision is None else prior_precision
+        self.likelihood = _likelihood(likelihood, noise_variance)
+        self.learns_noise = (
+            isinstance(self.likelihood, Gaussian) and self.likelihood.noise_variance is None
+        )
+        self.bias = bool(bias)
+        self.seed = as_count(seed, "seed", minimum=0)
+        self.rate = None if rate is None else as_rate(rate)
+        self.hyper_prior = HyperPrior() if hyper_prior is None else hyper_prior
+        self.rng = np.random.default_rng(self.seed)
+        self.layers: list[MatrixNormalLayer] = []
+        self.history: list[Record] = []
+        self.steps = 0
+        self.data_seen = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"BALI(hidden={self.hidden}, likelihood={self.likelihood!r}, "
+            f"activation={self.activation!r}, forward={self.forward!r}, prior={self.prior!r})"
+        )
+
+    # -- training ------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        Y: Any,
+        *,
+        epochs: int,
+        batch_size: int | None = None,
+        tolerance: float | None = None,
+        callback: Callable[[BALI], None] | None = None,
+    ) -> BALI:
+        """Train on data X (N, n_in) and Y (N, K); goes on from the current state.
+
+        Parameters
+        ----------
+        X, Y : inputs and targets; targets are one-hot for classes, N x 1 for a single output.
+        epochs : largest number of passes over the data.
+        batch_size : data a step; None is all of them. Batches are drawn without replacement, and
+            a smaller last one is used like any other.
+        tolerance : stop when the log joint, averaged over an epoch, has changed by less than
+            this many nats a datum since the epoch before; None never stops early.
+        callback : called with the model after each epoch.
+
+        Returns
+        -------
+        The model itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of the form above.
+        """
+        X, Y = self._checked(X, Y)
+        N, epochs = len(X), as_count(epochs, "epochs", minimum=0)
+        B = N if batch_size is None else min(as_count(batch_size, "batch_size"), N)
+        tolerance = None if tolerance is None else as_positive(tolerance, "tolerance")
+        if not self.layers:
+            self._start(X, Y)
+        previous = np.inf
+        for _ in range(epochs):
+            order = np.arange(N) if B == N else self.rng.permutation(N)
+            batches = [order[start : start + B] for start in range(0, N, B)]
+            records = [self._step(X[batch], Y[batch], N) for batch in batches]
+            if callback is not None:
+                callback(self)
+            log_joint = float(np.mean([record.log_joint for record in records])) / N
+            if tolerance is not None and abs(log_joint - previous) < tolerance:
+                break
+            previous = log_joint
+        return self
+
+    def step(
+        self, X: Any, Y: Any, *, n_data: int | None = None, rate: float | None = None
+    ) -> Record:
+        """One training step on a batch X (B, n_in), Y (B, K).
+
+        Parameters
+        ----------
+        n_data : number of data that the batch stands for; None is its own.
+        rate : weight of the batch in the moving averages; None follows the schedule.
+        """
+        X, Y = self._checked(X, Y)
+        N = len(X) if n_data is None else as_count(n_data, "n_data")
+        if not self.layers:
+            self._start(X, Y)
+        return self._step(X, Y, N, None if rate is None else as_rate(rate))
+
+    def _start(self, X: Array, Y: Array) -> None:
+        """Lay out the network, and start what is learnt from the spread of the targets."""
+        self.network = MLP([X.shape[1], *self.hidden, Y.shape[1]], self.activation, bias=self.bias)
+        widths = self.network.widths
+        self.layers = [
+            MatrixNormalLayer(
+                n_in,
+                n_out,
+                prior=self.prior,
+                prior_precision=self.prior_precision,
+                initial_mean=W,
+                bias=self.bias,
+            )
+            for n_in, n_out, W in zip(
+                widths[:-1], widths[1:], self.network.initial_weights(self.rng), strict=True
+            )
+        ]
+        if self.learns_noise:
+            a, b = self.hyper_prior.shape, self.hyper_prior.rate
+            squares = Y.T @ Y + 2 * b * np.eye(Y.shape[1])
+            self.likelihood = Gaussian(squares / (len(Y) + 2 * a))
+
+    def _step(self, X: Array, Y: Array, N: int, rate: float | None = None) -> Record:
+        self.steps += 1
+        self.data_seen += len(X)
+        rate = self._rate(len(X), N) if rate is None else rate
+        full = len(X) == N
+        noise = self._sample_pass()
+        batch = trace(self.network, self.likelihood, self.weights, X, Y, noise=noise)
+        proposals = [
+            layer.propose(inputs, targets, H, n_data=N, rate=rate)
+            for layer, inputs, targets, H in zip(
+                self.layers,
+                batch.inputs,
+                batch.pseudo_targets,
+                batch.output_precisions,
+                strict=True,
+            )
+        ]
+        step = joint_step(
+            self.network,
+            self.weights,
+            batch,
+            proposals,
+            N,
+            previous=[layer.last_change for layer in self.layers] if full else None,
+            trust=None if full or self.targets_are_observations else TRUST,
+        )
+        step, gain_ratio, log_joint, outputs = self._safe(step, batch, proposals, X, Y, N)
+        for layer in self.layers:
+            layer.accept(step.step, step.momentum)
+            if not self.targets_are_observations:
+                layer.rebalance()
+        damping = 1.0 if full else rate
+        self._update_hyper_parameters(batch, Y - outputs, N, damping, noise is not None)
+        self.history.append(self._record(log_joint, step, gain_ratio, rate, Y.shape[1]))
+        return self.history[-1]
+
+    def _sample_pass(self) -> OutputNoise | None:
+        """What this step's forward pass adds to the outputs: nothing in the first one.
+
+        Before any data a layer's predictive is the prior's, which says nothing about targets.
+        A Gaussian output layer is never drawn: its gradient is taken at its mean.
+
+        Derivation: FP-1
+        """
+        if self.forward == "mean" or self.steps == 1:
+            return None
+        categorical = not isinstance(self.likelihood, Gaussian)
+        return output_noise(self.layers, self.rng, output_layer=categorical)
+
+    def _safe(
+        self,
+        step: JointStep,
+        batch: Trace,
+        proposals: Sequence[Proposal],
+        X: Array,
+        Y: Array,
+        N: int,
+    ) -> tuple[JointStep, float, float, Array]:
+        """Shorten the step by its gain ratio; also the log joint and the outputs after it."""
+        noise = _held_fixed(batch.forward)
+        scale = N / len(X)
+
+        def after(step: JointStep) -> tuple[float, Array]:
+            weights = [
+                layer.mean + step.step * proposal.change + step.momentum * layer.last_change
+                for layer, proposal in zip(self.layers, proposals, strict=True)
+            ]
+            outputs = self.network.forward(weights, X, noise).outputs[-1]
+            log_likelihood = scale * float(self.likelihood.log_density(Y, outputs).sum())
+            return log_likelihood + _log_prior(proposals, weights), outputs
+
+        log_likelihood = scale * float(batch.log_densities.sum())
+        before = log_likelihood + _log_prior(proposals, self.weights)
+        resolution = 1e-10 * (abs(log_likelihood) + abs(before))
+        step, ratio = shortened(step, lambda s: after(s)[0] - before, resolution)
+        return (step, ratio, *after(step))
+
+    def _update_hyper_parameters(
+        self, batch: Trace, residuals: Array, N: int, damping: float, sampled: bool
+    ) -> None:
+        """Move lam and V towards what the layers' new posteriors ask for."""
+        if self.learns_prior_precision:
+            share = min(PRECISION_DAMPING, damping)
+            target = prior_precision_target(self.layers, self.hyper_prior)
+            self.prior_precision = self.prior_precision ** (1 - share) * target**share
+            for layer in self.layers:
+                layer.prior_precision = self.prior_precision
+        if self.learns_noise and isinstance(self.likelihood, Gaussian):
+            share = min(NOISE_DAMPING, damping)
+            V = self.likelihood.covariance(residuals.shape[1])
+            target_V = noise_target(
+                self.layers, batch, residuals, V, N, self.hyper_prior, sampled=sampled
+            )
+            self.likelihood = Gaussian((1 - share) * V + share * target_V)
+
+    def _rate(self, B: int, N: int) -> float:
+        """Weight of a batch: all data alike where targets are observed, else forgetting.
+
+        Derivation: NP-3, NP-4
+        """
+        if self.targets_are_observations:
+            return B / self.data_seen
+        floor = min(0.2, max(0.02, B / N)) if self.rate is None else self.rate
+        return max(floor, 1.0 / np.sqrt(self.steps))
+
+    def _record(
+        self, log_joint: float, step: JointStep, gain_ratio: float, rate: float, K: int
+    ) -> Record:
+        likelihood = self.likelihood
+        return Record(
+            log_joint=log_joint,
+            step=step.step,
+            momentum=step.momentum,
+            gain_ratio=gain_ratio,
+            rate=rate,
+            prior_precision=self.prior_precision,
+            noise_covariance=likelihood.covariance(K) if isinstance(likelihood, Gaussian) else None,
+            effective_parameters=tuple(effective_parameters(layer) for layer in self.layers),
+        )
+
+    # -- what the network is now ---------------------------------------------------------------
+
+    @property
+    def weights(self) -> list[Array]:
+        """Posterior means (D, K) of the layers, the first layer first."""
+        return [layer.mean for layer in self.layers]
+
+    @property
+    def targets_are_observations(self) -> bool:
+        """Whether pseudo-targets are the data themselves: one Gaussian layer (PT-2).
+
+        Such targets never become stale, so nothing is forgotten and no step is bounded.
+        """
+        return not self.hidden and isinstance(self.likelihood, Gaussian)
+
+    @property
+    def prior_precisions(self) -> list[Array]:
+        """Dense prior precision (D K, D K) of each layer, for `dense.ggn_posterior`."""
+        precisions: list[Array] = []
+        for layer in self._fitted():
+            assert layer.factors is not None
+            H = layer.factors.output_factor if self.prior == "conjugate" else np.eye(layer.n_out)
+            dense = np.kron(H, np.eye(len(layer.mean)))
+            precisions.append(np.asarray(layer.prior_precision * dense, dtype=np.float64))
+        return precisions
+
+    def output_curvature(self, f: Array) -> Array:
+        """Negative Hessian (B, K, K) of the log-likelihood at outputs f (B, K)."""
+        rows = self.likelihood.curvature_rows(f)
+        return np.swapaxes(rows, 1, 2) @ rows
+
+    def trace(self, X: Any, Y: Any) -> Trace:
+        """What data X (B, n_in), Y (B, K) say to each layer at the current means.
+
+        See `balinp.pseudo_targets.Trace`: inputs, outputs, gradients, curvature roots and
+        pseudo-targets, as lists over the layers.
+        """
+        X, Y = self._checked(X, Y)
+        self._fitted()
+        return trace(self.network, self.likelihood, self.weights, X, Y)
+
+    def log_evidence(self, X: Any, Y: Any) -> float:
+        """Laplace-type log evidence of the data at the current means, in nats.
+
+        Derivation: EV-5
+        """
+        batch = self.trace(X, Y)
+        return network_log_evidence(self.layers, batch)
+
+    # -- prediction ----------------------------------------------------------------------------
+
+    def predict(self, X: Any, *, samples: int | None = None, seed: int = 0) -> Predictive:
+        """Predictive distribution at inputs X (B, n_in).
+
+        Parameters
+        ----------
+        samples : None linearises the network about its means, in closed form; a number draws
+            that many networks instead.
+        seed : of the draws.
+
+        Derivation: PR-1, PR-3
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is not a finite matrix of n_in columns, or nothing has been learnt yet.
+        """
+        layers = self._fitted()
+        X = as_matrix(X, "X", columns=self.network.widths[0])
+        if samples is None:
+            f, covariance = linearised_outputs(self.network, layers, X)
+            if isinstance(self.likelihood, Gaussian):
+                V = self.likelihood.covariance(f.shape[1])
+                return GaussianPredictive(f, covariance, V)
+            return CategoricalPredictive.from_gaussian(f, covariance)
+        rng = np.random.default_rng(as_count(seed, "seed", minimum=0))
+        draws = sampled_outputs(self.network, layers, X, as_count(samples, "samples"), rng)
+        if isinstance(self.likelihood, Gaussian):
+            return MixturePredictive(draws, self.likelihood.covariance(draws.shape[2]))
+        return CategoricalPredictive.from_samples(draws)
+
+    # -- files --------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to an .npz file, without pickle; see `balinp.persistence`."""
+        persistence.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> BALI:
+        """Read a model that `save` has written; its predictions are the same to the last bit."""
+        return persistence.load(path)
+
+    # -- checks --------------------------------------------------------------------------------
+
+    def _checked(self, X: Any, Y: Any) -> tuple[Array, Array]:
+        n_in, n_out = (
+            (self.network.widths[0], self.network.widths[-1]) if self.layers else (None, None)
+        )
+        X = as_matrix(X, "X", columns=n_in)
+        return X, self.likelihood.check_targets(Y, len(X), n_out)
+
+    def _fitted(self) -> list[MatrixNormalLayer]:
+        if self.steps == 0:
+            raise ValueError("BALI: expected a call of fit or step before this, got none")
+        return self.layers
+
+
+def _likelihood(likelihood: str | Likelihood, noise_variance: Any) -> Likelihood:
+    if likelihood == "gaussian":
+        return Gaussian(noise_variance)
+    if noise_variance is not None:
+        raise ValueError("noise_variance: expected None unless likelihood is 'gaussian'")
+    if isinstance(likelihood, str):
+        as_choice(likelihood, "likelihood", ("gaussian", "categorical"))
+        return Categorical()
+    return likelihood
+
+
+def _log_prior(proposals: Sequence[Proposal], weights: Sequence[Array]) -> float:
+    return sum(p.log_prior(W) for p, W in zip(proposals, weights, strict=True))
+
+
+def _held_fixed(forward: Forward) -> OutputNoise:
+    """The noise that a sample pass has drawn, for another pass with other weights."""
+    return lambda index, _: forward.outputs[index] - forward.means[index]

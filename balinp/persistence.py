@@ -1,0 +1,186 @@
+"""Models on disk: one .npz file of plain arrays. No pickle; nothing in a file is executed.
+
+The file holds a JSON header (format, version, settings, random state) and the arrays of each
+layer. Writing goes to a temporary file beside the target, which then takes its place, so that
+an interrupted save leaves the old file as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.evidence import HyperPrior
+from balinp.layer import Factors, MatrixNormalLayer
+from balinp.likelihood import Categorical, Gaussian
+from balinp.mlp import MLP
+from balinp.spectral import Spectrum
+
+if TYPE_CHECKING:
+    from balinp.bali import BALI
+
+FORMAT = "balinp"
+VERSION = 1
+LAYER_ARRAYS = ("mean", "prior_mean", "last_change", "A", "H", "a", "Q_A", "h", "Q_H", "numbers")
+
+
+def save(model: BALI, path: str | os.PathLike[str]) -> None:
+    """Write a fitted model to `path`. The history of its training is not stored.
+
+    Raises
+    ------
+    ValueError
+        If the model has not been fitted, or its likelihood is not one of this package's.
+    """
+    if model.steps == 0:
+        raise ValueError("save: expected a fitted model, got one that has seen no data")
+    if not isinstance(model.likelihood, (Gaussian, Categorical)):
+        raise ValueError(f"save: expected a built-in likelihood, got {model.likelihood!r}")
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "widths": model.network.widths,
+        "settings": _settings(model),
+        "learns": [model.learns_prior_precision, model.learns_noise],
+        "steps": model.steps,
+        "data_seen": model.data_seen,
+        "random_state": model.rng.bit_generator.state,
+    }
+    arrays: dict[str, Any] = {"header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)}
+    if isinstance(model.likelihood, Gaussian):
+        arrays["noise_covariance"] = model.likelihood.covariance(model.network.widths[-1])
+    for index, layer in enumerate(model.layers):
+        for name, array in _layer_arrays(layer).items():
+            arrays[f"layer{index}_{name}"] = array
+    _write(arrays, Path(path))
+
+
+def load(path: str | os.PathLike[str]) -> BALI:
+    """Read a model that `save` has written; its predictions are the same to the last bit.
+
+    Raises
+    ------
+    ValueError
+        If the file is not one of this format and version, or is incomplete or inconsistent.
+    """
+    from balinp.bali import BALI
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, KeyError) as error:
+        raise ValueError(f"path: expected a file written by save, got {path!s} ({error})") from None
+    try:
+        header = json.loads(arrays["header"].tobytes().decode())
+        if (header["format"], header["version"]) != (FORMAT, VERSION):
+            raise ValueError(
+                f"expected format {FORMAT} {VERSION}, got {header['format']} {header['version']}"
+            )
+        return _rebuilt(BALI, header, arrays)
+    except (KeyError, TypeError, IndexError, UnicodeDecodeError, ValueError) as error:
+        raise ValueError(f"path: {path!s} is not a readable model ({error})") from error
+
+
+def _settings(model: BALI) -> dict[str, Any]:
+    return {
+        "hidden": model.hidden,
+        "likelihood": "gaussian" if isinstance(model.likelihood, Gaussian) else "categorical",
+        "activation": model.activation,
+        "forward": model.forward,
+        "prior": model.prior,
+        "prior_precision": model.prior_precision,
+        "bias": model.bias,
+        "seed": model.seed,
+        "rate": model.rate,
+        "hyper_prior": asdict(model.hyper_prior),
+    }
+
+
+def _layer_arrays(layer: MatrixNormalLayer) -> dict[str, Array]:
+    factors = layer.factors
+    assert factors is not None
+    balanced = (np.nan, np.nan) if layer.remembered is None else layer.remembered
+    return {
+        "mean": layer.mean,
+        "prior_mean": layer.prior_mean,
+        "last_change": layer.last_change,
+        "A": factors.input_factor,
+        "H": factors.output_factor,
+        "a": factors.inputs.values,
+        "Q_A": factors.inputs.vectors,
+        "h": factors.outputs.values,
+        "Q_H": factors.outputs.vectors,
+        "numbers": np.array([factors.n_data, layer.prior_precision, *balanced]),
+    }
+
+
+def _rebuilt(kind: type[BALI], header: dict[str, Any], arrays: dict[str, Array]) -> BALI:
+    settings = dict(header["settings"])
+    settings["hyper_prior"] = HyperPrior(**settings["hyper_prior"])
+    model = kind(**settings)
+    model.network = MLP(header["widths"], model.activation, bias=model.bias)
+    model.learns_prior_precision, model.learns_noise = header["learns"]
+    model.steps, model.data_seen = header["steps"], header["data_seen"]
+    model.rng.bit_generator.state = header["random_state"]
+    if isinstance(model.likelihood, Gaussian):
+        model.likelihood = Gaussian(arrays["noise_covariance"])
+    widths = model.network.widths
+    model.layers = [
+        _layer(model, n_in, n_out, {name: arrays[f"layer{index}_{name}"] for name in LAYER_ARRAYS})
+        for index, (n_in, n_out) in enumerate(pairwise(widths))
+    ]
+    return model
+
+
+def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> MatrixNormalLayer:
+    D, K = n_in + model.bias, n_out
+    shapes = {"A": (D, D), "Q_A": (D, D), "a": (D,), "H": (K, K), "Q_H": (K, K), "h": (K,)}
+    for name, array in arrays.items():
+        expected = (4,) if name == "numbers" else shapes.get(name, (D, K))
+        if array.shape != expected or array.dtype != np.float64:
+            raise ValueError(
+                f"{name}: expected float64 {expected}, got {array.dtype} {array.shape}"
+            )
+        if name != "numbers" and not np.isfinite(array).all():
+            raise ValueError(f"{name}: expected finite numbers")
+    n_data, prior_precision, n_before, precision_before = map(float, arrays["numbers"])
+    factors = Factors(
+        arrays["A"],
+        arrays["H"],
+        Spectrum(arrays["a"], arrays["Q_A"]),
+        Spectrum(arrays["h"], arrays["Q_H"]),
+        n_data,
+    )
+    layer = MatrixNormalLayer(
+        n_in,
+        n_out,
+        prior=model.prior,
+        prior_precision=prior_precision,
+        prior_mean=arrays["prior_mean"],
+        initial_mean=arrays["mean"],
+        bias=model.bias,
+    )
+    remembered = None if np.isnan(n_before) else (n_before, precision_before)
+    layer.restore(factors, arrays["last_change"], remembered)
+    return layer
+
+
+def _write(arrays: dict[str, Any], path: Path) -> None:
+    """Write to a temporary file in the same directory, then move it into place."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

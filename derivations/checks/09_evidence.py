@@ -1,0 +1,281 @@
+"""Numerical check of 09_evidence.md: evidence, its derivatives, and the size of gamma."""
+
+from itertools import permutations
+
+import numpy as np
+from numpy.testing import assert_allclose
+
+STEP = 1e-30
+
+
+def vec(W):
+    """Stack the columns."""
+    return W.ravel(order="F")
+
+
+def log_det(P):
+    """Log determinant that carries an infinitesimal imaginary part along."""
+    sign, value = np.linalg.slogdet(P)
+    return value + 1j * np.angle(sign)
+
+
+def derivative(function, x):
+    """Derivative by a complex step, exact to rounding."""
+    return np.imag(function(x + 1j * STEP)) / STEP
+
+
+def one_layer(N=6, D=4, K=3):
+    """Data, prior mean, and a noise covariance of one regression layer."""
+    rng = np.random.default_rng(1)
+    X, T, M0 = rng.standard_normal((N, D)), rng.standard_normal((N, K)), np.ones((D, K))
+    root = rng.standard_normal((K, K)) + 2 * np.eye(K)
+    return X, T, M0, root @ root.T
+
+
+def precisions(X, H, lam, prior):
+    """Prior and posterior precision of vec W, dense."""
+    D, K = X.shape[1], len(H)
+    P0 = lam * np.kron(H if prior == "conjugate" else np.eye(K), np.eye(D))
+    return P0, np.kron(H, X.T @ X) + P0
+
+
+def evidence(X, T, M0, lam, H, prior):
+    """Log p(T | X) by LR-4, at the posterior mean."""
+    P0, P = precisions(X, H, lam, prior)
+    M = M0 + np.linalg.solve(P, vec(X.T @ (T - X @ M0) @ H)).reshape(M0.shape, order="F")
+    R, shift = T - X @ M, vec(M - M0)
+    fit = 0.5 * (len(X) * (log_det(H) - len(H) * np.log(2 * np.pi)) - np.trace(R @ H @ R.T))
+    return fit - 0.5 * shift @ P0 @ shift + 0.5 * (log_det(P0) - log_det(P))
+
+
+def fitted(X, T, M0, lam, H, prior):
+    """Posterior mean, eigenvalues a, basis Q_H, L, and gamma from the eigenvalues."""
+    P = precisions(X, H, lam, prior)[1]
+    M = M0 + np.linalg.solve(P, vec(X.T @ (T - X @ M0) @ H)).reshape(M0.shape, order="F")
+    a = np.linalg.eigvalsh(X.T @ X / len(X))
+    h, Q_H = np.linalg.eigh(H)
+    data = len(X) * np.outer(a, h)
+    L = data + (lam * h if prior == "conjugate" else lam)
+    return M, a, Q_H, L, (data / L).sum()
+
+
+def effective_number():
+    X, _, _, V = one_layer()
+    H, lam, N = np.linalg.inv(V), 0.7, len(X)
+    for prior in ("isotropic", "conjugate"):
+        P0, P = precisions(X, H, lam, prior)
+        G = np.kron(np.eye(3), X)
+        hat = G @ np.linalg.solve(P, np.kron(H, X.T))  # vec of fitted targets = hat vec(T) + const
+        a, h = np.linalg.eigvalsh(X.T @ X / N), np.linalg.eigvalsh(H)
+        data = N * np.outer(a, h)
+        gamma = (data / (data + (lam * h if prior == "conjugate" else lam))).sum()
+        assert_allclose(gamma, np.trace(hat), rtol=1e-11)
+        assert_allclose(gamma, 12 - np.trace(np.linalg.solve(P, P0)), rtol=1e-11)
+        if prior == "conjugate":
+            assert_allclose(gamma, 3 * (N * a / (N * a + lam)).sum(), rtol=1e-11)
+    overestimate()
+
+
+def overestimate():
+    """Full <= block is a theorem; block against Kronecker is one on average over pairings."""
+    rng, lam = np.random.default_rng(2), 0.7
+
+    def count(G):
+        return np.trace(np.linalg.solve(G + lam * np.eye(len(G)), G))
+
+    J = rng.standard_normal((9, 12))
+    G = J.T @ J
+    assert 0 < count(G) < 9, "never more than the rank"
+    blocks = np.kron(np.eye(3), np.ones((4, 4)))
+    assert count(G) < count(G * blocks) - 0.1
+    # the Gram matrix over (datum, output) pairs has the same gamma
+    x, s = rng.standard_normal((5, 4)), rng.standard_normal((5, 2, 3))  # rows s_nc
+    J = np.einsum("nck,nd->nckd", s, x).reshape(10, 12)
+    gram = np.einsum("nd,md->nm", x, x)[:, None, :, None] * np.einsum("nck,mek->ncme", s, s)
+    assert_allclose(J @ J.T, gram.reshape(10, 10), rtol=1e-11, atol=1e-12)
+    assert_allclose(count(J.T @ J), count(gram.reshape(10, 10)), rtol=1e-11)
+    # gamma of the Kronecker stand-in is at least the mean over all pairings
+    H, A = np.einsum("nck,ncl->nkl", s, s), np.einsum("nd,ne->nde", x, x)
+    kronecker = 5 * np.kron(H.mean(0), A.mean(0))
+    paired = [sum(np.kron(H[i], A[n]) for n, i in enumerate(p)) for p in permutations(range(5))]
+    assert_allclose(np.mean(paired, axis=0), kronecker, atol=1e-12)
+    assert count(kronecker) > np.mean([count(G) for G in paired]) + 0.1
+    # but not every pairing: with D = K = 1 and all of both on one datum the block is larger
+    assert 1 / (1 + lam) > 0.5 / (0.5 + lam)
+
+
+def prior_precision():
+    X, T, M0, V = one_layer()
+    H, lam, shape, rate = np.linalg.inv(V), 0.7, 0.3, 0.2
+    M, _, _, _, gamma = fitted(X, T, M0, lam, H, "isotropic")
+    slope = derivative(lambda x: evidence(X, T, M0, x, H, "isotropic"), lam)
+    squares = ((M - M0) ** 2).sum()
+    assert_allclose(slope, 0.5 * (gamma / lam - squares), rtol=1e-9)
+    hyper = derivative(lambda x: shape * np.log(x) - rate * x, lam)  # Gamma(1 + shape, rate)
+    root = (gamma + 2 * shape) / (squares + 2 * rate)
+    assert_allclose(slope + hyper, 0.5 * (squares + 2 * rate) * (root / lam - 1), rtol=1e-9)
+    for _ in range(200):  # the fixed point is a stationary point
+        M, _, _, _, gamma = fitted(X, T, M0, lam, H, "isotropic")
+        lam = (gamma + 2 * shape) / (((M - M0) ** 2).sum() + 2 * rate)
+    slope = derivative(lambda x: evidence(X, T, M0, x, H, "isotropic"), lam) + shape / lam - rate
+    assert abs(slope) < 1e-9
+
+
+def symmetric_derivative(function, H):
+    """Gradient with respect to a symmetric matrix, as a symmetric matrix."""
+    slopes = np.empty_like(H)
+    for i, j in np.ndindex(*H.shape):
+        E = np.zeros(H.shape)
+        E[i, j] += 0.5
+        E[j, i] += 0.5
+        slopes[i, j] = np.imag(function(H + 1j * STEP * E)) / STEP
+    return slopes
+
+
+def noise():
+    X, T, M0, V = one_layer()
+    N, K, lam = len(X), len(V), 0.7
+    # scalar noise
+    beta = 1.3
+    M, _, _, _, gamma = fitted(X, T, M0, lam, beta * np.eye(K), "isotropic")
+    sse = ((T - X @ M) ** 2).sum()
+    slope = derivative(lambda x: evidence(X, T, M0, lam, x * np.eye(K), "isotropic"), beta)
+    assert_allclose(slope, 0.5 * ((N * K - gamma) / beta - sse), rtol=1e-9)
+    update = (sse + gamma / beta) / (N * K)
+    assert_allclose(slope, 0.5 * N * K * (1 / beta - update), rtol=1e-9)
+    # full covariance, one layer
+    H = np.linalg.inv(V)
+    M, a, Q_H, L, gamma = fitted(X, T, M0, lam, H, "isotropic")
+    R = T - X @ M
+    spread = (Q_H * (N * a @ (1 / L))) @ Q_H.T
+    slopes = symmetric_derivative(lambda x: evidence(X, T, M0, lam, x, "isotropic"), H)
+    assert_allclose(slopes, 0.5 * (N * V - R.T @ R - spread), rtol=1e-8, atol=1e-9)
+    # its hyper-prior |H|^a exp(-b tr H) adds a V - b I, hence 2a and 2b I
+    shape, rate = 0.3, 0.2
+    hyper = symmetric_derivative(lambda x: shape * log_det(x) - rate * np.trace(x), H)
+    update = (R.T @ R + spread + 2 * rate * np.eye(K)) / (N + 2 * shape)
+    assert_allclose(slopes + hyper, 0.5 * (N + 2 * shape) * (V - update), rtol=1e-8, atol=1e-9)
+    deep_noise()
+
+
+def deep_problem():
+    """A two-layer tanh network: designs, Jacobians d f / d z_l, weights, residuals, V."""
+    rng = np.random.default_rng(3)
+    W1, W2 = rng.standard_normal((3, 4)), rng.standard_normal((5, 2))
+    X1, Y = np.hstack([rng.standard_normal((6, 2)), np.ones((6, 1))]), rng.standard_normal((6, 2))
+    Z = X1 @ W1
+    X2 = np.hstack([np.tanh(Z), np.ones((6, 1))])
+    J1 = W2[:-1].T * (1 - np.tanh(Z) ** 2)[:, None, :]
+    J2 = np.broadcast_to(np.eye(2), (6, 2, 2))
+    return [X1, X2], [J1, J2], [W1, W2], Y - X2 @ W2, np.array([[0.8, 0.3], [0.3, 0.5]])
+
+
+def laplace(lam, H, designs, jacobians, weights, R):
+    """EV-5 with the means, the inputs and the Jacobians as given."""
+    value = 0.5 * (len(R) * (log_det(H) - 2 * np.log(2 * np.pi)) - np.trace(R @ H @ R.T))
+    for X, J, W in zip(designs, jacobians, weights, strict=True):
+        curvature = (J.transpose(0, 2, 1) @ H @ J).mean(0)
+        P = np.kron(curvature, X.T @ X) + lam * np.eye(W.size)
+        value = value - 0.5 * lam * (W * W).sum() + 0.5 * (W.size * np.log(lam) - log_det(P))
+    return value
+
+
+def deep_noise():
+    problem, lam = deep_problem(), 0.7
+    designs, jacobians, weights, R, V = problem[0], problem[1], *problem[2:]
+    N, H, C = len(R), np.linalg.inv(V), np.linalg.cholesky(V)
+    Gamma, gamma = np.zeros((2, 2)), 0.0
+    for X, J in zip(designs, jacobians, strict=True):
+        S = J.transpose(0, 2, 1) @ np.linalg.inv(C).T
+        a = np.linalg.eigvalsh(X.T @ X / N)
+        h, Q_H = np.linalg.eigh((S @ S.transpose(0, 2, 1)).mean(0))
+        L = N * np.outer(a, h) + lam
+        rows = S.transpose(0, 2, 1) @ Q_H  # S_n^T q_j in column j
+        Gamma += np.einsum("j,ncj,ndj->cd", N * a @ (1 / L), rows, rows) / N
+        gamma += (N * np.outer(a, h) / L).sum()
+    assert_allclose(np.trace(Gamma), gamma, rtol=1e-11)
+    slopes = symmetric_derivative(lambda x: laplace(lam, x, designs, jacobians, weights, R), H)
+    want = 0.5 * (N * V - R.T @ R - C @ Gamma @ C.T)
+    assert_allclose(slopes, want, rtol=1e-9, atol=1e-10)
+    slope = derivative(lambda x: laplace(x, H, designs, jacobians, weights, R), lam)
+    squares = sum((W * W).sum() for W in weights)
+    assert_allclose(slope, 0.5 * (gamma / lam - squares), rtol=1e-9)
+
+
+def conjugate():
+    X, T, M0, V = one_layer()
+    N, K, lam, H = len(X), len(V), 0.7, np.linalg.inv(V)
+    M, _, _, _, gamma = fitted(X, T, M0, lam, H, "conjugate")
+    shift, R = M - M0, T - X @ M
+    slope = derivative(lambda x: evidence(X, T, M0, x, H, "conjugate"), lam)
+    assert_allclose(slope, 0.5 * (gamma / lam - np.trace(shift @ H @ shift.T)), rtol=1e-9)
+    slopes = symmetric_derivative(lambda x: evidence(X, T, M0, lam, x, "conjugate"), H)
+    full = (R.T @ R + lam * shift.T @ shift) / N
+    assert_allclose(slopes, 0.5 * N * (V - full), rtol=1e-8, atol=1e-9)
+    # scalar noise: one step reaches the maximum, since M does not depend on it
+    variance = np.trace(full) / K
+    slope = derivative(lambda b: evidence(X, T, M0, lam, b * np.eye(K), "conjugate"), 1 / variance)
+    assert abs(slope) < 1e-10
+
+
+def network_evidence():
+    X, T, M0, V = one_layer()
+    H, lam = np.linalg.inv(V), 0.7
+    a, h = np.linalg.eigvalsh(X.T @ X / len(X)), np.linalg.eigvalsh(H)
+    M = fitted(X, T, M0, lam, H, "isotropic")[0]
+    R = T - X @ M
+    fit = 0.5 * (len(X) * np.linalg.slogdet(H / (2 * np.pi))[1] - np.trace(R @ H @ R.T))
+    ratio = 0.5 * np.log(lam / (len(X) * np.outer(a, h) + lam)).sum()
+    ours = fit - 0.5 * lam * ((M - M0) ** 2).sum() + ratio
+    G = np.kron(np.eye(3), X)
+    S, r = np.kron(V, np.eye(len(X))) + G @ G.T / lam, vec(T - X @ M0)
+    dense = -0.5 * (r @ np.linalg.solve(S, r) + np.linalg.slogdet(2 * np.pi * S)[1])
+    assert_allclose(ours, dense, rtol=1e-11)
+    # one weight, prior N(0, 1): Laplace below the integral for a logistic unit, above for tanh
+    w = np.linspace(-30, 30, 60_001)
+    log_prior = -0.5 * (w**2 + np.log(2 * np.pi))
+    logistic = -np.logaddexp(0, -3 * w), 9 / (4 * np.cosh(1.5 * w) ** 2)
+    unit = -5 * (1.5 - np.tanh(w)) ** 2 - 0.5 * np.log(0.2 * np.pi), 10 / np.cosh(w) ** 4
+    gaps = []
+    for log_likelihood, curvature in (logistic, unit):
+        joint = log_likelihood + log_prior
+        best = joint.argmax()
+        approximate = joint[best] + 0.5 * np.log(2 * np.pi / (1 + curvature[best]))
+        gaps.append(approximate - np.log(np.exp(joint).sum() * (w[1] - w[0])))
+    assert gaps[0] < -0.01
+    assert gaps[1] > 0.3
+
+
+def sampled():
+    X, T, M0, V = one_layer()
+    N, K, lam = len(X), len(V), 0.7
+    M, a, Q_H, L, gamma = fitted(X, T, M0, lam, np.linalg.inv(V), "isotropic")
+    # expected squares and gamma have the same fixed points
+    squares = ((M - M0) ** 2).sum()
+    assert_allclose(squares + (1 / L).sum() - 12 / lam, squares - gamma / lam, rtol=1e-11)
+    # the maximum of the expected log prior
+    best = 12 / (squares + (1 / L).sum())
+    slope = derivative(lambda x: 6 * np.log(x) - 0.5 * x * (squares + (1 / L).sum()), best)
+    assert abs(slope) < 1e-12
+    # expected squared residuals: those at the mean, and the spread of the outputs
+    C = np.linalg.inv(precisions(X, np.linalg.inv(V), lam, "isotropic")[1])
+    spread = np.zeros((K, K))
+    for x in X:
+        J = np.kron(np.eye(K), x[None])
+        spread += J @ C @ J.T
+    assert_allclose((Q_H * (N * a @ (1 / L))) @ Q_H.T, spread, rtol=1e-9, atol=1e-11)
+
+
+CHECKS = {
+    "EV-1": effective_number,
+    "EV-2": prior_precision,
+    "EV-3": noise,
+    "EV-4": conjugate,
+    "EV-5": network_evidence,
+    "EV-6": sampled,
+}
+
+if __name__ == "__main__":
+    for check in CHECKS.values():
+        check()
+    print("09_evidence holds:", *CHECKS)
