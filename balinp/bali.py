@@ -256,17 +256,18 @@ class BALI:
         self.data_seen += len(X)
         rate = self._rate(len(X), N) if rate is None else rate
         full = len(X) == N
-        noise = self._sample_pass()
+        noise = self._sample_pass(N)
         batch = trace(self.network, self.likelihood, self.weights, X, Y, noise=noise)
         proposals = [
-            layer.propose(inputs, targets, H, n_data=N, rate=rate)
-            for layer, inputs, targets, H in zip(
-                self.layers,
-                batch.inputs,
-                batch.pseudo_targets,
-                batch.output_precisions,
-                strict=True,
+            layer.propose(
+                batch.inputs[index],
+                batch.pseudo_targets[index],
+                batch.output_precisions[index],
+                n_data=N,
+                rate=rate,
+                precision_is_known=batch.precision_is_known[index],
             )
+            for index, layer in enumerate(self.layers)
         ]
         step = joint_step(
             self.network,
@@ -287,15 +288,16 @@ class BALI:
         self.history.append(self._record(log_joint, step, gain_ratio, rate, Y.shape[1]))
         return self.history[-1]
 
-    def _sample_pass(self) -> OutputNoise | None:
-        """What this step's forward pass adds to the outputs: nothing in the first one.
+    def _sample_pass(self, N: int) -> OutputNoise | None:
+        """What this step's forward pass adds to the outputs: nothing until N data were seen.
 
-        Before any data a layer's predictive is the prior's, which says nothing about targets.
+        Before its factors have seen the data, a layer's predictive is mostly the prior's, which
+        says nothing about targets, and a saturated softmax has no curvature to find back by.
         A Gaussian output layer is never drawn: its gradient is taken at its mean.
 
         Derivation: FP-1
         """
-        if self.forward == "mean" or self.steps == 1:
+        if self.forward == "mean" or self.data_seen <= N:
             return None
         categorical = not isinstance(self.likelihood, Gaussian)
         return output_noise(self.layers, self.rng, output_layer=categorical)
@@ -324,7 +326,7 @@ class BALI:
 
         log_likelihood = scale * float(batch.log_densities.sum())
         before = log_likelihood + _log_prior(proposals, self.weights)
-        resolution = 1e-10 * (abs(log_likelihood) + abs(before))
+        resolution = 1e-13 * (abs(log_likelihood) + abs(before))
         step, ratio = shortened(step, lambda s: after(s)[0] - before, resolution)
         return (step, ratio, *after(step))
 
@@ -352,7 +354,7 @@ class BALI:
         Derivation: NP-3, NP-4
         """
         if self.targets_are_observations:
-            return B / self.data_seen
+            return 1.0 if B == N else B / self.data_seen
         floor = min(0.2, max(0.02, B / N)) if self.rate is None else self.rate
         return max(floor, 1.0 / np.sqrt(self.steps))
 
@@ -392,7 +394,7 @@ class BALI:
         precisions: list[Array] = []
         for layer in self._fitted():
             assert layer.factors is not None
-            H = layer.factors.output_factor if self.prior == "conjugate" else np.eye(layer.n_out)
+            H = layer.factors.H if self.prior == "conjugate" else np.eye(layer.n_out)
             dense = np.kron(H, np.eye(len(layer.mean)))
             precisions.append(np.asarray(layer.prior_precision * dense, dtype=np.float64))
         return precisions
@@ -441,16 +443,21 @@ class BALI:
         layers = self._fitted()
         X = as_matrix(X, "X", columns=self.network.widths[0])
         if samples is None:
-            f, covariance = linearised_outputs(self.network, layers, X)
-            if isinstance(self.likelihood, Gaussian):
-                V = self.likelihood.covariance(f.shape[1])
-                return GaussianPredictive(f, covariance, V)
-            return CategoricalPredictive.from_gaussian(f, covariance)
+            return self._linearised(X)
         rng = np.random.default_rng(as_count(seed, "seed", minimum=0))
         draws = sampled_outputs(self.network, layers, X, as_count(samples, "samples"), rng)
         if isinstance(self.likelihood, Gaussian):
             return MixturePredictive(draws, self.likelihood.covariance(draws.shape[2]))
         return CategoricalPredictive.from_samples(draws)
+
+    def _linearised(self, X: Array) -> Predictive:
+        K = self.network.widths[-1]
+        gaussian = isinstance(self.likelihood, Gaussian)
+        combinations = np.eye(K) if gaussian else np.eye(K) - 1.0 / K
+        f, covariance = linearised_outputs(self.network, self.layers, X, combinations=combinations)
+        if isinstance(self.likelihood, Gaussian):
+            return GaussianPredictive(f, covariance, self.likelihood.covariance(K))
+        return CategoricalPredictive.from_gaussian(f, covariance)
 
     # -- files --------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ def _prior_squares(layer: MatrixNormalLayer) -> float:
     shift = layer.mean - layer.prior_mean
     if layer.prior == "isotropic" or layer.factors is None:
         return float((shift**2).sum())
-    return float((shift @ layer.factors.output_factor * shift).sum())
+    return float((shift @ layer.factors.H * shift).sum())
 
 
 def noise_target(

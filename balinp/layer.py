@@ -33,8 +33,8 @@ class Factors:
     Derivation: KR-2, LR-1, LR-2
     """
 
-    input_factor: Array
-    output_factor: Array
+    A: Array
+    H: Array
     inputs: Spectrum
     outputs: Spectrum
     n_data: float
@@ -253,6 +253,7 @@ class MatrixNormalLayer:
         *,
         n_data: float,
         rate: float = 1.0,
+        precision_is_known: bool = False,
     ) -> Proposal:
         """Solve the layer's regression on a batch; nothing moves until `accept`.
 
@@ -276,6 +277,9 @@ class MatrixNormalLayer:
         n_data : number N of data that the batch stands for.
         rate : weight of the new batch in (0, 1]; the forgetting factor is 1 - rate. Before the
             first batch there is nothing to average with: A starts from zero, H from H_batch.
+        precision_is_known : whether H_batch is the noise model's own precision rather than an
+            estimate from the batch. A known precision is used as it is and not averaged with
+            earlier ones, which matters once it is learnt and changes.
 
         Raises
         ------
@@ -292,7 +296,7 @@ class MatrixNormalLayer:
         n_data, rate = as_positive(n_data, "n_data"), as_rate(rate)
 
         X, M = self.design(inputs), self._mean
-        factors = self._updated_factors(X, H_batch, n_data, rate)
+        factors = self._updated_factors(X, H_batch, n_data, rate, precision_is_known)
         posterior = self._posterior_about(M, factors)
         p = factors.prior_eigenvalues(self.prior, self.prior_precision)
 
@@ -318,14 +322,12 @@ class MatrixNormalLayer:
         )
         return self._proposal
 
-    def _updated_factors(self, X: Array, H_batch: Array, n_data: float, rate: float) -> Factors:
+    def _updated_factors(
+        self, X: Array, H_batch: Array, n_data: float, rate: float, precision_is_known: bool
+    ) -> Factors:
         old = self._factors
-        A = input_factor(X)
-        A, H = (
-            (rate * A, H_batch)
-            if old is None
-            else (forget(old.input_factor, A, rate), forget(old.output_factor, H_batch, rate))
-        )
+        A = rate * input_factor(X) if old is None else forget(old.A, input_factor(X), rate)
+        H = H_batch if old is None or precision_is_known else forget(old.H, H_batch, rate)
         outputs = decompose(H, "output_precision")
         if self.prior == "conjugate" and outputs.values[0] == 0:
             raise ValueError(

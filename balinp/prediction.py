@@ -15,12 +15,15 @@ from balinp.mlp import MLP, OutputNoise
 
 
 def linearised_outputs(
-    network: MLP, layers: Sequence[MatrixNormalLayer], X: Array
+    network: MLP, layers: Sequence[MatrixNormalLayer], X: Array, *, combinations: Array
 ) -> tuple[Array, Array]:
-    """Mean (B, K) and covariance (B, K, K) of the outputs of the linearised network.
+    """Outputs (B, K) of the mean network, and covariance (B, C, C) of combinations of them.
 
     f ~ N( f_M(x), sum_l J_l Cov(W_l^T x_l) J_l^T ), with J_l the Jacobian of the outputs with
-    respect to layer l's pre-activations at the posterior means.
+    respect to layer l's pre-activations at the posterior means; with rows r_c of `combinations`,
+    the covariance is that of r_c f. Class probabilities depend on differences of logits only,
+    and the variance of what is common to all logits can be larger by many orders of magnitude:
+    asking for the combinations that matter keeps the digits that subtracting would lose.
 
     Derivation: PR-1
 
@@ -28,19 +31,20 @@ def linearised_outputs(
     ----------
     network, layers : the model.
     X : (B, n_in) array.
+    combinations : (C, K) array; the identity for the outputs themselves.
     """
     means = [layer.mean for layer in layers]
     forward = network.forward(means, X)
-    f = forward.outputs[-1]
-    B, K = f.shape
-    jacobians = network.backward(means, forward, np.broadcast_to(np.eye(K), (B, K, K)))
-    covariance = np.zeros((B, K, K))
+    B, C = len(X), len(combinations)
+    rows = np.broadcast_to(combinations, (B, *combinations.shape))
+    jacobians = network.backward(means, forward, rows)
+    covariance = np.zeros((B, C, C))
     for layer, inputs, J in zip(layers, forward.inputs, jacobians, strict=True):
         posterior = layer.posterior
         J_basis = J @ posterior.column_basis
         variances = posterior.output_variances(layer.design(inputs))
         covariance += (J_basis * variances[:, None, :]) @ np.swapaxes(J_basis, 1, 2)
-    return f, covariance
+    return forward.outputs[-1], covariance
 
 
 def sampled_outputs(

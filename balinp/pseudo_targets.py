@@ -30,6 +30,7 @@ class Trace:
     gradients : (B, K) arrays, g_n = d log p(y_n | f_n) / d z_n of each datum.
     curvature_roots : (B, K, C) arrays S_n.
     output_precisions : (K, K) arrays H, the batch mean of S_n S_n^T, floored where hidden.
+    precision_is_known : whether H is the likelihood's own precision and not such a mean.
     pseudo_targets : (B, K) arrays t_n = M^T x_n + H^{-1} g_n.
     log_densities : (B,) array, log p(y_n | f_n).
     forward : the forward pass that all this was taken at.
@@ -40,6 +41,7 @@ class Trace:
     gradients: list[Array]
     curvature_roots: list[Array]
     output_precisions: list[Array]
+    precision_is_known: list[bool]
     pseudo_targets: list[Array]
     log_densities: Array
     forward: Forward
@@ -103,6 +105,7 @@ def trace(
         gradients=gradients,
         curvature_roots=[np.swapaxes(row[:, 1:, :], 1, 2) for row in rows],
         output_precisions=[H.matrix() for H in precisions],
+        precision_is_known=[False] * (len(rows) - 1) + [known is not None],
         pseudo_targets=[
             pseudo_targets(mean, g, H)
             for mean, g, H in zip(forward.means, gradients, precisions, strict=True)
@@ -128,4 +131,4 @@ def pseudo_targets(mean_outputs: Array, gradients: Array, H: Spectrum) -> Array:
 
     Derivation: PT-1, PT-2, PT-3
     """
-    return mean_outputs + gradients @ H.inverse()
+    return mean_outputs + H.solve_rows(gradients)

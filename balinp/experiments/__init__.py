@@ -1,0 +1,37 @@
+"""Comparison of methods on data sets, behind ``balinp evaluate``.
+
+`datasets` finds data and their splits, `methods` holds every method behind one interface,
+`scores` turns a prediction into numbers, `runner` runs methods on splits, `table` and `figures`
+show what came out. Importing any of them needs no optional dependency; running needs the extra
+``experiments``.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+REGRESSION = "regression"
+CLASSIFICATION = "classification"
+KINDS = (REGRESSION, CLASSIFICATION)
+
+
+class UserError(Exception):
+    """What the user asked for cannot be done; the message is one line that says why."""
+
+
+def require_extras() -> None:
+    """Check that the optional dependencies of the experiments can be imported.
+
+    Raises
+    ------
+    UserError
+        If one is missing; the message says how to install it.
+    """
+    for package, module in [("scikit-learn", "sklearn"), ("joblib", "joblib"), ("tqdm", "tqdm")]:
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            raise UserError(
+                f"{package} is not installed; experiments need it: "
+                "pip install 'balinp[experiments]'"
+            ) from None

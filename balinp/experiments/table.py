@@ -1,0 +1,113 @@
+"""Records as a Markdown table: one row a method, means and standard errors over splits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.experiments import REGRESSION
+from balinp.experiments.methods import REFERENCE
+from balinp.experiments.scores import COMPARED, SCORES, Column, Record
+
+
+def table(records: Sequence[Record], kind: str) -> str:
+    """A Markdown table of records of one data set, and a line that explains it.
+
+    Every cell is a mean over splits and, with two splits or more, its standard error. The last
+    column is the difference to `REFERENCE`, taken split by split first; it is left out if that
+    method was not run.
+    """
+    methods = method_names(records)
+    paired = REFERENCE in methods
+    titles, cells = ["method"], [methods]
+    for column in [*SCORES[kind], Column("seconds", "seconds")]:
+        titles.append(column.title)
+        cells.append(_cells([by_split(records, method, column.key) for method in methods]))
+    if paired:
+        differences = [paired_differences(records, method, kind) for method in methods]
+        others = _cells([d for m, d in zip(methods, differences, strict=True) if m != REFERENCE])
+        column = [others.pop(0) if method != REFERENCE else "–" for method in methods]
+        titles.append(f"{COMPARED[kind].title} − {REFERENCE}")
+        cells.append(column)
+    n_splits = len({record["split"] for record in records})
+    return _markdown(titles, cells) + "\n\n" + _explanation(kind, n_splits, paired) + "\n"
+
+
+def method_names(records: Sequence[Record]) -> list[str]:
+    """Names of the methods, in the order of their first records."""
+    return list(dict.fromkeys(record["method"] for record in records))
+
+
+def by_split(records: Sequence[Record], method: str, key: str) -> Array:
+    """Values of a key for one method, in the order of splits."""
+    chosen = sorted((r for r in records if r["method"] == method), key=lambda r: r["split"])
+    return np.array([record[key] for record in chosen], dtype=np.float64)
+
+
+def paired_differences(records: Sequence[Record], method: str, kind: str) -> Array:
+    """Compared score of a method minus that of `REFERENCE`, on each split."""
+    key = COMPARED[kind].key
+    with np.errstate(invalid="ignore"):  # two infinite scores have no difference: NaN
+        return by_split(records, method, key) - by_split(records, REFERENCE, key)
+
+
+def mean_and_error(values: Array) -> tuple[float, float]:
+    """Mean, and its standard error s / sqrt(n) with s^2 the unbiased variance; NaN for n = 1.
+
+    Examples
+    --------
+    >>> mean_and_error(np.array([1.0, 3.0]))
+    (2.0, 1.0)
+    """
+    n = len(values)
+    if n == 1:
+        return float(values[0]), float("nan")
+    with np.errstate(invalid="ignore"):  # an infinite score leaves no standard error
+        return float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
+
+
+def _cells(column: Sequence[Array]) -> list[str]:
+    """One column's cells, all with as many decimals as show two digits of a typical error."""
+    pairs = [mean_and_error(values) for values in column]
+    errors = np.array([error for _, error in pairs if np.isfinite(error) and error > 0])
+    decimals = int(np.clip(1 - np.floor(np.log10(np.median(errors))), 0, 4)) if len(errors) else 3
+    return [_cell(mean, error, decimals) for mean, error in pairs]
+
+
+def _cell(mean: float, error: float, decimals: int) -> str:
+    shown = f"{mean:.{decimals}f}"
+    return f"{shown} ± {error:.{decimals}f}" if np.isfinite(error) else shown
+
+
+def _markdown(titles: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
+    """Columns of equal width, so that the table can also be read as it is."""
+    widths = [
+        max(len(title), *map(len, cells)) for title, cells in zip(titles, columns, strict=True)
+    ]
+    rule = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
+    rows = [titles, rule, *zip(*columns, strict=True)]
+    return "\n".join(
+        "| "
+        + " | ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        )
+        + " |"
+        for row in rows
+    )
+
+
+def _explanation(kind: str, n_splits: int, paired: bool) -> str:
+    spread = "one split" if n_splits == 1 else f"{n_splits} splits ± standard error"
+    units = (
+        "RMSE and CRPS in the target's unit (lower is better), log-likelihoods of one Gaussian "
+        "and of the mixture over weights in nats a datum (higher is better)"
+        if kind == REGRESSION
+        else "NLL in nats a datum (lower is better, as for Brier and ECE)"
+    )
+    line = f"Rows: test scores, means over {spread}; {units}; seconds to fit and predict"
+    if paired:
+        line += f"; last column: difference to {REFERENCE} split by split"
+    return line + "."

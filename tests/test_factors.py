@@ -1,0 +1,89 @@
+"""The jitted kernels against their plain twins and against sums written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import assert_close
+
+from balinp._types import Array
+from balinp.factors import (
+    forget,
+    forget_reference,
+    input_factor,
+    input_factor_reference,
+    output_factor,
+    output_factor_reference,
+)
+
+
+def layouts(array: Array) -> list[Array]:
+    """The same numbers in memory in several ways; none of them may be written to."""
+    spaced = np.zeros((*array.shape[:-1], 2 * array.shape[-1]))
+    spaced[..., ::2] = array
+    versions = [array.copy(), np.asfortranarray(array), spaced[..., ::2], array[::-1].copy()[::-1]]
+    for version in versions:
+        version.flags.writeable = False
+    return versions
+
+
+def assert_symmetric(matrix: Array) -> None:
+    np.testing.assert_array_equal(matrix, matrix.T)
+
+
+@pytest.mark.equation("LR-1")
+@pytest.mark.parametrize("shape", [(7, 3), (3, 3), (2, 5), (1, 4), (6, 1), (1, 1)], ids=str)
+def test_input_factor(shape: tuple[int, int], rng: np.random.Generator) -> None:
+    X = rng.normal(size=shape)
+    expected = sum(np.outer(x, x) for x in X) / len(X)
+    assert_close(input_factor_reference(X), expected)
+    for version in layouts(X):
+        factor = input_factor(version)
+        assert_close(factor, expected)
+        assert_symmetric(factor)
+
+
+@pytest.mark.equation("PT-4")
+@pytest.mark.parametrize(
+    "shape", [(7, 2, 3), (2, 3, 5), (1, 2, 4), (5, 1, 3), (5, 4, 1), (1, 1, 1)], ids=str
+)
+def test_output_factor(shape: tuple[int, int, int], rng: np.random.Generator) -> None:
+    rows = rng.normal(size=shape)
+    expected = sum(S_T.T @ S_T for S_T in rows) / len(rows)  # not divided by the number of rows
+    assert_close(output_factor_reference(rows), expected)
+    for version in layouts(rows):
+        factor = output_factor(version)
+        assert_close(factor, expected)
+        assert_symmetric(factor)
+
+
+@pytest.mark.equation("PT-4")
+def test_output_factor_of_one_root_for_all_data(rng: np.random.Generator) -> None:
+    S_T = rng.normal(size=(2, 2))
+    assert_close(output_factor(np.broadcast_to(S_T, (5, 2, 2))), S_T.T @ S_T)
+
+
+@pytest.mark.equation("NP-1")
+@pytest.mark.parametrize("rate", [1e-3, 0.3, 1.0])
+@pytest.mark.parametrize("size", [1, 4])
+def test_forget(size: int, rate: float, rng: np.random.Generator) -> None:
+    old, new = (input_factor(rng.normal(size=(6, size))) for _ in range(2))
+    expected = old + rate * (new - old)
+    assert_close(forget_reference(old, new, rate), expected)
+    for version in layouts(old):
+        blend = forget(version, new, rate)
+        assert_close(blend, expected)
+        assert_symmetric(blend)
+    if rate == 1:
+        np.testing.assert_array_equal(forget(old, new, rate), new)
+
+
+@pytest.mark.equation("NP-1", "NP-3")
+def test_forgetting_with_the_share_of_data_seen_is_the_average_of_all(
+    rng: np.random.Generator,
+) -> None:
+    X = rng.normal(size=(7, 3))
+    average = input_factor(X[:3])
+    average = forget(average, input_factor(X[3:6]), 3 / 6)
+    average = forget(average, input_factor(X[6:]), 1 / 7)
+    assert_close(average, X.T @ X / 7)
