@@ -36,7 +36,9 @@ def dense_covariance(noise: Any) -> Array:
     """The covariance that a scalar, a list of variances or a matrix stands for."""
     if np.ndim(noise) == 2:
         return np.asarray(noise)
-    return np.array([[float(i == j) * np.broadcast_to(noise, 3)[i] for j in range(3)] for i in range(3)])
+    return np.array(
+        [[float(i == j) * np.broadcast_to(noise, 3)[i] for j in range(3)] for i in range(3)]
+    )
 
 
 @pytest.mark.equation("BP-4")
@@ -76,9 +78,7 @@ def test_class_probabilities(rng: np.random.Generator) -> None:
 def test_gradient(likelihood: Likelihood, rng: np.random.Generator) -> None:
     Y, f = batch(likelihood, rng)
     e = np.eye(3)
-    expected = [
-        slope(lambda h, k=k: likelihood.log_density(Y, f + h * e[k])) for k in range(3)
-    ]
+    expected = [slope(lambda h, k=k: likelihood.log_density(Y, f + h * e[k])) for k in range(3)]
     # Errors of differences are relative to the density's own size.
     size = np.abs(likelihood.log_density(Y, f)).max() / np.abs(expected).max()
     rtol = DIFFERENCE_RTOL * max(1.0, size)

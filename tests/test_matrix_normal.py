@@ -19,7 +19,9 @@ every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 def matrix_normal(shape: tuple[int, int], seed: int = 0) -> MatrixNormal:
     D, K = shape
     rng = np.random.default_rng([D, K, seed])
-    return MatrixNormal(rng.normal(size=shape), random_covariance(rng, D), random_covariance(rng, K))
+    return MatrixNormal(
+        rng.normal(size=shape), random_covariance(rng, D), random_covariance(rng, K)
+    )
 
 
 def kronecker_gaussian(shape: tuple[int, int], seed: int = 0) -> KroneckerGaussian:

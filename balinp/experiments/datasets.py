@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -59,8 +59,8 @@ def load(name: str) -> Dataset:
     UserError
         If the name is unknown, or its files are missing or not of the expected form.
     """
-    source, colon, place = name.partition(":")
-    if colon and source in SOURCES:
+    source, _, place = name.partition(":")
+    if place and source in SOURCES:
         return SOURCES[source](place)
     if name in SHIPPED:
         return _shipped(name)
@@ -157,7 +157,7 @@ def _directory(place: str) -> Path:
     if os.environ.get("BALINP_DATA"):
         candidates.append(Path(os.environ["BALINP_DATA"]) / place)
     for candidate in candidates:
-        if place and candidate.is_dir():
+        if candidate.is_dir():
             return candidate
     looked = " or ".join(str(candidate) for candidate in candidates)
     raise UserError(f"no directory {looked} (BALINP_DATA may name the one to look in)")
@@ -173,7 +173,7 @@ def _indices(path: Path, size: int) -> Indices:
     return indices
 
 
-def _read(path: Path, *, ndmin: int) -> Array:
+def _read(path: Path, *, ndmin: Literal[1, 2]) -> Array:
     """A text file of numbers."""
     try:
         return np.asarray(np.loadtxt(path, ndmin=ndmin), dtype=np.float64)

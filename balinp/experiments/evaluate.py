@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from balinp.experiments import UserError, require_extras
+from balinp.experiments import require_extras
 from balinp.experiments.datasets import load
 from balinp.experiments.figures import save_figure
 from balinp.experiments.methods import select
@@ -51,14 +50,14 @@ def evaluate(
     chosen = select(dataset.kind, methods)
     if figure_path is None:
         figure_path = Path(f"evaluate_{dataset.name.replace(':', '_')}.png")
-    for path in filter(None, [json_path, figure_path]):
-        require_directory_of(path)
     outcomes = list(run(dataset, chosen, range(splits), jobs=jobs))
     records = [outcome.record for outcome in outcomes]
     print(table(records, dataset.kind), end="")
     if json_path is not None:
         write_records(records, json_path)
+        announce(json_path)
     save_figure(outcomes, dataset, figure_path)
+    announce(figure_path)
     return records
 
 
@@ -68,21 +67,13 @@ def write_records(records: Sequence[Record], path: Path) -> None:
     The file is written beside its target and then takes its place, so that a reader finds
     either all records or what was there before.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    beside = path.with_name(path.name + ".part")
     try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(list(records), file, indent=1)
-            file.write("\n")
-        os.replace(temporary, path)
+        beside.write_text(json.dumps(list(records), indent=1) + "\n")
+        os.replace(beside, path)
     except BaseException:
-        os.unlink(temporary)
+        beside.unlink(missing_ok=True)
         raise
-
-
-def require_directory_of(path: Path) -> None:
-    """Fail before the work rather than after it if `path` cannot be written."""
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: no directory {path.parent} to write to")
 
 
 def announce(path: Path) -> None:

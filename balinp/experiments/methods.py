@@ -108,7 +108,7 @@ def _logistic_regression(X: Array, Y: Array, X_test: Array, seed: int) -> Catego
 def _mlp(X: Array, Y: Array, X_test: Array, seed: int) -> CategoricalPredictive:
     from sklearn.neural_network import MLPClassifier
 
-    model = MLPClassifier(hidden_layer_sizes=(50,), max_iter=2000, random_state=seed)
+    model = MLPClassifier(hidden_layer_sizes=(50,), max_iter=10_000, random_state=seed)
     return _probabilities(model, X, Y, X_test)
 
 

@@ -28,9 +28,8 @@ def table(records: Sequence[Record], kind: str) -> str:
     if paired:
         differences = [paired_differences(records, method, kind) for method in methods]
         others = _cells([d for m, d in zip(methods, differences, strict=True) if m != REFERENCE])
-        column = [others.pop(0) if method != REFERENCE else "–" for method in methods]
-        titles.append(f"{COMPARED[kind].title} − {REFERENCE}")
-        cells.append(column)
+        titles.append(f"{COMPARED[kind].title} minus {REFERENCE}")
+        cells.append(["-" if method == REFERENCE else others.pop(0) for method in methods])
     n_splits = len({record["split"] for record in records})
     return _markdown(titles, cells) + "\n\n" + _explanation(kind, n_splits, paired) + "\n"
 
@@ -72,7 +71,7 @@ def _cells(column: Sequence[Array]) -> list[str]:
     """One column's cells, all with as many decimals as show two digits of a typical error."""
     pairs = [mean_and_error(values) for values in column]
     errors = np.array([error for _, error in pairs if np.isfinite(error) and error > 0])
-    decimals = int(np.clip(1 - np.floor(np.log10(np.median(errors))), 0, 4)) if len(errors) else 3
+    decimals = int(np.clip(1 - np.floor(np.log10(np.median(errors))), 0, 3)) if len(errors) else 3
     return [_cell(mean, error, decimals) for mean, error in pairs]
 
 

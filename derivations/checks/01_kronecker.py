@@ -66,9 +66,9 @@ def rank_rule():
             values = np.linalg.eigvalsh(A / B)
             bound = (0.5 * (B + 1) + len(x)) * EPS * values[-1]
             assert abs(values[:-1]).max() <= bound, "beyond the proven bound"
-            assert values[0] >= -max(len(x), B) * EPS * values[-1], "beyond the rule"
+            assert values[0] >= -100 * len(x) * EPS * values[-1], "beyond the rule"
     a = np.linalg.eigvalsh(np.array([[1.0, 2.0], [2.0, 1.0]]))
-    assert a[0] < -max(2, 1000) * EPS * a[-1], "an indefinite matrix must be told apart"
+    assert a[0] < -100 * 2 * EPS * a[-1], "an indefinite matrix must be told apart"
 
 
 CHECKS = {

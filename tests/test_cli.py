@@ -1,0 +1,153 @@
+"""The command line: what it prints, writes and refuses, and what it does not import."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import balinp
+from balinp.cli import main
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_evaluate_diabetes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "diabetes", "--splits", "2", "--json", "records.json"]) == 0
+    output = capsys.readouterr()
+    assert output.err == ""  # silence in a pipe
+    lines = output.out.splitlines()
+    assert len(lines) == 8  # header, rule, four methods, empty line, explanation
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:6]] == [
+        "BALI (isotropic)",
+        "BALI (conjugate)",
+        "Bayesian linear regression",
+        "BayesianRidge",
+    ]
+    records = json.loads((here / "records.json").read_text())
+    assert len(records) == 8
+    assert {record["split"] for record in records} == {0, 1}
+    assert {record["dataset"] for record in records} == {"diabetes"}
+    assert all(record["rmse"] < 100 for record in records)
+    assert (here / "evaluate_diabetes.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in here.iterdir()) == ["evaluate_diabetes.png", "records.json"]
+
+
+def test_chosen_methods_and_figure(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["evaluate", "wine", "--splits", "1", "--figure", "wine.pdf"]
+    assert main([*arguments, "--methods", "MLP", "logistic regression"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("| MLP ")
+    assert lines[3].startswith("| logistic regression ")
+    assert (here / "wine.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_progress_on_a_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert main(["evaluate", "diabetes", "--splits", "1", "--methods", "BayesianRidge"]) == 0
+    assert "1/1" in terminal.getvalue()
+    assert "wrote evaluate_diabetes.png" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "nothing"], "unknown data set 'nothing'; known: diabetes, digits"),
+        (["evaluate", "uci:nowhere"], "no directory nowhere"),
+        (["evaluate", "uci:."], "data.txt: no such file"),
+        (["evaluate", "diabetes", "--methods", "MLP"], "unknown method 'MLP'"),
+        (["evaluate", "diabetes", "--json", "no/where.json"], "no directory no to write to"),
+        (["evaluate", "diabetes", "--figure", "no/where.png"], "no directory no to write to"),
+        (["evaluate", "diabetes", "--figure", "figure.doc"], "expected a name with one of"),
+        (["demo", "--figure", "no/where.png"], "no directory no to write to"),
+        (["demo", "--figure", "figure"], "expected a name with one of the endings"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    arguments: list[str], message: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("balinp: ")
+    assert message in output.err
+    assert output.err.count("\n") == 1
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "COMMAND"),
+        (["train"], "invalid choice: 'train'"),
+        (["evaluate"], "NAME"),
+        (["evaluate", "wine", "--splits", "0"], "expected an integer of at least 1, got '0'"),
+        (["evaluate", "wine", "--jobs", "two"], "expected an integer of at least 1, got 'two'"),
+        (["demo", "--seed", "-1"], "--seed"),
+    ],
+)
+def test_what_cannot_be_parsed(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [("sklearn", "scikit-learn"), ("joblib", "joblib"), ("tqdm", "tqdm")]
+)
+def test_missing_extras(
+    module: str,
+    package: str,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(["evaluate", "diabetes"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"balinp: {package} is not installed")
+    assert "pip install 'balinp[experiments]'" in error
+    assert error.count("\n") == 1
+
+
+def test_version_and_module() -> None:
+    done = python("-m", "balinp", "--version")
+    assert (done.returncode, done.stdout) == (0, f"balinp {balinp.__version__}\n")
+    failed = python("-m", "balinp", "evaluate", "nothing")
+    assert failed.returncode == 2
+    assert failed.stderr.count("\n") == 1
+
+
+def test_imports_are_light() -> None:
+    """Neither the package nor the command line nor the demo needs an extra, or pyplot's state."""
+    heavy = {"sklearn", "joblib", "tqdm", "matplotlib.pyplot"}
+    done = python(
+        "-c",
+        "import sys, balinp, balinp.cli, balinp.demo\n"
+        "import balinp.experiments.evaluate, balinp.experiments.methods\n"
+        f"print(sorted({heavy!r} & sys.modules.keys()))",
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+    light = python("-c", "import sys, balinp.cli; print('matplotlib' in sys.modules)")
+    assert (light.stdout, light.stderr) == ("False\n", "")
