@@ -40,7 +40,7 @@ from balinp.predictive import (
 from balinp.pseudo_targets import Trace, trace
 from balinp.validation import as_choice, as_count, as_matrix, as_positive, as_rate
 
-PRECISION_DAMPING = 0.1
+PRECISION_DAMPING = 0.05
 """Share of the way, in logarithms, that the prior precision goes to its target in a step."""
 
 NOISE_DAMPING = 0.5
@@ -57,7 +57,7 @@ class Record:
     step, momentum : factors of the layers' proposals and of their previous changes.
     gain_ratio : actual over predicted change of the log joint.
     rate : weight of the batch in the layers' moving averages.
-    prior_precision : lam after the step.
+    prior_precision : lam after the step; of the first layer, where it is learnt (EV-2).
     noise_covariance : (K, K) array V after the step; None for a categorical likelihood.
     effective_parameters : gamma of each layer.
     """
@@ -85,7 +85,9 @@ class BALI:
         hidden outputs, and logits, are drawn from each layer's own predictive.
     prior : ``"isotropic"`` (weight decay) or ``"conjugate"`` (matrix normal posterior); see
         `MatrixNormalLayer`.
-    prior_precision : lam, shared by all layers; None learns it from the evidence.
+    prior_precision : lam, the same in all layers; None learns it from the evidence, with
+        lam n_l / n_1 in layer l of n_l inputs, so that no width changes what the prior says
+        of a layer's outputs.
     noise_variance : for the Gaussian likelihood, see `Gaussian`; None learns a covariance.
     bias : whether layers have biases.
     seed : of initial weights, batch order and sampled forward passes.
@@ -123,7 +125,7 @@ class BALI:
         hidden: Sequence[int] = (50,),
         likelihood: str | Likelihood = "gaussian",
         *,
-        activation: str = "relu",
+        activation: str = "tanh",
         forward: str = "mean",
         prior: str = "isotropic",
         prior_precision: float | None = None,
@@ -233,12 +235,14 @@ class BALI:
         """Lay out the network, and start what is learnt from the spread of the targets."""
         self.network = MLP([X.shape[1], *self.hidden, Y.shape[1]], self.activation, bias=self.bias)
         widths = self.network.widths
+        if self.learns_prior_precision:
+            self.prior_precision = float(widths[0])
         self.layers = [
             MatrixNormalLayer(
                 n_in,
                 n_out,
                 prior=self.prior,
-                prior_precision=self.prior_precision,
+                prior_precision=self._layer_precision(n_in,n_out),
                 initial_mean=W,
                 bias=self.bias,
             )
@@ -250,6 +254,20 @@ class BALI:
             a, b = self.hyper_prior.shape, self.hyper_prior.rate
             squares = Y.T @ Y + 2 * b * np.eye(Y.shape[1])
             self.likelihood = Gaussian(squares / (len(Y) + 2 * a))
+
+    def _layer_precision(self, n_in: int, n_out:int) -> float:
+        """Prior precision of a layer of n_in inputs: as given, or learnt in proportion to n_in.
+
+        A learnt precision starts from n_in in every layer, which gives outputs of inputs of unit
+        size a prior variance of 1 whatever the width, and keeps these proportions.
+
+        Derivation: EV-2
+        """
+        if not self.learns_prior_precision:
+            return self.prior_precision
+        import os
+        ex=float(os.environ.get('EX','1')) if self.prior=='conjugate' else 0.
+        return self.prior_precision * n_in / self.network.widths[0]*(n_out/self.network.widths[-1])**ex
 
     def _step(self, X: Array, Y: Array, N: int, rate: float | None = None) -> Record:
         self.steps += 1
@@ -336,10 +354,11 @@ class BALI:
         """Move lam and V towards what the layers' new posteriors ask for."""
         if self.learns_prior_precision:
             share = min(PRECISION_DAMPING, damping)
-            target = prior_precision_target(self.layers, self.hyper_prior)
-            self.prior_precision = self.prior_precision ** (1 - share) * target**share
+            lam = self.prior_precision
+            target = prior_precision_target(self.layers, lam, self.hyper_prior)
+            self.prior_precision = lam * (target / lam) ** share
             for layer in self.layers:
-                layer.prior_precision = self.prior_precision
+                layer.prior_precision *= self.prior_precision / lam
         if self.learns_noise and isinstance(self.likelihood, Gaussian):
             share = min(NOISE_DAMPING, damping)
             V = self.likelihood.covariance(residuals.shape[1])
@@ -347,6 +366,10 @@ class BALI:
                 self.layers, batch, residuals, V, N, self.hyper_prior, sampled=sampled
             )
             self.likelihood = Gaussian((1 - share) * V + share * target_V)
+            if self.prior == "conjugate" and self.learns_prior_precision:
+                r=(np.linalg.det(self.likelihood.covariance(len(V)))/np.linalg.det(V))**(1/len(V))
+                self.prior_precision*=r
+                for l in self.layers: l.prior_precision*=r
 
     def _rate(self, B: int, N: int) -> float:
         """Weight of a batch: all data alike where targets are observed, else forgetting.

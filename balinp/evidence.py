@@ -45,25 +45,37 @@ def effective_parameters(layer: MatrixNormalLayer) -> float:
     return float((layer.factors.likelihood_eigenvalues() / layer.posterior.precisions).sum())
 
 
-def prior_precision_target(layers: Sequence[MatrixNormalLayer], hyper: HyperPrior) -> float:
-    """Prior precision lam, shared by the layers, that the current posteriors ask for.
+def prior_precision_target(
+    layers: Sequence[MatrixNormalLayer], prior_precision: float, hyper: HyperPrior
+) -> float:
+    """Common prior precision lam that the current posteriors ask for.
 
-    (sum_l gamma_l + 2a) / (sum_l s_l + 2b), with s_l = |M - M0|^2 for the isotropic prior and
-    tr((M - M0) H (M - M0)^T) for the conjugate one.
+    The layers' precisions are lam_l = c_l lam with fixed c_l. The target is
+
+        (sum_l gamma_l + 2a) / (sum_l c_l s_l + 2b),
+
+    with s_l = |M - M0|^2 for the isotropic prior and tr((M - M0) H (M - M0)^T) for the conjugate
+    one.
 
     Derivation: EV-2, EV-4
+
+    Parameters
+    ----------
+    layers : the network's layers.
+    prior_precision : the current lam, to which the layers' precisions are in proportion.
+    hyper : hyper-prior on lam.
     """
     gamma = sum(effective_parameters(layer) for layer in layers)
-    squares = sum(_prior_squares(layer) for layer in layers)
+    squares = sum(_prior_squares(layer) for layer in layers) / prior_precision
     return (gamma + 2 * hyper.shape) / (squares + 2 * hyper.rate)
 
 
 def _prior_squares(layer: MatrixNormalLayer) -> float:
-    """vec(M - M0)^T Lam0 vec(M - M0) / lam."""
+    """vec(M - M0)^T Lam0 vec(M - M0) = lam_l s_l."""
     shift = layer.mean - layer.prior_mean
-    if layer.prior == "isotropic" or layer.factors is None:
-        return float((shift**2).sum())
-    return float((shift @ layer.factors.H * shift).sum())
+    if layer.prior == "conjugate" and layer.factors is not None:
+        return layer.prior_precision * float((shift @ layer.factors.H * shift).sum())
+    return layer.prior_precision * float((shift**2).sum())
 
 
 def noise_target(

@@ -23,7 +23,7 @@ from balinp.pseudo_targets import Trace
 SHORTEST = 2.0**-10
 """A step that fails at this fraction of its length is not taken; only the factors are."""
 
-LEAST_GAIN_RATIO = 0.25
+LEAST_GAIN_RATIO = 0.01
 """A step is taken if the log joint gains at least this share of what the quadratic promises."""
 
 TRUST = 0.3

@@ -203,7 +203,7 @@ def test_predictions_are_the_same_distribution_in_original_units(regression: Dat
     """Against standardising by hand and scipy's density of what comes out."""
     train, test = regression.split(0)
     X, Y = regression.X[train], regression.Y[train]
-    model = method(REGRESSION, "Bayesian linear regression")
+    model = Method("a few steps", REGRESSION, Training({"hidden": ()}, {"epochs": 5}).run)
     predictive = model.fit_predict(X, Y, regression.X[test], seed=0)
 
     shift, spread = X.mean(axis=0), np.where(np.ptp(X, axis=0) > 0, X.std(axis=0), 1.0)
@@ -211,9 +211,8 @@ def test_predictions_are_the_same_distribution_in_original_units(regression: Dat
     standard = model.run(
         (X - shift) / spread, (Y - m) / s, (regression.X[test] - shift) / spread, 0
     )
-    # 200 and more iterations of the evidence updates stand between the roundings of the inputs.
-    np.testing.assert_allclose(predictive.mean, standard.mean * s + m, rtol=1e-8)
-    np.testing.assert_allclose(predictive.covariance, standard.covariance * np.outer(s, s), 1e-8)
+    np.testing.assert_allclose(predictive.mean, standard.mean * s + m, rtol=1e-10)
+    np.testing.assert_allclose(predictive.covariance, standard.covariance * np.outer(s, s), 1e-10)
     densities = [
         multivariate_normal(mean, covariance).logpdf(y)
         for y, mean, covariance in zip(
@@ -222,7 +221,7 @@ def test_predictions_are_the_same_distribution_in_original_units(regression: Dat
         )
     ]  # fmt: skip
     log_likelihood = scores(predictive, regression.Y[test])["log_likelihood_gaussian"]
-    assert log_likelihood == pytest.approx(np.mean(densities), rel=1e-8)
+    assert log_likelihood == pytest.approx(np.mean(densities), rel=1e-10)
 
 
 # -- methods ---------------------------------------------------------------------------------------
@@ -462,9 +461,7 @@ def test_two_processes_give_the_records_of_one(regression: Dataset) -> None:
         (split, m.name) for split in range(2) for m in methods
     ]
     for a, b in zip(one, two, strict=True):
-        # Equal to the last bit on one thread; several sum in another order.
-        keys = SCORE_KEYS[REGRESSION]
-        assert {k: a[k] for k in keys} == pytest.approx({k: b[k] for k in keys}, rel=1e-8)
+        assert {**a, "seconds": 0} == {**b, "seconds": 0}
 
 
 def test_records_are_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -31,8 +31,7 @@ def run(
     ----------
     dataset, methods : what to run.
     splits : numbers of the splits; each is also the seed of the methods on it.
-    jobs : processes. Each of several runs on one thread, so that they do not get in each
-        other's way.
+    jobs : number of processes.
 
     Raises
     ------
@@ -48,22 +47,26 @@ def run(
     tasks = [
         joblib.delayed(run_one)(dataset, method, split) for split in splits for method in methods
     ]
-    threads = None if jobs == 1 else 1
-    with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
-        yield from _with_progress(joblib.Parallel(return_as="generator")(tasks), len(tasks))
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
+    yield from _with_progress(parallel(tasks), len(tasks))
 
 
 def run_one(dataset: Dataset, method: Method, split: int) -> Outcome:
     """Train a method on one split and score its prediction.
 
-    ``seconds`` is the wall time of training and prediction, without imports and compilation.
+    ``seconds`` is the wall time of training and prediction, without imports and compilation, on
+    one thread: the matrices are small, and times and roundings then do not depend on how many
+    processes run beside this one (nor on the machine's number of cores).
     """
+    from threadpoolctl import threadpool_limits
+
     _warm_up_once()
     train, test = dataset.split(split)
     X, Y = dataset.X, dataset.Y
-    start = time.perf_counter()
-    predictive = method.fit_predict(X[train], Y[train], X[test], seed=split)
-    seconds = time.perf_counter() - start
+    with threadpool_limits(limits=1):
+        start = time.perf_counter()
+        predictive = method.fit_predict(X[train], Y[train], X[test], seed=split)
+        seconds = time.perf_counter() - start
     record = {
         "dataset": dataset.name,
         "split": split,
