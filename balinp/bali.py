@@ -242,7 +242,7 @@ class BALI:
                 n_in,
                 n_out,
                 prior=self.prior,
-                prior_precision=self._layer_precision(n_in,n_out),
+                prior_precision=self._layer_precision(n_in),
                 initial_mean=W,
                 bias=self.bias,
             )
@@ -255,7 +255,7 @@ class BALI:
             squares = Y.T @ Y + 2 * b * np.eye(Y.shape[1])
             self.likelihood = Gaussian(squares / (len(Y) + 2 * a))
 
-    def _layer_precision(self, n_in: int, n_out:int) -> float:
+    def _layer_precision(self, n_in: int) -> float:
         """Prior precision of a layer of n_in inputs: as given, or learnt in proportion to n_in.
 
         A learnt precision starts from n_in in every layer, which gives outputs of inputs of unit
@@ -265,9 +265,7 @@ class BALI:
         """
         if not self.learns_prior_precision:
             return self.prior_precision
-        import os
-        ex=float(os.environ.get('EX','1')) if self.prior=='conjugate' else 0.
-        return self.prior_precision * n_in / self.network.widths[0]*(n_out/self.network.widths[-1])**ex
+        return self.prior_precision * n_in / self.network.widths[0]
 
     def _step(self, X: Array, Y: Array, N: int, rate: float | None = None) -> Record:
         self.steps += 1
@@ -293,7 +291,7 @@ class BALI:
             batch,
             proposals,
             N,
-            previous=[layer.last_change for layer in self.layers] if full else None,
+            previous=[layer.last_change for layer in self.layers] if full and noise is None else None,
             trust=None if full or self.targets_are_observations else TRUST,
         )
         step, gain_ratio, log_joint, outputs = self._safe(step, batch, proposals, X, Y, N)

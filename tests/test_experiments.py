@@ -367,6 +367,7 @@ def test_classification_scores_are_those_of_metrics(rng: np.random.Generator) ->
 def test_reliability_bins(rng: np.random.Generator) -> None:
     predictions = np.stack([rng.uniform(0.35, 1.0, 300), rng.random(300) < 0.5], axis=1)
     predictions = np.concatenate([predictions, np.full((FEWEST - 1, 2), 0.05), [[1.0, 1.0]]])
+    predictions = np.concatenate([predictions, np.full((FEWEST, 2), 0.15)])
     confidence, accuracy = reliability(predictions)
     expected = []
     for b in range(BINS):
@@ -374,7 +375,7 @@ def test_reliability_bins(rng: np.random.Generator) -> None:
         rows = [r for r in predictions if b / BINS <= r[0] < (b + 1) / BINS or (last and r[0] == 1)]
         if len(rows) >= FEWEST:
             expected.append(np.mean(rows, axis=0))
-    assert len(expected) == 7  # from 0.35 up; the bin at 0.05 has too few
+    assert len(expected) == 8  # 0.15, and from 0.35 up; the bin at 0.05 has too few
     np.testing.assert_allclose(np.stack([confidence, accuracy], axis=1), expected, rtol=1e-12)
     assert all(len(part) == 0 for part in reliability(predictions[:3]))
 
@@ -452,6 +453,21 @@ def test_table_of_an_infinite_score() -> None:
 
 
 # -- running, files, figures -----------------------------------------------------------------------
+
+
+def test_the_split_is_the_seed_and_only_training_rows_are_seen(regression: Dataset) -> None:
+    seen = []
+
+    def spy(X: np.ndarray, Y: np.ndarray, X_test: np.ndarray, seed: int) -> GaussianPredictive:
+        seen.append((seed, len(X), len(X_test)))
+        return GaussianPredictive(np.zeros((10, 2)), np.zeros((10, 2, 2)), np.eye(2))
+
+    for split in (0, 3):
+        record, _ = run_one(regression, Method("spy", REGRESSION, spy), split)
+        train, test = regression.split(split)
+        Y, mean = regression.Y[test], regression.Y[train].mean(axis=0)
+        assert record["rmse"] == pytest.approx(np.sqrt(np.mean((Y - mean) ** 2)), rel=1e-12)
+    assert seen == [(0, 30, 10), (3, 30, 10)]
 
 
 def test_two_processes_give_the_records_of_one(regression: Dataset) -> None:

@@ -244,19 +244,20 @@ def test_log_priors_are_those_of_dense_gaussians(case: DeepCase, prior: str) -> 
 @pytest.mark.equation("JS-3")
 def test_a_step_is_halved_until_it_gains_enough() -> None:
     promised = JointStep(step=1.0, momentum=0.5, slope=2.0, bend=2.0)  # gains 2c - c^2
+    # The true gain 2c - bend c^2: at c = 1/4 half of what would be enough, at 1/8 plenty.
+    bend = 8 - 3.5 * LEAST_GAIN_RATIO
     tried = []
 
     def gain(step: JointStep) -> float:
-        """What a true curvature ten times larger leaves of the gain: 2c - 10 c^2."""
         tried.append(step.step)
-        return 2 * step.step - 10 * step.step**2
+        return 2 * step.step - bend * step.step**2
 
     taken, ratio = shortened(promised, gain, resolution=0.0)
     assert tried == [1.0, 0.5, 0.25, 0.125]
     assert taken == promised.scaled(0.125)
     assert (taken.step, taken.momentum) == (0.125, 0.0625)
-    assert_close(ratio, (2 - 10 / 8) / (2 - 1 / 8))
-    assert ratio >= LEAST_GAIN_RATIO > (2 - 10 / 4) / (2 - 1 / 4)
+    assert_close(ratio, (2 - bend / 8) / (2 - 1 / 8))
+    assert 0 < (2 - bend / 4) / (2 - 1 / 4) < LEAST_GAIN_RATIO < ratio
 
 
 @pytest.mark.equation("JS-3")

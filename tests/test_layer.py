@@ -153,5 +153,11 @@ def test_the_state_is_the_layers_own() -> None:
         array *= 100
     layer.observe(r.inputs[5:], r.T[5:], r.H, n_data=9, rate=4 / 9)
     assert_same_posterior(layer.posterior, r.posterior(), r.condition)
-    with pytest.raises(ValueError, match="read-only"):
-        layer.mean[0] = 0.0
+
+
+def test_a_mean_that_was_handed_out_cannot_change() -> None:
+    layer = regression(EASY).layer()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="read-only"):
+            layer.mean[0] = 0.0
+        layer = regression(EASY).observed()

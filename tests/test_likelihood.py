@@ -110,3 +110,11 @@ def test_noise_that_is_not_known_yet() -> None:
     assert Gaussian().check_targets([[1.0, 2.0]], 1).shape == (1, 2)
     with pytest.raises(ValueError, match=r"noise_variance: expected size 2, got shape \(3,\)"):
         Gaussian([1.0, 2.0, 3.0]).check_targets([[1.0, 2.0]], 1)
+
+
+@pytest.mark.parametrize("noise", [np.array(0.4), np.ones(3), COVARIANCE.copy()])
+def test_the_noise_is_the_likelihoods_own(noise: Array) -> None:
+    likelihood = Gaussian(noise)
+    before = likelihood.covariance(3).copy()
+    noise *= 2
+    np.testing.assert_array_equal(likelihood.covariance(3), before)

@@ -155,11 +155,11 @@ def test_slope_of_relu_at_its_kink_is_zero() -> None:
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("activation", "gain"), [("relu", 2.0), ("tanh", 1.0)])
 def test_initial_weights_keep_the_scale(activation: str, gain: float, bias: bool) -> None:
-    network = MLP([400, 300, 200], activation, bias=bias)
+    network = MLP([4, 3000, 20], activation, bias=bias)
     first, second = network.initial_weights(np.random.default_rng(0))
-    assert [first.shape, second.shape] == network.shapes == [(400 + bias, 300), (300 + bias, 200)]
+    assert [first.shape, second.shape] == network.shapes == [(4 + bias, 3000), (3000 + bias, 20)]
     # The standard error of a variance estimated from n numbers is sqrt(2 / n) of it.
-    for W, variance in ((first, gain / 400), (second, 1 / 300)):
+    for W, variance in ((first, gain / 4), (second, 1 / 3000)):
         assert abs(np.var(W) / variance - 1) < 5 * np.sqrt(2 / W.size)
     again = network.initial_weights(np.random.default_rng(0))
     np.testing.assert_array_equal(again[0], first)

@@ -51,6 +51,14 @@ def sample_covariance(draws: Array) -> Array:
     return np.einsum("sbi,sbj->bij", centred, centred) / len(draws)
 
 
+def worst_correlation_between_data(draws: Array) -> float:
+    """Largest correlation of different data's draws (S, B, K), in standard errors 1 / sqrt S."""
+    standard = (draws - draws.mean(axis=0)) / draws.std(axis=0)
+    correlations = np.einsum("sbi,scj->bcij", standard, standard) / len(draws)
+    apart = ~np.eye(draws.shape[1], dtype=bool)
+    return float(np.abs(correlations[apart]).max() * np.sqrt(len(draws)))
+
+
 # Regression -------------------------------------------------------------------------------------
 
 
@@ -131,6 +139,7 @@ def test_samples_have_the_moments_noise_included(
     products = variances[:, :, None] * variances[:, None, :]
     error = np.sqrt((products + p.covariance**2) / n)
     assert worst_error(sample_covariance(draws), p.covariance, error) < 5
+    assert worst_correlation_between_data(draws) < 5
     one = p.sample(np.random.default_rng(1))
     assert one.shape == (B, K)
     np.testing.assert_array_equal(one, p.sample(np.random.default_rng(1)))
@@ -172,6 +181,10 @@ def test_a_shift_common_to_all_logits_changes_nothing(rng: np.random.Generator) 
     # Subtracting it again leaves errors of 1e6 eps in the covariance.
     assert_close(moved.probabilities, plain.probabilities, rtol=1e-8)
     assert_close(moved.epistemic, plain.epistemic, rtol=1e-8)
+    # Here the differences of logits are known so well that nothing of them is left.
+    certain = CategoricalPredictive.from_gaussian(f, 1e-12 * C + 1e6)
+    assert_close(certain.probabilities, softmax(f, axis=1), rtol=1e-8)
+    assert np.abs(certain.epistemic).max() < 1e-8
 
 
 @pytest.mark.equation("PR-2")
@@ -240,6 +253,7 @@ def test_labels_are_drawn_with_their_probabilities(rng: np.random.Generator) -> 
     np.testing.assert_array_equal(draws.sum(axis=2), np.ones((n, B)))
     error = np.sqrt(p.probabilities * (1 - p.probabilities) / n)
     assert worst_error(draws.mean(axis=0), p.probabilities, error) < 5
+    assert worst_correlation_between_data(draws) < 5
     assert p.sample(np.random.default_rng(1)).shape == (B, K)
 
 
