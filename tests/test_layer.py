@@ -109,6 +109,8 @@ def test_targets_without_precision_leave_the_prior() -> None:
     layer = r.layer()
     layer.observe(r.inputs, r.T, np.zeros((2, 2)), n_data=9)
     assert_same_posterior(layer.posterior, (r.M0, r.prior_covariance()))
+    with pytest.raises(ValueError, match="output_precision: expected a positive definite"):
+        layer.log_evidence()  # targets of infinite variance have no density
     with pytest.raises(ValueError, match=r"output_precision: .* eigenvalues from 0 to 0"):
         r.layer(prior="conjugate").observe(r.inputs, r.T, np.zeros((2, 2)), n_data=9)
 

@@ -180,10 +180,18 @@ def test_a_known_precision_is_never_floored() -> None:
     variances = np.array([1e-6, 1e6])
     t = trace(d.network, Gaussian(variances), d.weights, d.X, d.Y)
     np.testing.assert_allclose(t.output_precisions[-1], np.diag(1 / variances), rtol=1e-10)
-    softmax = deep(DeepCase("classes", (3, 3), categorical=True)).trace()
-    H = raw_precisions(softmax)[-1]  # singular: a shift of all logits changes nothing
-    lowest = np.linalg.eigvalsh(softmax.output_precisions[-1])[0]
-    np.testing.assert_allclose(lowest, CURVATURE_FLOOR * np.trace(H) / 3, rtol=1e-6)
+    assert t.precision_is_known == [False, True]
+
+
+@pytest.mark.equation("PT-5")
+@pytest.mark.parametrize("options", [{}, {"floor": 1e-3}])
+def test_the_precision_of_classes_is_floored(options: dict[str, float]) -> None:
+    t = deep(DeepCase("classes", (3, 3), categorical=True)).trace(**options)
+    H = raw_precisions(t)[-1]  # singular: a shift of all logits changes nothing
+    lowest = np.linalg.eigvalsh(t.output_precisions[-1])[0]
+    floor = options.get("floor", CURVATURE_FLOOR)
+    np.testing.assert_allclose(lowest, floor * np.trace(H) / 3, rtol=1e-6)
+    assert t.precision_is_known == [False]
 
 
 @pytest.mark.equation("PT-5", "LR-1", "LR-2")
