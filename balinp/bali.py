@@ -38,7 +38,24 @@ from balinp.predictive import (
     Predictive,
 )
 from balinp.pseudo_targets import Trace, trace
-from balinp.validation import as_choice, as_count, as_matrix, as_positive, as_rate
+from balinp.validation import (
+    as_choice,
+    as_count,
+    as_matrix,
+    as_positive,
+    as_rate,
+    as_widths,
+)
+
+LEAST_RATE, LARGEST_RATE, LARGEST_SAMPLED_RATE = 0.02, 0.2, 0.05
+"""Bounds of the rate's floor B / N, the weight at which the memory is one epoch long."""
+
+PRIOR_OUTPUT_VARIANCE = 50.0
+"""Prior variance of a layer's outputs for inputs of unit size, where it is not learnt."""
+
+WEAK = HyperPrior()
+DEEP_PRECISION_SHAPE = 25.0
+"""Shape of the Gamma prior on a learnt lam of networks with hidden layers."""
 
 PRECISION_DAMPING = 0.05
 """Share of the way, in logarithms, that the prior precision goes to its target in a step."""
@@ -80,20 +97,23 @@ class BALI:
     hidden : widths of the hidden layers; ``()`` is Bayesian linear regression.
     likelihood : ``"gaussian"``, ``"categorical"``, or an object with the methods of
         `balinp.likelihood.Likelihood`.
-    activation : ``"relu"``, ``"tanh"`` or ``"identity"``.
+    activation : ``"relu"``, ``"tanh"`` or ``"identity"``; None is tanh for a Gaussian likelihood
+        and relu otherwise.
     forward : ``"mean"``: activations come from posterior means; deterministic. ``"sample"``:
-        hidden outputs, and logits, are drawn from each layer's own predictive.
+        hidden outputs, and logits, are drawn from each layer's own predictive. None is mean for
+        a Gaussian likelihood and sample otherwise.
     prior : ``"isotropic"`` (weight decay) or ``"conjugate"`` (matrix normal posterior); see
         `MatrixNormalLayer`.
-    prior_precision : lam, the same in all layers; None learns it from the evidence, with
-        lam n_l / n_1 in layer l of n_l inputs, so that no width changes what the prior says
-        of a layer's outputs.
+    prior_precision : lam, the same in all layers. None: with a Gaussian likelihood it is learnt
+        from the evidence, lam n_l / n_1 in layer l of n_l inputs; otherwise it is n_l / 50.
     noise_variance : for the Gaussian likelihood, see `Gaussian`; None learns a covariance.
     bias : whether layers have biases.
     seed : of initial weights, batch order and sampled forward passes.
     rate : smallest weight of a new batch in the moving averages, in (0, 1]; None chooses it
         from the batch size (NP-4). The weight is never below 1 / sqrt(t) in step t.
-    hyper_prior : weak Gamma priors on learnt prior and noise precisions.
+    precision_prior : Gamma prior on a learnt lam. None is a vanishing one for a single layer,
+        whose evidence is exact, and one of shape 25 and mean n_1 for deeper networks.
+    noise_prior : Gamma prior on a learnt noise precision; None is a vanishing one.
 
     Raises
     ------
@@ -102,7 +122,9 @@ class BALI:
 
     Notes
     -----
-    The core never rescales data: standardise inputs and targets first.
+    The core never rescales data: standardise inputs and targets first. Where a default depends on
+    the likelihood or the depth, the figures that decided it are in
+    derivations/12_tried_and_failed.md.
 
     Source: the abstract of arXiv 2411.12102 for layerwise inference, pseudo-targets, Kronecker
     factors and moving averages; all else is this project's reconstruction (derivations/).
@@ -125,32 +147,36 @@ class BALI:
         hidden: Sequence[int] = (50,),
         likelihood: str | Likelihood = "gaussian",
         *,
-        activation: str = "tanh",
-        forward: str = "mean",
+        activation: str | None = None,
+        forward: str | None = None,
         prior: str = "isotropic",
         prior_precision: float | None = None,
         noise_variance: Any = None,
         bias: bool = True,
         seed: int = 0,
         rate: float | None = None,
-        hyper_prior: HyperPrior | None = None,
+        precision_prior: HyperPrior | None = None,
+        noise_prior: HyperPrior | None = None,
     ) -> None:
-        self.hidden = tuple(as_count(width, "hidden") for width in hidden)
-        self.activation = as_choice(activation, "activation", ACTIVATIONS)
-        self.forward = as_choice(forward, "forward", ("mean", "sample"))
-        self.prior = as_choice(prior, "prior", PRIORS)
-        if prior_precision is not None:
-            prior_precision = as_positive(prior_precision, "prior_precision")
-        self.learns_prior_precision = prior_precision is None
-        self.prior_precision = 1.0 if prior_precision is None else prior_precision
+        self.hidden = as_widths(hidden, "hidden")
         self.likelihood = _likelihood(likelihood, noise_variance)
+        gaussian = isinstance(self.likelihood, Gaussian)
         self.learns_noise = (
             isinstance(self.likelihood, Gaussian) and self.likelihood.noise_variance is None
         )
+        self.learns_precision = gaussian and prior_precision is None
+        self.given_precision = (
+            None if prior_precision is None else as_positive(prior_precision, "prior_precision")
+        )
+        default_activation, default_forward = ("tanh", "mean") if gaussian else ("relu", "sample")
+        self.activation = as_choice(activation or default_activation, "activation", ACTIVATIONS)
+        self.forward = as_choice(forward or default_forward, "forward", ("mean", "sample"))
+        self.prior = as_choice(prior, "prior", PRIORS)
         self.bias = bool(bias)
         self.seed = as_count(seed, "seed", minimum=0)
         self.rate = None if rate is None else as_rate(rate)
-        self.hyper_prior = HyperPrior() if hyper_prior is None else hyper_prior
+        self.precision_prior = precision_prior
+        self.noise_prior = WEAK if noise_prior is None else noise_prior
         self.rng = np.random.default_rng(self.seed)
         self.layers: list[MatrixNormalLayer] = []
         self.history: list[Record] = []
@@ -234,46 +260,47 @@ class BALI:
     def _start(self, X: Array, Y: Array) -> None:
         """Lay out the network, and start what is learnt from the spread of the targets."""
         self.network = MLP([X.shape[1], *self.hidden, Y.shape[1]], self.activation, bias=self.bias)
-        widths = self.network.widths
-        if self.learns_prior_precision:
-            self.prior_precision = float(widths[0])
+        widths, weights = self.network.widths, self.network.initial_weights(self.rng)
+        self.mean_precisions = [self._first_precision(n_in) for n_in in widths[:-1]]
         self.layers = [
             MatrixNormalLayer(
-                n_in,
-                n_out,
+                W.shape[0] - self.bias,
+                W.shape[1],
                 prior=self.prior,
-                prior_precision=self._layer_precision(n_in),
+                prior_precision=precision,
                 initial_mean=W,
                 bias=self.bias,
             )
-            for n_in, n_out, W in zip(
-                widths[:-1], widths[1:], self.network.initial_weights(self.rng), strict=True
-            )
+            for W, precision in zip(weights, self.mean_precisions, strict=True)
         ]
+        if self.precision_prior is None:
+            shape = WEAK.shape if self.network.depth == 1 else DEEP_PRECISION_SHAPE
+            mean = 1.0 if self.network.depth == 1 else widths[0]
+            self.precision_prior = HyperPrior(shape, shape / mean)
         if self.learns_noise:
-            a, b = self.hyper_prior.shape, self.hyper_prior.rate
-            squares = Y.T @ Y + 2 * b * np.eye(Y.shape[1])
-            self.likelihood = Gaussian(squares / (len(Y) + 2 * a))
+            squares = Y.T @ Y + 2 * self.noise_prior.rate * np.eye(Y.shape[1])
+            self.likelihood = Gaussian(squares / (len(Y) + 2 * self.noise_prior.shape))
 
-    def _layer_precision(self, n_in: int) -> float:
-        """Prior precision of a layer of n_in inputs: as given, or learnt in proportion to n_in.
+    def _first_precision(self, n_in: int) -> float:
+        """Mean prior precision with which a layer of n_in inputs starts.
 
-        A learnt precision starts from n_in in every layer, which gives outputs of inputs of unit
-        size a prior variance of 1 whatever the width, and keeps these proportions.
+        A precision in proportion to n_in gives the outputs the same prior variance whatever the
+        width, 1 for inputs of unit size where it is n_in itself. Learnt ones start there.
 
         Derivation: EV-2
         """
-        if not self.learns_prior_precision:
-            return self.prior_precision
-        return self.prior_precision * n_in / self.network.widths[0]
+        if self.given_precision is not None:
+            return self.given_precision
+        return n_in / (1.0 if self.learns_precision else PRIOR_OUTPUT_VARIANCE)
 
     def _step(self, X: Array, Y: Array, N: int, rate: float | None = None) -> Record:
         self.steps += 1
         self.data_seen += len(X)
         rate = self._rate(len(X), N) if rate is None else rate
-        full = len(X) == N
         noise = self._sample_pass(N)
+        full = len(X) == N
         batch = trace(self.network, self.likelihood, self.weights, X, Y, noise=noise)
+        self._set_precisions(batch.output_precisions[-1])
         proposals = [
             layer.propose(
                 batch.inputs[index],
@@ -291,7 +318,7 @@ class BALI:
             batch,
             proposals,
             N,
-            previous=[layer.last_change for layer in self.layers] if full and noise is None else None,
+            previous=self._previous_changes() if full and noise is None else None,
             trust=None if full or self.targets_are_observations else TRUST,
         )
         step, gain_ratio, log_joint, outputs = self._safe(step, batch, proposals, X, Y, N)
@@ -303,6 +330,9 @@ class BALI:
         self._update_hyper_parameters(batch, Y - outputs, N, damping, noise is not None)
         self.history.append(self._record(log_joint, step, gain_ratio, rate, Y.shape[1]))
         return self.history[-1]
+
+    def _previous_changes(self) -> list[Array]:
+        return [layer.last_change for layer in self.layers]
 
     def _sample_pass(self, N: int) -> OutputNoise | None:
         """What this step's forward pass adds to the outputs: nothing until N data were seen.
@@ -350,24 +380,36 @@ class BALI:
         self, batch: Trace, residuals: Array, N: int, damping: float, sampled: bool
     ) -> None:
         """Move lam and V towards what the layers' new posteriors ask for."""
-        if self.learns_prior_precision:
+        if self.learns_precision and self.precision_prior is not None:
             share = min(PRECISION_DAMPING, damping)
-            lam = self.prior_precision
-            target = prior_precision_target(self.layers, lam, self.hyper_prior)
-            self.prior_precision = lam * (target / lam) ** share
-            for layer in self.layers:
-                layer.prior_precision *= self.prior_precision / lam
+            first = self.mean_precisions[0]
+            target = prior_precision_target(self.layers, first, self.precision_prior)
+            factor = (target / first) ** share
+            self.mean_precisions = [factor * precision for precision in self.mean_precisions]
         if self.learns_noise and isinstance(self.likelihood, Gaussian):
             share = min(NOISE_DAMPING, damping)
             V = self.likelihood.covariance(residuals.shape[1])
             target_V = noise_target(
-                self.layers, batch, residuals, V, N, self.hyper_prior, sampled=sampled
+                self.layers, batch, residuals, V, N, self.noise_prior, sampled=sampled
             )
             self.likelihood = Gaussian((1 - share) * V + share * target_V)
-            if self.prior == "conjugate" and self.learns_prior_precision:
-                r=(np.linalg.det(self.likelihood.covariance(len(V)))/np.linalg.det(V))**(1/len(V))
-                self.prior_precision*=r
-                for l in self.layers: l.prior_precision*=r
+        if self.layers[-1].factors is not None:
+            self._set_precisions(self.layers[-1].factors.H)
+
+    def _set_precisions(self, H: Array) -> None:
+        """Give every layer the lam that its mean prior precision amounts to.
+
+        The isotropic prior has the precision lam in all directions. The conjugate one follows
+        the noise: the output layer's has lam h_j, with h_j the eigenvalues of its output
+        precision H. Unless lam was given, it is set such that lam tr(H) / K stays what it was
+        when H moves; otherwise the prior would tighten, or vanish, before lam could follow.
+
+        Derivation: EV-4
+        """
+        literal = self.prior == "isotropic" or self.given_precision is not None
+        scale = 1.0 if literal else float(np.trace(H)) / len(H)
+        for layer, precision in zip(self.layers, self.mean_precisions, strict=True):
+            layer.prior_precision = precision / scale
 
     def _rate(self, B: int, N: int) -> float:
         """Weight of a batch: all data alike where targets are observed, else forgetting.
@@ -376,7 +418,8 @@ class BALI:
         """
         if self.targets_are_observations:
             return 1.0 if B == N else B / self.data_seen
-        floor = min(0.2, max(0.02, B / N)) if self.rate is None else self.rate
+        largest = LARGEST_RATE if self.forward == "mean" else LARGEST_SAMPLED_RATE
+        floor = min(largest, max(LEAST_RATE, B / N)) if self.rate is None else self.rate
         return max(floor, 1.0 / np.sqrt(self.steps))
 
     def _record(
@@ -400,6 +443,13 @@ class BALI:
     def weights(self) -> list[Array]:
         """Posterior means (D, K) of the layers, the first layer first."""
         return [layer.mean for layer in self.layers]
+
+    @property
+    def prior_precision(self) -> float:
+        """Prior precision lam, of the first layer; before any data, the one given or 1."""
+        if self.layers:
+            return self.layers[0].prior_precision
+        return 1.0 if self.given_precision is None else self.given_precision
 
     @property
     def targets_are_observations(self) -> bool:

@@ -16,21 +16,37 @@ import numpy as np
 from balinp._types import Array
 from balinp.layer import MatrixNormalLayer, log_prior_to_posterior
 from balinp.pseudo_targets import Trace
+from balinp.validation import as_finite
 
 
 @dataclass(frozen=True)
 class HyperPrior:
-    """Weak Gamma priors on the prior precision and on the noise precision.
+    """Gamma prior on a precision, lam or 1 / sigma^2.
 
-    `shape` a and `rate` b enter the updates as 2a pseudo-counts and 2b pseudo-squares. They
-    keep both precisions finite where the data alone would not: constant targets, or as many
+    `shape` a and `rate` b enter the updates as 2a pseudo-counts and 2b pseudo-squares. Weak ones
+    keep precisions finite where the data alone would not: constant targets, or as many
     determined parameters as data.
 
     Derivation: EV-2, EV-3
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number of at least 0; zeros stand for no prior at all.
+
+    Examples
+    --------
+    >>> HyperPrior(shape=2.0, rate=4.0)
+    HyperPrior(shape=2.0, rate=4.0)
     """
 
     shape: float = 1e-6
     rate: float = 1e-6
+
+    def __post_init__(self) -> None:
+        for name, value in (("shape", self.shape), ("rate", self.rate)):
+            if as_finite(value, name) < 0:
+                raise ValueError(f"{name}: expected a number of at least 0, got {value!r}")
 
 
 def effective_parameters(layer: MatrixNormalLayer) -> float:

@@ -96,7 +96,10 @@ def output_factor_reference(root_rows: Array) -> Array:
 def forget(old: Array, new: Array, rate: float) -> Array:
     """Moving average (1 - rate) old + rate new of two symmetric matrices.
 
-    Derivation: NP-1
+    Each factor is averaged by itself. The average of their products would differ by
+    -rate (1 - rate) (H_batch - H) kron (A_batch - A).
+
+    Derivation: NP-1, NP-6
 
     Examples
     --------

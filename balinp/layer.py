@@ -17,7 +17,15 @@ from balinp._types import Array
 from balinp.factors import forget, input_factor
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.spectral import Spectrum, decompose
-from balinp.validation import as_choice, as_count, as_covariance, as_matrix, as_positive, as_rate
+from balinp.validation import (
+    as_choice,
+    as_count,
+    as_covariance,
+    as_finite,
+    as_matrix,
+    as_positive,
+    as_rate,
+)
 
 PRIORS = ("isotropic", "conjugate")
 
@@ -327,7 +335,9 @@ class MatrixNormalLayer:
     ) -> Factors:
         old = self._factors
         A = rate * input_factor(X) if old is None else forget(old.A, input_factor(X), rate)
-        H = H_batch if old is None or precision_is_known else forget(old.H, H_batch, rate)
+        # A copy: what the caller does to its array later must not change what the layer knows.
+        as_is = old is None or precision_is_known
+        H = H_batch.copy() if old is None or as_is else forget(old.H, H_batch, rate)
         outputs = decompose(H, "output_precision")
         if self.prior == "conjugate" and outputs.values[0] == 0:
             raise ValueError(
@@ -356,15 +366,12 @@ class MatrixNormalLayer:
 
         Raises
         ------
-        ValueError
-            If there is no proposal, or a factor is not finite.
+        TypeError, ValueError
+            If there is no proposal, or a factor is not a finite number.
         """
         if self._proposal is None:
             raise ValueError("accept: expected a call of propose before it, got none")
-        if not (np.isfinite(step) and np.isfinite(momentum)):
-            raise ValueError(
-                f"step, momentum: expected finite numbers, got {step!r} and {momentum!r}"
-            )
+        step, momentum = as_finite(step, "step"), as_finite(momentum, "momentum")
         proposal, self._proposal = self._proposal, None
         self._last_change = step * proposal.change + momentum * self._last_change
         self._mean = _frozen(self._mean + self._last_change)
@@ -394,9 +401,17 @@ class MatrixNormalLayer:
         *,
         n_data: float,
         rate: float = 1.0,
+        precision_is_known: bool = False,
     ) -> None:
         """Propose, then accept the whole change: the exact regression update."""
-        self.propose(inputs, pseudo_targets, output_precision, n_data=n_data, rate=rate)
+        self.propose(
+            inputs,
+            pseudo_targets,
+            output_precision,
+            n_data=n_data,
+            rate=rate,
+            precision_is_known=precision_is_known,
+        )
         self.accept(1.0)
 
     def log_evidence(self) -> float:

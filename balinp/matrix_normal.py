@@ -18,7 +18,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.spectral import decompose
-from balinp.validation import as_covariance, as_matrix
+from balinp.validation import as_count, as_covariance, as_matrix
 
 
 class KroneckerGaussian:
@@ -63,11 +63,17 @@ class KroneckerGaussian:
     # -- the two maps everything is made of -------------------------------------------------
 
     def _to_basis(self, W: Array) -> Array:
-        """(Q_H kron Q_A)^T vec(W), as a matrix."""
+        """(Q_H kron Q_A)^T vec(W), as a matrix.
+
+        Derivation: KR-1
+        """
         return self.row_basis.T @ W @ self.column_basis
 
     def _from_basis(self, W: Array) -> Array:
-        """(Q_H kron Q_A) vec(W), as a matrix."""
+        """(Q_H kron Q_A) vec(W), as a matrix.
+
+        Derivation: KR-1
+        """
         return self.row_basis @ W @ self.column_basis.T
 
     def solve(self, R: Array) -> Array:
@@ -159,7 +165,7 @@ class KroneckerGaussian:
         >>> q.sample(np.random.default_rng(0), 5).shape
         (5, 2, 3)
         """
-        shape = self.mean.shape if size is None else (size, *self.mean.shape)
+        shape = self.mean.shape if size is None else (as_count(size, "size"), *self.mean.shape)
         noise = rng.standard_normal(shape)
         return self.mean + self._from_basis(noise / np.sqrt(self.precisions))
 
@@ -200,8 +206,8 @@ class KroneckerGaussian:
 
         Raises
         ------
-        ValueError
-            If the other distribution is over matrices of another shape.
+        TypeError, ValueError
+            If the other is not such a distribution, or is over matrices of another shape.
 
         Examples
         --------
@@ -209,6 +215,8 @@ class KroneckerGaussian:
         >>> q.kl(q)
         0.0
         """
+        if not isinstance(other, KroneckerGaussian):
+            raise TypeError(f"other: expected a KroneckerGaussian, got {type(other).__name__}")
         if other.mean.shape != self.mean.shape:
             raise ValueError(
                 f"other: expected a distribution over matrices of shape {self.mean.shape}, "

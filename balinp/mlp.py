@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from balinp._types import Array
-from balinp.validation import as_choice, as_count
+from balinp.validation import as_choice, as_widths
 
 ACTIVATIONS = ("relu", "tanh", "identity")
 
@@ -62,9 +62,9 @@ class MLP:
     def __init__(
         self, widths: Sequence[int], activation: str = "relu", *, bias: bool = True
     ) -> None:
-        if len(widths) < 2:
-            raise ValueError(f"widths: expected at least two widths, got {list(widths)}")
-        self.widths = tuple(as_count(width, "widths") for width in widths)
+        self.widths = as_widths(widths, "widths")
+        if len(self.widths) < 2:
+            raise ValueError(f"widths: expected at least two widths, got {list(self.widths)}")
         self.activation = as_choice(activation, "activation", ACTIVATIONS)
         self.bias = bool(bias)
 

@@ -50,7 +50,7 @@ def save(model: BALI, path: str | os.PathLike[str]) -> None:
         "version": VERSION,
         "widths": model.network.widths,
         "settings": _settings(model),
-        "learns": [model.learns_prior_precision, model.learns_noise],
+        "learns_noise": model.learns_noise,
         "steps": model.steps,
         "data_seen": model.data_seen,
         "random_state": model.rng.bit_generator.state,
@@ -97,11 +97,12 @@ def _settings(model: BALI) -> dict[str, Any]:
         "activation": model.activation,
         "forward": model.forward,
         "prior": model.prior,
-        "prior_precision": model.prior_precision,
+        "prior_precision": model.given_precision,
         "bias": model.bias,
         "seed": model.seed,
         "rate": model.rate,
-        "hyper_prior": asdict(model.hyper_prior),
+        "precision_prior": model.precision_prior and asdict(model.precision_prior),
+        "noise_prior": asdict(model.noise_prior),
     }
 
 
@@ -125,10 +126,11 @@ def _layer_arrays(layer: MatrixNormalLayer) -> dict[str, Array]:
 
 def _rebuilt(kind: type[BALI], header: dict[str, Any], arrays: dict[str, Array]) -> BALI:
     settings = dict(header["settings"])
-    settings["hyper_prior"] = HyperPrior(**settings["hyper_prior"])
+    for name in ("precision_prior", "noise_prior"):
+        settings[name] = settings[name] and HyperPrior(**settings[name])
     model = kind(**settings)
     model.network = MLP(header["widths"], model.activation, bias=model.bias)
-    model.learns_prior_precision, model.learns_noise = header["learns"]
+    model.learns_noise = header["learns_noise"]
     model.steps, model.data_seen = header["steps"], header["data_seen"]
     model.rng.bit_generator.state = header["random_state"]
     if isinstance(model.likelihood, Gaussian):

@@ -170,24 +170,30 @@ class MixturePredictive(GaussianPredictive):
 
 
 class CategoricalPredictive:
-    """Class probabilities when the logits are uncertain.
+    """Class probabilities when the logits are uncertain, from draws of the probabilities.
 
-    Made by `from_gaussian` (linearised network) or `from_samples` (sampled networks). Means and
-    covariances are those of the one-hot label: `mean` is `probabilities`; with p the class
-    probabilities that a single network would give, `epistemic` is Cov(p) and `aleatoric` is
-    E[diag(p) - p p^T].
+    Made by `from_gaussian` (linearised network) or `from_samples` (sampled networks). With p the
+    class probabilities of a single draw, the moments are those of the one-hot label: `mean` is
+    `probabilities`, E[p]; `epistemic` is Cov(p); `aleatoric` is E[diag(p) - p p^T].
 
     Parameters
     ----------
-    probabilities : (B, K) array.
-    probability_draws : (S, B, K) array of class probabilities of sampled networks.
+    probability_draws : (S, B, K) array, p of each of S draws.
 
     Derivation: PR-2, PR-3
+
+    Examples
+    --------
+    >>> p = CategoricalPredictive(np.array([[[0.9, 0.1]], [[0.5, 0.5]]]))
+    >>> p.probabilities
+    array([[0.7, 0.3]])
+    >>> p.epistemic[0, 0, 0].round(2), p.aleatoric[0, 0, 0].round(2)
+    (np.float64(0.04), np.float64(0.17))
     """
 
-    def __init__(self, probabilities: Array, probability_draws: Array) -> None:
-        self.probabilities = probabilities
+    def __init__(self, probability_draws: Array) -> None:
         self.probability_draws = probability_draws
+        self.probabilities: Array = np.asarray(probability_draws.mean(axis=0))
 
     def __repr__(self) -> str:
         return f"CategoricalPredictive(data={len(self.mean)}, classes={self.mean.shape[1]})"
@@ -196,28 +202,29 @@ class CategoricalPredictive:
     def from_gaussian(
         cls, logits: Array, covariance: Array, *, draws: int = 256, seed: int = 0
     ) -> CategoricalPredictive:
-        """From logits N(logits (B, K), covariance (B, K, K)).
+        """From logits N(logits (B, K), covariance (B, K, K)), by draws with a fixed seed.
 
-        The probabilities are the pairwise mean field, in closed form; the split into epistemic
-        and aleatoric parts comes from `draws` samples of the logits with a fixed seed.
+        The draws are of contrasts, differences to the mean logit: a shift that is common to all
+        logits changes no probability, and its variance can be larger by orders of magnitude.
+
+        Derivation: PR-2
 
         Examples
         --------
-        >>> p = CategoricalPredictive.from_gaussian(np.array([[2.0, 0.0]]), 4 * np.eye(2)[None])
-        >>> p.probabilities.round(3)
-        array([[0.728, 0.272]])
+        >>> logits, none = np.array([[2.0, 0.0]]), np.zeros((1, 2, 2))
+        >>> CategoricalPredictive.from_gaussian(logits, none).probabilities.round(3)
+        array([[0.881, 0.119]])
         """
-        K = logits.shape[1]
-        contrast = np.eye(K) - 1.0 / K  # a common shift of all logits changes no probability
-        roots = root(contrast @ covariance @ contrast)
+        contrast = np.eye(logits.shape[1]) - 1.0 / logits.shape[1]
+        scale = np.abs(covariance).max(axis=(1, 2))
+        roots = root(contrast @ covariance @ contrast, scale)
         sampled = _gaussian_draws(logits, roots, np.random.default_rng(seed), draws)
-        return cls(mean_field_probabilities(logits, covariance), softmax(sampled, axis=2))
+        return cls(np.asarray(softmax(sampled, axis=2)))
 
     @classmethod
     def from_samples(cls, logits: Array) -> CategoricalPredictive:
         """From sampled logits (S, B, K): the probabilities are the average softmax."""
-        draws = softmax(logits, axis=2)
-        return cls(draws.mean(axis=0), draws)
+        return cls(np.asarray(softmax(logits, axis=2)))
 
     @property
     def mean(self) -> Array:
@@ -227,7 +234,7 @@ class CategoricalPredictive:
     @cached_property
     def epistemic(self) -> Array:
         """(B, K, K) covariance of the class probabilities over networks."""
-        centred = self.probability_draws - self.probability_draws.mean(axis=0)
+        centred = self.probability_draws - self.probabilities
         return np.asarray(np.einsum("sbi,sbj->bij", centred, centred) / len(centred))
 
     @cached_property
@@ -235,7 +242,7 @@ class CategoricalPredictive:
         """(B, K, K) average covariance of the one-hot label given a network."""
         p = self.probability_draws
         squares = np.einsum("sbi,sbj->bij", p, p) / len(p)
-        return np.asarray(p.mean(axis=0)[:, :, None] * np.eye(p.shape[2]) - squares)
+        return np.asarray(self.probabilities[:, :, None] * np.eye(p.shape[2]) - squares)
 
     @property
     def covariance(self) -> Array:
@@ -272,23 +279,6 @@ class CategoricalPredictive:
 
 Predictive: TypeAlias = GaussianPredictive | MixturePredictive | CategoricalPredictive
 """What `BALI.predict` returns: a Gaussian or a mixture for regression, else categorical."""
-
-
-def mean_field_probabilities(logits: Array, covariance: Array) -> Array:
-    """Class probabilities (B, K) of Gaussian logits, by pairwise mean field.
-
-    p_k = 1 / sum_j exp(-(f_k - f_j) / sqrt(1 + pi/8 Var(f_k - f_j))), then normalised. Only
-    differences of logits enter, so a constant added to all entries of the covariance changes
-    nothing; the usual per-logit probit correction does not have this property.
-
-    Derivation: PR-2
-    """
-    variances = np.diagonal(covariance, axis1=1, axis2=2)
-    difference_variances = variances[:, :, None] + variances[:, None, :] - 2 * covariance
-    differences = logits[:, :, None] - logits[:, None, :]
-    scaled = differences / np.sqrt(1 + np.pi / 8 * difference_variances)
-    unnormalised = -logsumexp(-scaled, axis=2)
-    return np.asarray(softmax(unnormalised, axis=1))
 
 
 def _gaussian_log_density(residuals: Array, covariance: Array) -> Array:

@@ -25,6 +25,10 @@ the Gram matrix itself, a sum over many data of products that cancel.
 """
 
 
+SMALLEST_SCALE = 1e-280
+"""A curvature with a mean eigenvalue below this has no digits left and counts as zero."""
+
+
 class Spectrum(NamedTuple):
     """Eigenvalues (n,), ascending, and orthonormal eigenvectors (n, n), one a column."""
 
@@ -69,7 +73,7 @@ def decompose(matrix: Array, name: str) -> Spectrum:
     array([0., 2.])
     """
     values, vectors = np.linalg.eigh(matrix)
-    if values[0] < -_rounding(values):
+    if values[0] < -_rounding(len(values), abs(values[-1])):
         raise ValueError(
             f"{name}: expected a positive semi-definite matrix, got one of shape {matrix.shape} "
             f"with eigenvalues from {values[0]:.3g} to {values[-1]:.3g}"
@@ -83,7 +87,8 @@ def floored(matrix: Array, name: str, fraction: float = CURVATURE_FLOOR) -> Spec
     A hidden layer's curvature is nearly singular by nature, and its inverse is needed to write
     the pseudo-targets. Raising the small eigenvalues leaves the others as they are, whereas
     adding a multiple of the identity would shift all of them. A zero matrix (a layer whose
-    outputs have no effect) has no scale of its own; its mean counts as one.
+    outputs have no effect) has no scale of its own; its mean counts as one, and all its
+    eigenvalues become `fraction`.
 
     Derivation: PT-5
 
@@ -92,16 +97,24 @@ def floored(matrix: Array, name: str, fraction: float = CURVATURE_FLOOR) -> Spec
     >>> floored(np.diag([2.0, 0.0]), "H").values
     array([1.e-08, 2.e+00])
     """
+    mean = float(np.trace(matrix)) / len(matrix)
+    if mean < SMALLEST_SCALE:
+        return Spectrum(np.full(len(matrix), fraction), np.eye(len(matrix)))
     values, vectors = decompose(matrix, name)
-    mean = values.mean()
-    return Spectrum(np.maximum(values, fraction * (mean if mean > 0 else 1.0)), vectors)
+    return Spectrum(np.maximum(values, fraction * mean), vectors)
 
 
-def root(covariance: Array) -> Array:
+def root(covariance: Array, scale: Array | None = None) -> Array:
     """Symmetric square roots of a stack of covariances, shape (..., n, n).
 
     Unlike a Cholesky factor it exists for singular matrices; eigenvalues that rounding has made
     negative count as zero, by the rule of `decompose`.
+
+    Parameters
+    ----------
+    covariance : (..., n, n) array.
+    scale : (...) array, the size of the numbers that the covariance was computed from, where
+        that is larger than its own: a difference of large numbers carries their rounding errors.
 
     Examples
     --------
@@ -110,16 +123,21 @@ def root(covariance: Array) -> Array:
            [0., 0.]])
     """
     values, vectors = np.linalg.eigh(covariance)
-    if (values < -_rounding(values)[..., None]).any():
+    largest = np.abs(values[..., -1])
+    tolerance = _rounding(
+        values.shape[-1], largest if scale is None else np.maximum(scale, largest)
+    )
+    if (values[..., 0] < -tolerance).any():
+        worst = np.unravel_index(np.argmin(values[..., 0] + tolerance), tolerance.shape)
         raise ValueError(
-            "covariance: expected positive semi-definite matrices, got an eigenvalue "
-            f"{values.min():.3g} in a stack of shape {covariance.shape}"
+            "covariance: expected positive semi-definite matrices, got one with eigenvalues from "
+            f"{values[worst][0]:.3g} to {values[worst][-1]:.3g} in a stack of shape "
+            f"{covariance.shape}"
         )
     scaled = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
     return scaled @ np.swapaxes(vectors, -1, -2)
 
 
-def _rounding(values: Array) -> Any:
-    """What counts as rounding for ascending eigenvalues (..., n)."""
-    size, eps = values.shape[-1], np.finfo(np.float64).eps
-    return RANK_TOLERANCE * size * eps * np.abs(values[..., -1])
+def _rounding(size: int, largest: Any) -> Any:
+    """What counts as rounding for matrices (size, size) of a given largest eigenvalue."""
+    return RANK_TOLERANCE * size * np.finfo(np.float64).eps * largest

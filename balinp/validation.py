@@ -50,7 +50,10 @@ def as_array(value: Any, name: str) -> Array:
     """Return `value` as a finite float64 array of any shape; see `as_matrix` for the errors."""
     if np.ma.isMaskedArray(value):
         raise TypeError(f"{name}: expected an ordinary array, got a masked array")
-    raw = np.asarray(value)
+    try:
+        raw = np.asarray(value)
+    except (ValueError, TypeError) as error:  # ragged lists, objects that cannot be arrays
+        raise type(error)(f"{name}: expected an array of real numbers, got {error}") from None
     if raw.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected real numbers, got dtype {raw.dtype}")
     array = raw.astype(np.float64, copy=False)
@@ -90,6 +93,14 @@ def as_positive(value: Any, name: str) -> float:
     return number
 
 
+def as_finite(value: Any, name: str) -> float:
+    """Return `value` as a finite float."""
+    number = _as_number(value, name)
+    if not math.isfinite(number):
+        raise ValueError(f"{name}: expected a finite number, got {value!r}")
+    return number
+
+
 def as_rate(value: Any, name: str = "rate") -> float:
     """Return `value` as a float in (0, 1]."""
     number = _as_number(value, name)
@@ -105,6 +116,15 @@ def as_count(value: Any, name: str, *, minimum: int = 1) -> int:
     if value < minimum:
         raise ValueError(f"{name}: expected an integer of at least {minimum}, got {value}")
     return int(value)
+
+
+def as_widths(value: Any, name: str) -> tuple[int, ...]:
+    """Return `value`, a sequence of integers of at least 1, as a tuple."""
+    try:
+        items = tuple(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected a sequence of integers, got {value!r}") from None
+    return tuple(as_count(item, name) for item in items)
 
 
 def as_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:

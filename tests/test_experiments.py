@@ -355,7 +355,7 @@ def test_coverage_is_that_of_the_predictives_own_intervals(rng: np.random.Genera
 def test_classification_scores_are_those_of_metrics(rng: np.random.Generator) -> None:
     p = rng.dirichlet(np.ones(4), size=60)
     labels = rng.integers(4, size=60)
-    predictive = CategoricalPredictive(p, p[None])
+    predictive = CategoricalPredictive(p[None])
     got = scores(predictive, np.eye(4)[labels])
     for name in ("accuracy", "nll", "brier", "ece"):
         assert got[name] == getattr(metrics, name)(labels, p)

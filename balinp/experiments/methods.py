@@ -47,9 +47,9 @@ class Training:
         return model.fit(X, Y, batch_size=batch_size, **self.fit).predict(X_test)
 
 
-REGRESSION_TRAINING = Training({"likelihood": "gaussian", "hidden": (50,)}, {"epochs": 200})
+REGRESSION_TRAINING = Training({"likelihood": "gaussian", "hidden": (50,)}, {"epochs": 150})
 CLASSIFICATION_TRAINING = Training(
-    {"likelihood": "categorical", "hidden": (50,), "forward": "sample"},
+    {"likelihood": "categorical", "hidden": (50,)},
     {"epochs": 100},
     full_batch_up_to=2000,
 )
@@ -117,7 +117,7 @@ def _probabilities(classifier: Any, X: Array, Y: Array, X_test: Array) -> Catego
     classifier.fit(X, Y.argmax(axis=1))
     probabilities = np.zeros((len(X_test), Y.shape[1]))
     probabilities[:, classifier.classes_] = classifier.predict_proba(X_test)
-    return CategoricalPredictive(probabilities, probabilities[None])
+    return CategoricalPredictive(probabilities[None])
 
 
 # -- the registry ---------------------------------------------------------------------------------
