@@ -54,7 +54,7 @@ PRIOR_OUTPUT_VARIANCE = 50.0
 """Prior variance of a layer's outputs for inputs of unit size, where it is not learnt."""
 
 WEAK = HyperPrior()
-DEEP_PRECISION_SHAPE = 25.0
+DEEP_PRECISION_SHAPE = 50.0
 """Shape of the Gamma prior on a learnt lam of networks with hidden layers."""
 
 PRECISION_DAMPING = 0.05
@@ -112,7 +112,7 @@ class BALI:
     rate : smallest weight of a new batch in the moving averages, in (0, 1]; None chooses it
         from the batch size (NP-4). The weight is never below 1 / sqrt(t) in step t.
     precision_prior : Gamma prior on a learnt lam. None is a vanishing one for a single layer,
-        whose evidence is exact, and one of shape 25 and mean n_1 for deeper networks.
+        whose evidence is exact, and one of shape 50 and mean n_1 for deeper networks.
     noise_prior : Gamma prior on a learnt noise precision; None is a vanishing one.
 
     Raises

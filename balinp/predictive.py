@@ -218,7 +218,9 @@ class CategoricalPredictive:
         contrast = np.eye(logits.shape[1]) - 1.0 / logits.shape[1]
         scale = np.abs(covariance).max(axis=(1, 2))
         roots = root(contrast @ covariance @ contrast, scale)
-        sampled = _gaussian_draws(logits, roots, np.random.default_rng(seed), draws)
+        # The same noise for every datum: its probabilities do not depend on its neighbours.
+        noise = np.random.default_rng(seed).standard_normal((draws, logits.shape[1]))
+        sampled = logits + np.einsum("bij,sj->sbi", roots, noise)
         return cls(np.asarray(softmax(sampled, axis=2)))
 
     @classmethod

@@ -53,9 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if wanted is None:
         return
     kept = [
-        item
-        for item in items
-        if any(wanted in mark.args for mark in item.iter_markers("equation"))
+        item for item in items if any(wanted in mark.args for mark in item.iter_markers("equation"))
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept

@@ -28,7 +28,7 @@ from cases import (
 )
 from sklearn.linear_model import BayesianRidge
 
-from balinp import MLP, Gaussian, MatrixNormalLayer
+from balinp import BALI, MLP, Gaussian, MatrixNormalLayer
 from balinp._types import Array
 from balinp.evidence import (
     HyperPrior,
@@ -290,3 +290,35 @@ def test_a_batch_stands_for_all_data() -> None:
 def test_before_any_data_only_the_hyper_prior_speaks() -> None:
     layer = MatrixNormalLayer(3, 2)
     assert prior_precision_target([layer], LAM, HYPER) == HYPER.shape / HYPER.rate
+
+
+# In training ------------------------------------------------------------------------------------
+
+
+@pytest.mark.equation("EV-2")
+def test_learnt_precisions_keep_in_proportion_to_the_inputs_of_the_layers() -> None:
+    d = deep(DeepCase("wide", (3, 5, 4, 2)))
+    model = BALI((5, 4), d.likelihood).fit(d.X, d.Y, epochs=3)
+    ratios = [layer.prior_precision / layer.n_in for layer in model.layers]
+    assert_close(ratios, np.full(3, ratios[0]))
+    assert abs(ratios[0] - 1) > 1e-3  # started from 1, and learnt since
+    one_hot = np.eye(2)[[0, 1, 0, 1, 1, 0]]
+    classes = BALI((5, 4), "categorical").fit(d.X, one_hot, epochs=3)
+    assert_close([layer.prior_precision for layer in classes.layers], np.array([3, 5, 4]) / 50)
+
+
+@pytest.mark.equation("EV-4")
+def test_a_conjugate_prior_stays_where_it_was_while_the_noise_moves() -> None:
+    d = deep(DEEP)
+    pinned = HyperPrior(1e12, 1e12 / 3)  # of mean 3, the number of inputs, and very sure of it
+    model = BALI((4,), prior="conjugate", precision_prior=pinned)
+    noises = []
+    for _ in range(4):
+        model.step(d.X, d.Y)
+        H = model.layers[-1].factors.H
+        noises.append(model.likelihood.covariance(2))
+        for layer in model.layers:
+            assert_close(layer.prior_precision * np.trace(H) / 2, layer.n_in, rtol=1e-6)
+    assert np.abs(noises[-1] - noises[0]).max() > 0.1 * np.abs(noises[0]).max()
+    given = BALI((4,), prior="conjugate", prior_precision=LAM).fit(d.X, d.Y, epochs=3)
+    assert [layer.prior_precision for layer in given.layers] == [LAM, LAM]

@@ -18,8 +18,9 @@ from cases import (
     vec,
 )
 
-from balinp import MatrixNormalLayer
+from balinp import BALI, MatrixNormalLayer
 from balinp._types import Array
+from balinp.bali import LARGEST_RATE, LARGEST_SAMPLED_RATE, LEAST_RATE
 
 EASY = Case("easy")
 
@@ -192,3 +193,55 @@ def test_factors_averaged_apart_differ_from_their_averaged_product() -> None:
     gap = -rate * (1 - rate) * np.kron(H_batch - H, A_batch - A)
     assert np.abs(gap).max() > 1e-3
     assert_close(apart, together + gap)
+
+
+# In training ------------------------------------------------------------------------------------
+
+
+@pytest.mark.equation("NP-4")
+@pytest.mark.parametrize(
+    ("forward", "largest"), [("mean", LARGEST_RATE), ("sample", LARGEST_SAMPLED_RATE)]
+)
+def test_rate_of_a_network_is_the_share_of_its_batch_within_bounds(
+    forward: str, largest: float
+) -> None:
+    r = regression(EASY)
+    model = BALI((2,), forward=forward, prior_precision=1.0, noise_variance=1.0)
+    rates = [model.step(r.inputs, r.T, n_data=9).rate for _ in range(3)]
+    assert_close(rates, 1 / np.sqrt([1, 2, 3]))  # at first all batches count about the same
+    model.steps = 10**6
+    counts = {9: largest, 300: 9 / 300, 10**4: LEAST_RATE}
+    for n_data, expected in counts.items():
+        assert model.step(r.inputs, r.T, n_data=n_data).rate == expected
+    given = BALI((2,), forward=forward, prior_precision=1.0, noise_variance=1.0, rate=0.6)
+    assert_close([given.step(r.inputs, r.T).rate for _ in range(3)], [1.0, np.sqrt(0.5), 0.6])
+
+
+@pytest.mark.equation("NP-2")
+def test_learnt_noise_is_not_averaged_with_earlier_noise() -> None:
+    r = regression(EASY)
+    model = BALI((2,)).fit(r.inputs, r.T, epochs=3, batch_size=4)
+    V = model.likelihood.covariance(2)
+    model.step(r.inputs, r.T)
+    assert_close(model.layers[-1].factors.H @ V, np.eye(2))
+    assert np.abs(model.likelihood.covariance(2) - V).max() > 1e-3 * V.max()  # still moving
+
+
+@pytest.mark.equation("NP-2", "NP-5")
+@pytest.mark.parametrize("hidden", [(), (2,)])
+def test_memory_of_a_network_is_rebalanced_and_that_of_a_regression_is_not(
+    hidden: tuple[int, ...],
+) -> None:
+    r, rate = regression(EASY), 0.3
+    model = BALI(hidden, prior_precision=1.0, noise_variance=r.V).fit(r.inputs, r.T, epochs=2)
+    t = model.trace(r.inputs, r.T)
+    for layer, inputs, T, H in zip(
+        model.layers, t.inputs, t.pseudo_targets, t.output_precisions, strict=True
+    ):
+        layer.prior_precision = 4.0
+        proposal = layer.propose(inputs, T, H, n_data=9, rate=rate)
+        gap = proposal.change - rate * proposal.posterior.solve(proposal.gradient)
+        if hidden:
+            assert np.abs(gap).max() < 1e-10 * np.abs(proposal.change).max()
+        else:
+            assert np.abs(gap).max() > 1e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from cases import Deep, DeepCase, assert_close, both_priors, deep, parametrize_deep, vec
 from scipy.stats import multivariate_normal
 
+from balinp import BALI
 from balinp._types import Array
-from balinp.joint_step import LEAST_GAIN_RATIO, JointStep, joint_step, shortened
+from balinp.joint_step import LEAST_GAIN_RATIO, TRUST, JointStep, joint_step, shortened
 from balinp.layer import MatrixNormalLayer, Proposal
 
 LAM = 0.7
@@ -201,6 +203,36 @@ def test_directions_of_no_length() -> None:
     assert_close([step.step, step.momentum], [1.0, (g @ d) / (d @ C @ d)])
 
 
+@pytest.mark.equation("JS-2")
+def test_training_in_full_batch_goes_along_proposals_and_last_changes() -> None:
+    d = deep(DeepCase("trained", (3, 4, 2)))
+    model = BALI((4,), d.likelihood, prior_precision=LAM).fit(d.X, d.Y, epochs=3)
+    t, layers = model.trace(d.X, d.Y), deepcopy(model.layers)
+    before, last = model.weights, [layer.last_change for layer in layers]
+    record = model.step(d.X, d.Y)
+    proposals = [
+        layer.propose(inputs, T, H, n_data=6, rate=record.rate)
+        for layer, inputs, T, H in zip(
+            layers, t.inputs, t.pseudo_targets, t.output_precisions, strict=True
+        )
+    ]
+    expected = joint_step(model.network, before, t, proposals, 6, previous=last)
+    assert abs(expected.momentum) > 1e-3
+    assert_close(record.momentum / record.step, expected.momentum / expected.step)
+    for W, M, p, D in zip(model.weights, before, proposals, last, strict=True):
+        assert_close(W - M, record.step * p.change + record.momentum * D)
+
+
+@pytest.mark.equation("JS-1", "JS-2")
+def test_training_has_one_direction_with_batches_and_with_samples() -> None:
+    """The change accepted last belongs to other data, or to other draws."""
+    d = deep(DeepCase("trained", (3, 4, 2)))
+    for forward, batch_size in (("mean", 4), ("sample", None)):
+        model = BALI((4,), d.likelihood, forward=forward, prior_precision=LAM)
+        model.fit(d.X, d.Y, epochs=4, batch_size=batch_size)
+        assert all(record.momentum == 0.0 for record in model.history[1:])
+
+
 # The trust region -------------------------------------------------------------------------------
 
 
@@ -223,6 +255,24 @@ def test_a_cap_is_attained_when_it_is_lower(case: DeepCase, two: bool) -> None:
         assert_close(capped.predicted_gain, g @ change - 0.5 * change @ C @ change)
 
 
+@pytest.mark.equation("JS-4")
+def test_training_caps_the_steps_of_mini_batches_and_no_others() -> None:
+    d = deep(DeepCase("capped", (3, 6, 3), N=8))
+    model = BALI((6,), noise_variance=1e-3, activation="tanh", prior_precision=1e-3)
+    model.step(d.X, d.Y, n_data=80)
+
+    def size_of_a_step(n_data: int) -> float:
+        t, before = model.trace(d.X, d.Y), model.weights
+        model.step(d.X, d.Y, n_data=n_data)
+        changes = [after - W for W, after in zip(before, model.weights, strict=True)]
+        df = model.network.tangent(before, t.forward, changes)
+        return float(0.5 * (df**2).sum() / 1e-3 / len(df))
+
+    # The noise is small, so the step wanted would be large.
+    assert_close(size_of_a_step(80), TRUST)
+    assert size_of_a_step(8) > 10 * TRUST
+
+
 # The gain ratio ---------------------------------------------------------------------------------
 
 
@@ -239,6 +289,29 @@ def test_log_priors_are_those_of_dense_gaussians(case: DeepCase, prior: str) -> 
         C = np.linalg.inv(precision[block, block])
         expected = multivariate_normal.logpdf(vec(M), vec(layer.prior_mean), 0.5 * (C + C.T))
         assert_close(proposal.log_prior(M), expected, np.linalg.cond(C))
+
+
+@pytest.mark.equation("JS-3")
+@both_priors
+def test_one_gaussian_layer_gains_for_all_data_what_was_promised(prior: str) -> None:
+    d = deep(ONE_GAUSSIAN_LAYER)
+    model = BALI((), d.likelihood, prior=prior, prior_precision=LAM)
+    for rows in (slice(0, 2), slice(2, 6)):  # each batch stands for all six data
+        record = model.step(d.X[rows], d.Y[rows], n_data=6)
+        assert_close(record.gain_ratio, 1.0)
+
+
+@pytest.mark.equation("JS-3")
+@pytest.mark.parametrize("categorical", [False, True])
+def test_gain_of_a_sample_pass_is_measured_with_the_same_draws(categorical: bool) -> None:
+    """A small step gains what was promised; other draws would change the log joint by more."""
+    d = deep(DeepCase("sampled", (3, 4, 3), categorical=categorical))
+    model = BALI((4,), d.likelihood, activation="tanh", forward="sample", prior_precision=LAM)
+    model.fit(d.X, d.Y, epochs=3)
+    for _ in range(3):
+        record = model.step(d.X, d.Y, rate=1e-4)
+        assert record.step <= 1.0
+        assert abs(record.gain_ratio - 1) < 1e-2
 
 
 @pytest.mark.equation("JS-3")

@@ -80,6 +80,7 @@ def test_nothing_moves_before_accept(prior: str) -> None:
     layer = r.layer()
     proposal = layer.propose(r.inputs, r.T, r.H, n_data=len(r.X))
     np.testing.assert_array_equal(layer.mean, r.start)
+    assert_close(proposal.posterior.mean, r.posterior()[0])  # where the whole change would lead
     assert layer.factors is None
     layer.accept(0.25)
     assert_close(layer.mean, r.start + 0.25 * proposal.change)

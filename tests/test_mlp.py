@@ -145,6 +145,7 @@ def test_derivatives_hold_the_noise_fixed() -> None:
     assert_close(df, expected, rtol=DIFFERENCE_RTOL)
 
 
+@pytest.mark.equation("BP-1")
 def test_slope_of_relu_at_its_kink_is_zero() -> None:
     network = MLP([1, 1, 1], "relu", bias=False)
     forward = network.forward([np.zeros((1, 1)), np.ones((1, 1))], np.ones((1, 1)))

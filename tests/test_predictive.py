@@ -12,14 +12,10 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit, softmax
 
-from balinp import dense
+from balinp import MLP, MatrixNormalLayer, dense
 from balinp._types import Array
-from balinp.predictive import (
-    CategoricalPredictive,
-    GaussianPredictive,
-    MixturePredictive,
-    mean_field_probabilities,
-)
+from balinp.prediction import linearised_outputs
+from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
 
 B, K, S = 4, 3, 7
 NOISE = random_covariance(np.random.default_rng(8), K)
@@ -149,68 +145,105 @@ def test_samples_have_the_moments_noise_included(
 
 
 @pytest.mark.equation("PR-2")
-def test_mean_field_is_its_definition(rng: np.random.Generator) -> None:
-    f, C = 2 * rng.normal(size=(B, K)), covariances(rng, 3.0)
-    p = np.empty((B, K))
-    for b, k in itertools.product(range(B), range(K)):
-        total = 0.0
-        for j in range(K):
-            variance = C[b, k, k] + C[b, j, j] - 2 * C[b, k, j]
-            total += np.exp(-(f[b, k] - f[b, j]) / np.sqrt(1 + np.pi / 8 * variance))
-        p[b, k] = 1 / total
-    p /= p.sum(axis=1, keepdims=True)
-    assert_close(mean_field_probabilities(f, C), p)
-    assert_close(mean_field_probabilities(f, 0 * C), softmax(f, axis=1))
-    extreme = mean_field_probabilities(np.array([[800.0, 0.0]]), np.zeros((1, 2, 2)))
-    np.testing.assert_array_equal(extreme, [[1.0, 0.0]])
+@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
+def test_class_probabilities_are_the_average_softmax(
+    scale: float, rng: np.random.Generator
+) -> None:
+    f, C = 2 * rng.normal(size=(B, K)), covariances(rng, scale)
+    n = 100_000  # of the logits themselves, common direction included, by another root
+    noise = rng.normal(size=(n, B, K))
+    reference = softmax(f + np.einsum("bij,sbj->sbi", np.linalg.cholesky(C), noise), axis=2)
+    for draws in (256, 20_000):
+        p = CategoricalPredictive.from_gaussian(f, C, draws=draws)
+        assert p.probability_draws.shape == (draws, B, K)
+        error = reference.std(axis=0) * np.sqrt(1 / draws + 1 / n)
+        assert worst_error(p.probabilities, reference.mean(axis=0), error) < 5
+    assert CategoricalPredictive.from_gaussian(f, C).probability_draws.shape == (256, B, K)
 
 
 @pytest.mark.equation("PR-2")
-def test_mean_field_of_two_classes_is_the_probit_rule(rng: np.random.Generator) -> None:
-    f, C = rng.normal(size=(B, 2)), covariances(rng)[:, :2, :2]
+def test_two_classes_are_one_integral(rng: np.random.Generator) -> None:
+    f, C, n = rng.normal(size=(B, 2)), covariances(rng, 3.0)[:, :2, :2], 50_000
     variance = C[:, 0, 0] + C[:, 1, 1] - 2 * C[:, 0, 1]
-    expected = expit((f[:, 0] - f[:, 1]) / np.sqrt(1 + np.pi / 8 * variance))
-    assert_close(mean_field_probabilities(f, C)[:, 0], expected)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)  # exact to 1e-8 at these variances
+    weights = weights / weights.sum()
+    values = expit((f[:, 0] - f[:, 1])[:, None] + np.sqrt(variance)[:, None] * nodes)
+    exact = values @ weights
+    error = np.sqrt((values**2 @ weights - exact**2) / n)
+    p = CategoricalPredictive.from_gaussian(f, C, draws=n).probabilities
+    assert worst_error(p[:, 0], exact, error) < 5
+    assert_close(p.sum(axis=1), np.ones(B))
 
 
 @pytest.mark.equation("PR-2")
-def test_a_shift_common_to_all_logits_changes_nothing(rng: np.random.Generator) -> None:
-    f, C = 2 * rng.normal(size=(B, K)), covariances(rng)
-    shifted = C + 1e6  # c 1 1^T
-    plain, moved = (CategoricalPredictive.from_gaussian(f, c) for c in (C, shifted))
-    # Subtracting it again leaves errors of 1e6 eps in the covariance.
-    assert_close(moved.probabilities, plain.probabilities, rtol=1e-8)
-    assert_close(moved.epistemic, plain.epistemic, rtol=1e-8)
-    # Here the differences of logits are known so well that nothing of them is left.
+def test_certain_logits_give_the_softmax(rng: np.random.Generator) -> None:
+    f = 2 * rng.normal(size=(B, K))
+    p = CategoricalPredictive.from_gaussian(f, np.zeros((B, K, K)))
+    assert_close(p.probabilities, softmax(f, axis=1))
+    extreme = CategoricalPredictive.from_gaussian(np.array([[800.0, 0.0]]), np.zeros((1, 2, 2)))
+    np.testing.assert_array_equal(extreme.probabilities, [[1.0, 0.0]])
+
+
+@pytest.mark.equation("PR-2")
+def test_a_shift_common_to_all_logits_changes_no_draw(rng: np.random.Generator) -> None:
+    f, C, u = 2 * rng.normal(size=(B, K)), covariances(rng), rng.normal(size=K)
+    plain = CategoricalPredictive.from_gaussian(f, C)
+    along = u[:, None] + u  # u 1^T + 1 u^T: a shift that is correlated with the logits
+    # Subtracting a common variance of 1e6 again leaves errors of 1e6 eps in the covariance.
+    for common, rtol in ((1.0, 1e-10), (along, 1e-10), (1e6, 1e-8)):
+        moved = CategoricalPredictive.from_gaussian(f + 3.0, C + common)
+        assert_close(moved.probability_draws, plain.probability_draws, rtol=rtol)
+        assert_close(moved.probabilities, plain.probabilities, rtol=rtol)
+        assert_close(moved.epistemic, plain.epistemic, rtol=rtol)
+    # Here the contrasts are known so well that rounding leaves nothing of their covariance. Draws
+    # are off by the root of 1e6 eps, about 1e-5, and their average by less.
     certain = CategoricalPredictive.from_gaussian(f, 1e-12 * C + 1e6)
-    assert_close(certain.probabilities, softmax(f, axis=1), rtol=1e-8)
+    assert_close(certain.probabilities, softmax(f, axis=1), rtol=1e-5)
     assert np.abs(certain.epistemic).max() < 1e-8
 
 
-@pytest.mark.equation("PR-2")
-@pytest.mark.parametrize(("scale", "bound"), [(0.1, 0.01), (1.0, 0.05), (10.0, 0.15)])
-def test_mean_field_is_near_the_integral(
-    scale: float, bound: float, rng: np.random.Generator
-) -> None:
-    """A closed form and not the integral: the bounds are what random logits were seen to need."""
-    f, C = 2 * rng.normal(size=(B, K)), covariances(rng, scale)
-    draws = rng.normal(size=(50_000, B, K))
-    logits = f + np.einsum("bij,sbj->sbi", np.linalg.cholesky(C), draws)
-    integral = softmax(logits, axis=2).mean(axis=0)  # its own error is 0.0022 at most
-    error = np.abs(mean_field_probabilities(f, C) - integral).max()
-    assert error < bound
-    assert error < 0.5 * np.abs(softmax(f, axis=1) - integral).max()  # better than to ignore C
+@pytest.mark.equation("PR-1", "PR-2")
+def test_contrasts_of_logits_keep_their_digits(rng: np.random.Generator) -> None:
+    """One softmax layer; the reference is the regression of K - 1 orthonormal contrasts."""
+    N, n_in, lam = 30, 2, 1e-12
+    X = rng.normal(size=(N, n_in))
+    p = softmax(rng.normal(size=(N, K)), axis=1)
+    H = np.mean([np.diag(q) - np.outer(q, q) for q in p], axis=0)  # H 1 = 0
+    layer = MatrixNormalLayer(n_in, K, prior_precision=lam)
+    layer.observe(X, np.zeros((N, K)), H, n_data=N)
+    new = rng.normal(size=(B, n_in))
+    contrast = np.eye(K) - 1 / K
+    network = MLP([n_in, K])
+    _, projected = linearised_outputs(network, [layer], new, combinations=contrast)
+
+    basis = np.linalg.svd(contrast)[0][:, : K - 1]
+    design, inputs = layer.design(X), layer.design(new)
+    precision = np.kron(basis.T @ H @ basis, design.T @ design)
+    covariance = np.linalg.inv(precision + lam * np.eye(len(precision)))
+    rows = [np.kron(basis, x[None]) for x in inputs]
+    expected = np.array([J @ covariance @ J.T for J in rows])
+    assert_close(projected, expected, np.linalg.cond(precision))
+
+    _, whole = linearised_outputs(network, [layer], new, combinations=np.eye(K))
+    assert np.abs(whole).max() > 1e10 * np.abs(expected).max()  # the prior's, seen by no data
+    late = contrast @ whole @ contrast
+    assert np.abs(late - expected).max() > 1e-6 * np.abs(expected).max()
 
 
 @pytest.mark.equation("PR-2", "PR-3")
 def test_both_parts_of_the_label_covariance_add_up(rng: np.random.Generator) -> None:
     sampled = classes(rng)
-    assert_close(sampled.probabilities, sampled.probability_draws.mean(axis=0))
-    linearised = CategoricalPredictive.from_gaussian(rng.normal(size=(B, K)), covariances(rng))
-    for p in (sampled, linearised):
+    f, C = rng.normal(size=(B, K)), covariances(rng)
+    linearised = CategoricalPredictive.from_gaussian(f, C, draws=S)
+    given = CategoricalPredictive(sampled.probability_draws)
+    for p in (sampled, linearised, given):
         draws = p.probability_draws
-        average = draws.mean(axis=0)
-        whole = np.array([np.diag(row) - np.outer(row, row) for row in average])
+        assert draws.shape == (S, B, K)
+        average = sum(draws) / S
+        assert_close(p.probabilities, average)
+        assert_close(p.mean, average)
+        # Exactly, however few the draws: diag(p) - p p^T with p the probabilities themselves.
+        whole = np.array([np.diag(row) - np.outer(row, row) for row in p.probabilities])
         assert_close(p.epistemic + p.aleatoric, whole)
         assert_close(p.covariance, whole)
         assert_close(p.epistemic, sample_covariance(draws))
@@ -222,6 +255,14 @@ def test_both_parts_of_the_label_covariance_add_up(rng: np.random.Generator) -> 
         low, high = p.interval(0.5)
         assert_close(low, np.quantile(draws, 0.25, axis=0))
         assert_close(high, np.quantile(draws, 0.75, axis=0))
+
+
+@pytest.mark.equation("PR-3")
+def test_sampled_logits_give_their_average_softmax(rng: np.random.Generator) -> None:
+    logits = 2 * rng.normal(size=(S, B, K))
+    p = CategoricalPredictive.from_samples(logits)
+    assert_close(p.probability_draws, np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True))
+    assert_close(p.probabilities, p.probability_draws.mean(axis=0))
 
 
 @pytest.mark.equation("PR-2")
@@ -264,3 +305,13 @@ def test_class_log_probabilities() -> None:
     sure = CategoricalPredictive.from_samples(np.array([[[0.0, 1000.0]]]))
     np.testing.assert_array_equal(sure.logpdf([[1, 0]]), [-np.inf])
     np.testing.assert_array_equal(sure.logpdf([[0, 1]]), [0.0])
+
+
+@pytest.mark.equation("PR-2")
+def test_class_probabilities_do_not_depend_on_the_batch(rng: np.random.Generator) -> None:
+    logits = rng.standard_normal((6, 3))
+    roots = rng.standard_normal((6, 3, 3))
+    covariance = roots @ np.swapaxes(roots, 1, 2)
+    together = CategoricalPredictive.from_gaussian(logits, covariance).probabilities
+    apart = CategoricalPredictive.from_gaussian(logits[2:4], covariance[2:4]).probabilities
+    np.testing.assert_allclose(together[2:4], apart, rtol=1e-12)

@@ -47,7 +47,7 @@ class Training:
         return model.fit(X, Y, batch_size=batch_size, **self.fit).predict(X_test)
 
 
-REGRESSION_TRAINING = Training({"likelihood": "gaussian", "hidden": (50,)}, {"epochs": 150})
+REGRESSION_TRAINING = Training({"likelihood": "gaussian", "hidden": (50,)}, {"epochs": 200})
 CLASSIFICATION_TRAINING = Training(
     {"likelihood": "categorical", "hidden": (50,)},
     {"epochs": 100},

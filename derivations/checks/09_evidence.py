@@ -94,6 +94,11 @@ def overestimate():
     gram = np.einsum("nd,md->nm", x, x)[:, None, :, None] * np.einsum("nck,mek->ncme", s, s)
     assert_allclose(J @ J.T, gram.reshape(10, 10), rtol=1e-11, atol=1e-12)
     assert_allclose(count(J.T @ J), count(gram.reshape(10, 10)), rtol=1e-11)
+    # with two layers of precisions c_l lam, divide by c_l: the dense trace is the same
+    other = rng.standard_normal((10, 6))
+    both, prior = np.hstack([J, other]), lam * np.repeat([1.0, 2.5], [12, 6])
+    dense = np.trace(np.linalg.solve(both.T @ both + np.diag(prior), both.T @ both))
+    assert_allclose(count(gram.reshape(10, 10) + other @ other.T / 2.5), dense, rtol=1e-11)
     # gamma of the Kronecker stand-in is at least the mean over all pairings
     H, A = np.einsum("nck,ncl->nkl", s, s), np.einsum("nd,ne->nde", x, x)
     kronecker = 5 * np.kron(H.mean(0), A.mean(0))
@@ -119,6 +124,28 @@ def prior_precision():
         lam = (gamma + 2 * shape) / (((M - M0) ** 2).sum() + 2 * rate)
     slope = derivative(lambda x: evidence(X, T, M0, x, H, "isotropic"), lam) + shape / lam - rate
     assert abs(slope) < 1e-9
+    proportions()
+
+
+def proportions():
+    """Layers with precisions c_l lam: the update, and c_l = n_l / n_1 against the width."""
+    designs, jacobians, weights, R, V = deep_problem()
+    N, H, lam = len(R), np.linalg.inv(V), 0.7
+    gamma, squares = 0.0, 0.0
+    for c, X, J, W in zip(C, designs, jacobians, weights, strict=True):
+        a = np.linalg.eigvalsh(X.T @ X / N)
+        h = np.linalg.eigvalsh((J.transpose(0, 2, 1) @ H @ J).mean(0))
+        gamma += (1 - c * lam / (N * np.outer(a, h) + c * lam)).sum()
+        squares += c * (W * W).sum()
+    slope = derivative(lambda x: laplace(x, H, designs, jacobians, weights, R), lam)
+    assert_allclose(slope, 0.5 * (gamma / lam - squares), rtol=1e-9)
+    # prior variance of an output, inputs of mean square q: free of n_l but for the bias
+    rng, n_1, q = np.random.default_rng(8), 4, 0.6
+    for n in (4, 50, 500):
+        x = rng.standard_normal(n)
+        x *= np.sqrt(q * n) / np.linalg.norm(x)
+        variance = (np.append(x, 1.0) ** 2).sum() / (n / n_1 * lam)
+        assert_allclose(variance, n_1 / lam * (q + 1 / n), rtol=1e-12)
 
 
 def symmetric_derivative(function, H):
@@ -158,6 +185,9 @@ def noise():
     deep_noise()
 
 
+C = (1.0, 2.5)  # prior precisions of the two layers, in units of lam
+
+
 def deep_problem():
     """A two-layer tanh network: designs, Jacobians d f / d z_l, weights, residuals, V."""
     rng = np.random.default_rng(3)
@@ -173,33 +203,30 @@ def deep_problem():
 def laplace(lam, H, designs, jacobians, weights, R):
     """EV-5 with the means, the inputs and the Jacobians as given."""
     value = 0.5 * (len(R) * (log_det(H) - 2 * np.log(2 * np.pi)) - np.trace(R @ H @ R.T))
-    for X, J, W in zip(designs, jacobians, weights, strict=True):
+    for c, X, J, W in zip(C, designs, jacobians, weights, strict=True):
         curvature = (J.transpose(0, 2, 1) @ H @ J).mean(0)
-        P = np.kron(curvature, X.T @ X) + lam * np.eye(W.size)
-        value = value - 0.5 * lam * (W * W).sum() + 0.5 * (W.size * np.log(lam) - log_det(P))
+        P = np.kron(curvature, X.T @ X) + c * lam * np.eye(W.size)
+        value = value - 0.5 * c * lam * (W * W).sum()
+        value = value + 0.5 * (W.size * np.log(c * lam) - log_det(P))
     return value
 
 
 def deep_noise():
-    problem, lam = deep_problem(), 0.7
-    designs, jacobians, weights, R, V = problem[0], problem[1], *problem[2:]
-    N, H, C = len(R), np.linalg.inv(V), np.linalg.cholesky(V)
+    designs, jacobians, weights, R, V = deep_problem()
+    lam, N, H, root = 0.7, len(R), np.linalg.inv(V), np.linalg.cholesky(V)
     Gamma, gamma = np.zeros((2, 2)), 0.0
-    for X, J in zip(designs, jacobians, strict=True):
-        S = J.transpose(0, 2, 1) @ np.linalg.inv(C).T
+    for c, X, J in zip(C, designs, jacobians, strict=True):
+        S = J.transpose(0, 2, 1) @ np.linalg.inv(root).T
         a = np.linalg.eigvalsh(X.T @ X / N)
         h, Q_H = np.linalg.eigh((S @ S.transpose(0, 2, 1)).mean(0))
-        L = N * np.outer(a, h) + lam
+        L = N * np.outer(a, h) + c * lam
         rows = S.transpose(0, 2, 1) @ Q_H  # S_n^T q_j in column j
         Gamma += np.einsum("j,ncj,ndj->cd", N * a @ (1 / L), rows, rows) / N
         gamma += (N * np.outer(a, h) / L).sum()
     assert_allclose(np.trace(Gamma), gamma, rtol=1e-11)
     slopes = symmetric_derivative(lambda x: laplace(lam, x, designs, jacobians, weights, R), H)
-    want = 0.5 * (N * V - R.T @ R - C @ Gamma @ C.T)
+    want = 0.5 * (N * V - R.T @ R - root @ Gamma @ root.T)
     assert_allclose(slopes, want, rtol=1e-9, atol=1e-10)
-    slope = derivative(lambda x: laplace(x, H, designs, jacobians, weights, R), lam)
-    squares = sum((W * W).sum() for W in weights)
-    assert_allclose(slope, 0.5 * (gamma / lam - squares), rtol=1e-9)
 
 
 def conjugate():
@@ -216,6 +243,101 @@ def conjugate():
     variance = np.trace(full) / K
     slope = derivative(lambda b: evidence(X, T, M0, lam, b * np.eye(K), "conjugate"), 1 / variance)
     assert abs(slope) < 1e-10
+    coupling()
+    conjugate_network()
+    penalty()
+
+
+def coupling():
+    """Keeping lam tr(H) / K when V moves: the same fixed point, and a prior that stays."""
+    X, T, M0, start = one_layer(N=20)
+    T = T + 5 * X @ np.ones((4, 3))  # something to fit: the noise falls
+    N, rests, priors = len(X), [], []
+    for coupled in (True, False):
+        lam, V = 0.7, 30 * start
+        for _ in range(2000):
+            H = np.linalg.inv(V)
+            M, _, _, _, gamma = fitted(X, T, M0, lam, H, "conjugate")
+            shift, R = M - M0, T - X @ M
+            squares = np.trace(shift @ H @ shift.T)
+            V = (R.T @ R + lam * shift.T @ shift) / N
+            factor = np.trace(H) / np.trace(np.linalg.inv(V)) if coupled else 1.0
+            lam *= (gamma / (lam * squares)) ** 0.05 * factor
+            priors.append(lam * np.trace(np.linalg.inv(V)) / 3)
+        rests.append(np.append(V.ravel(), lam))
+    assert_allclose(*rests, rtol=1e-6)
+    first = 0.7 * np.trace(np.linalg.inv(30 * start)) / 3
+    assert 0.8 < priors[0] / first < 1.25, "coupled, it moves by the slow update only"
+    assert priors[2000] / first > 10, "uncoupled, the prior tightens with the noise"
+    # the hyper-prior on mean = lam h, h = tr(H) / K, and the update that makes its slope zero
+    lam, H, shape, rate = 0.7, np.linalg.inv(start), 0.3, 0.2
+    h = np.trace(H) / 3
+    M, _, _, _, gamma = fitted(X, T, M0, lam, H, "conjugate")
+    squares = np.trace((M - M0) @ H @ (M - M0).T) / h
+
+    def objective(mean):
+        return evidence(X, T, M0, mean / h, H, "conjugate") + shape * np.log(mean) - rate * mean
+
+    root = (gamma + 2 * shape) / (squares + 2 * rate)
+    want = 0.5 * (squares + 2 * rate) * (root / (lam * h) - 1)
+    assert_allclose(derivative(objective, lam * h), want, rtol=1e-9)
+    # for one variance the factor is that of any mean
+    old, new = np.eye(3) / 2.0, np.eye(3) / 0.5
+    ratio = (np.linalg.det(old) / np.linalg.det(new)) ** (1 / 3)
+    assert_allclose(np.trace(old) / np.trace(new), ratio, rtol=1e-12)
+
+
+def conjugate_network():
+    """Updates of lam and V in a network, as derivatives with everything else held fixed."""
+    designs, jacobians, weights, _, V = deep_problem()
+    lam, H, root = 0.7, np.linalg.inv(V), np.linalg.cholesky(V)
+
+    def terms(lam, H):
+        """What the layers' priors and determinants add to the evidence."""
+        value = 0.0
+        for c, X, J, W in zip(C, designs, jacobians, weights, strict=True):
+            H_l = (J.transpose(0, 2, 1) @ H @ J).mean(0)
+            H_l = H_l + 1e-3 * np.trace(H_l) * np.eye(len(H_l))  # four units, two outputs
+            P0 = c * lam * np.kron(H_l, np.eye(len(W)))
+            P = np.kron(H_l, X.T @ X) + P0
+            value = value - 0.5 * c * lam * np.trace(W @ H_l @ W.T)
+            value = value + 0.5 * (log_det(P0) - log_det(P))
+        return value
+
+    Gamma, gamma, squares, logs = np.zeros((2, 2)), 0.0, 0.0, 0.0
+    for c, X, J, W in zip(C, designs, jacobians, weights, strict=True):
+        S = J.transpose(0, 2, 1) @ np.linalg.inv(root).T
+        inner = c * lam * (W.T @ W + 1e-3 * np.trace(W.T @ W) * np.eye(W.shape[1]))
+        Gamma += (S.transpose(0, 2, 1) @ inner @ S).mean(0)
+        H_l = (S @ S.transpose(0, 2, 1)).mean(0)
+        H_l = H_l + 1e-3 * np.trace(H_l) * np.eye(len(H_l))
+        Na = np.linalg.eigvalsh(X.T @ X)
+        gamma += W.shape[1] * (Na / (Na + c * lam)).sum()
+        squares += c * np.trace(W @ H_l @ W.T)
+        logs += W.shape[1] * np.log(1 + Na / (c * lam)).sum()
+    slope = derivative(lambda x: terms(x, H), lam)
+    assert_allclose(slope, 0.5 * (gamma / lam - squares), rtol=1e-9)
+    slopes = symmetric_derivative(lambda x: terms(lam, x), H)
+    assert_allclose(slopes, -0.5 * root @ Gamma @ root.T, rtol=1e-8, atol=1e-9)
+    assert_allclose(terms(lam, H), -0.5 * (lam * squares + logs), rtol=1e-10)  # (2)
+
+
+def penalty():
+    """A unit without effect costs nothing under one prior and the full price under the other."""
+    rng, lam = np.random.default_rng(9), 0.7
+    X = rng.standard_normal((30, 4))
+    a = np.linalg.eigvalsh(X.T @ X / 30)
+
+    def price(h, prior):
+        P0, P = precisions(X, np.diag(h), lam, prior)
+        return 0.5 * (np.linalg.slogdet(P)[1] - np.linalg.slogdet(P0)[1])
+
+    one_unit = 0.5 * np.log(1 + 30 * a / lam).sum()
+    for h in (1.0, 1e-4, 1e-8):
+        assert_allclose(price([1.0, h], "conjugate"), 2 * one_unit, rtol=1e-11)
+    assert_allclose(price([1.0, 1e-8], "isotropic"), one_unit, rtol=1e-6)
+    assert_allclose(0.5 * 50 * 14 * np.log(1 + 450 / 10), 1340, atol=5)
+    assert_allclose(0.5 * 450 * np.log(10), 520, atol=5)
 
 
 def network_evidence():

@@ -42,50 +42,91 @@ def linearised():
         assert_allclose(J[:, column], f.imag / step, rtol=1e-11, atol=1e-12)
 
 
-def pairwise(f, C):
-    """Pairwise mean field: normalised 1 / sum_j exp(-(f_k - f_j) / sqrt(1 + pi/8 Var))."""
-    v = np.diag(C)
-    variance = v[:, None] + v[None] - 2 * C
-    odds = np.exp(-(f[:, None] - f[None]) / np.sqrt(1 + np.pi / 8 * variance))
-    p = 1 / odds.sum(axis=1)
-    return p / p.sum()
+def contrasts(E):
+    """Covariance of the logits less their mean, and its symmetric root."""
+    K = len(E)
+    Pi = np.eye(K) - 1 / K
+    values, vectors = np.linalg.eigh(Pi @ E @ Pi)
+    return Pi @ E @ Pi, (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
 def class_probabilities():
     rng = np.random.default_rng(2)
-    f, root = rng.standard_normal(4), rng.standard_normal((4, 4))
-    C, u, one = root @ root.T, rng.standard_normal(4), np.ones(4)
-    p = pairwise(f, C)
-    assert_allclose(p.sum(), 1, rtol=1e-12)
-    # the common direction, alone or correlated with the rest, has no effect on differences
-    for common in (1e6 * np.outer(one, one), np.outer(u, one) + np.outer(one, u)):
-        assert_allclose(pairwise(f + 3, C + common), p, rtol=1e-8)
-    # nor on the exact integral, but it has one on the per-logit probit rule
-    draws = f + rng.standard_normal((1000, 4)) @ root.T
-    shifted = draws + 100 * rng.standard_normal((1000, 1))
-    assert_allclose(softmax(shifted), softmax(draws), rtol=1e-9, atol=1e-12)
+    m, root, S = rng.standard_normal(4), rng.standard_normal((4, 4)), 300_000
+    E, u, one = root @ root.T, rng.standard_normal(4), np.ones(4)
+    noise = rng.standard_normal((S, 4))
+    F = contrasts(E)[1]
+    assert_allclose(F @ one, 0, atol=1e-7)  # root of the rounding of a zero
+    draws = softmax(m + noise @ F)
+    p = draws.mean(0)
+    # (a) the probabilities of the logits themselves, and the bound on the error
+    other = softmax(m + rng.standard_normal((S, 4)) @ root.T)
+    error = np.sqrt((draws.var(0) + other.var(0)) / S)
+    assert (abs(p - other.mean(0)) / error).max() < 4.5
+    assert (draws.var(0) <= p * (1 - p)).all()
+    # (b) a common shift, alone or correlated with the rest, changes no draw
+    for common, loss in ((1e6, 1e6), (np.outer(u, one) + np.outer(one, u), 1)):
+        assert_allclose(contrasts(E + common)[0], contrasts(E)[0], atol=1e-14 * loss)
+        moved = softmax(m + 3 + noise[:1000] @ contrasts(E + common)[1])
+        assert_allclose(moved, draws[:1000], rtol=1e-4)  # root of the rounding of 1e6
+    # but it changes what the probit rule makes of each logit by itself
+    assert_allclose(softmax(m / np.sqrt(1 + np.pi / 8 * np.diag(E + 1e6))), 0.25, atol=1e-2)
+    # (c) both parts add up for any number of draws
+    few = draws[:5]
+    mean, centred = few.mean(0), few - few.mean(0)
+    aleatoric = np.mean([np.diag(q) - np.outer(q, q) for q in few], axis=0)
+    whole = np.diag(mean) - np.outer(mean, mean)
+    assert_allclose(centred.T @ centred / 5 + aleatoric, whole, atol=1e-15)
+    # (d) two classes: one integral
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    s = np.sqrt(E[0, 0] + E[1, 1] - 2 * E[0, 1])
+    exact = weights @ sigmoid(m[0] - m[1] + s * nodes) / np.sqrt(2 * np.pi)
+    two = softmax(m[:2] + noise[:, :2] @ contrasts(E[:2, :2])[1])[:, 0]
+    assert abs(two.mean() - exact) < 4.5 * two.std() / np.sqrt(S)
+    size_of_the_error()
+    digits_of_the_contrasts()
 
-    def probit(C):
-        return softmax(f / np.sqrt(1 + np.pi / 8 * np.diag(C)))
 
-    assert_allclose(probit(C + 1e6), 0.25, atol=1e-2)
-    assert abs(probit(C) - probit(C + 1e6)).max() > 0.05
-    # limits: no covariance, and two classes
-    assert_allclose(pairwise(f, 0 * C), softmax(f), rtol=1e-12)
-    variance = C[0, 0] + C[1, 1] - 2 * C[0, 1]
-    two = sigmoid((f[0] - f[1]) / np.sqrt(1 + np.pi / 8 * variance))
-    assert_allclose(pairwise(f[:2], C[:2, :2]), [two, 1 - two], rtol=1e-12)
-    # the algebra behind it: 2 - K + sum over j != k of 1 / sigmoid(f_k - f_j) is 1 / p_k
-    for k in range(4):
-        others = np.delete(f, k)
-        assert_allclose(1 / (2 - 4 + (1 / sigmoid(f[k] - others)).sum()), softmax(f)[k], rtol=1e-12)
-    # against the integral by sampling: good for small covariances, too flat for large ones
-    noise = rng.standard_normal((50_000, 4)) @ root.T
-    for scale, low, high in ((0.1, 0.0, 0.01), (1.0, 0.05, 0.2)):
-        exact = softmax(f + scale * noise).mean(0)
-        error = abs(pairwise(f, scale**2 * C) - exact).max()
-        assert low <= error <= high
-        assert pairwise(f, scale**2 * C).max() <= exact.max() + 0.003
+def size_of_the_error():
+    """Standard error of 256 draws, and the bias of the logarithm."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(200)
+    weights = weights / weights.sum()
+    p = sigmoid(nodes)  # f_1 - f_2 ~ N(0, 1)
+    assert_allclose(np.sqrt(weights @ (p - 0.5) ** 2 / 256), 0.013, atol=5e-4)
+    wide = sigmoid(100 * np.sign(nodes))  # the limit of large variance: each draw is sure
+    assert_allclose(np.sqrt(weights @ (wide - 0.5) ** 2 / 256), 1 / 32, rtol=1e-6)
+    # draws that are 0 or 1 have the largest variance; log of their mean, by its distribution
+    S, chance = 256, 0.5
+    counts = np.arange(1, S + 1)
+    logs = np.cumsum(np.log(S + 1 - counts) - np.log(counts)) + S * np.log(chance)
+    bias = np.exp(logs) @ np.log(counts / S) - np.log(chance)  # no draw at all: 2^-256
+    assert_allclose(bias, -(1 - chance) / (2 * S * chance), rtol=0.01)
+    rng = np.random.default_rng(5)
+    few = sigmoid(rng.standard_normal((100_000, 4))).mean(1)  # Jensen: low on average
+    assert np.log(few).mean() < np.log(0.5) - 0.01
+
+
+def digits_of_the_contrasts():
+    """Project before a covariance is formed, not after, under a huge common variance."""
+    rng = np.random.default_rng(6)
+    N, D, K, lam = 40, 3, 4, 1e-14
+    X, p = rng.standard_normal((N, D)), softmax(rng.standard_normal((N, K)))
+    H = np.mean([np.diag(q) - np.outer(q, q) for q in p], axis=0)
+    a, Q_A = np.linalg.eigh(X.T @ X / N)
+    h, Q_H = np.linalg.eigh(H)
+    x, Pi = rng.standard_normal(D), np.eye(K) - 1 / K
+    v = (Q_A.T @ x) ** 2 @ (1 / (N * np.outer(a, np.maximum(h, 0)) + lam))
+    # reference: the regression of K - 1 orthonormal contrasts, dense
+    T = np.linalg.qr(np.hstack([np.ones((K, 1)), rng.standard_normal((K, K - 1))]))[0][:, 1:]
+    P = np.kron(T.T @ H @ T, X.T @ X) + lam * np.eye(D * (K - 1))
+    J = np.kron(np.eye(K - 1), x[None])
+    exact = T @ (J @ np.linalg.solve(P, J.T)) @ T.T
+    before = (Pi @ Q_H * v) @ (Pi @ Q_H).T
+    after = Pi @ ((Q_H * v) @ Q_H.T) @ Pi
+    size = abs(exact).max()
+    assert 1e14 < v.max() / size < 1e16
+    assert abs(before - exact).max() < 1e-13 * size
+    assert abs(after - exact).max() > 1e-3 * size
 
 
 def sampled():

@@ -1,0 +1,1103 @@
+"""Mistakes made on purpose: does a test notice when the mathematics is wrong in one place?
+
+Each mutant below changes one place of one module, as a slip in a derivation or in its coding
+would: a sign, a transpose, a forgotten N/B, a missing prior term. It names the equation that it
+breaks. First the tests marked with that equation are run against it, then all tests of the
+module. A mutant that survives both shows that a test is missing.
+
+    python tests/mutants.py                 # all of them, some minutes
+    python tests/mutants.py --only JS-4     # those of one equation
+    python tests/mutants.py --check         # only whether each still applies to the code
+
+The exit status is 1 if a mutant survives or does not apply to exactly one place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple, TypeVar
+
+Result = TypeVar("Result")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+COPIED = ("balinp", "tests", "derivations", "setup.cfg")
+TIME_LIMIT = 120  # seconds for one run of pytest, many times what any needs
+
+TESTS = {
+    "matrix_normal": "matrix_normal layer",
+    "spectral": "spectral matrix_normal pseudo_targets predictive",
+    "factors": "factors forgetting layer",
+    "layer": "layer forgetting pseudo_targets joint_step evidence bali",
+    "mlp": "mlp pseudo_targets joint_step bali",
+    "likelihood": "likelihood pseudo_targets bali",
+    "pseudo_targets": "pseudo_targets evidence bali",
+    "joint_step": "joint_step bali",
+    "evidence": "evidence bali",
+    "prediction": "predictive bali",
+    "predictive": "predictive bali",
+    "bali": "bali",
+    "dense": "dense",
+    "metrics": "metrics",
+}
+"""For each module, the test files that are about it; those that need no training come first."""
+
+MUTANTS = """
+matrix_normal KR-1: row basis not transposed
+- return self.row_basis.T @ W
++ return self.row_basis @ W
+
+matrix_normal KR-1: column basis transposed
+- return self.row_basis @ W @ self.column_basis.T
++ return self.row_basis @ W @ self.column_basis
+
+matrix_normal KR-1: factors of the Kronecker product swapped
+- np.kron(self.column_basis, self.row_basis)
++ np.kron(self.row_basis, self.column_basis)
+
+matrix_normal KR-1: vec stacks rows
+- self.precisions.ravel(order="F")
++ self.precisions.ravel()
+
+matrix_normal KR-2: L = u v for 1 / (u v)
+- precisions = 1.0 / np.outer(rows.values, columns.values)
++ precisions = np.outer(rows.values, columns.values)
+
+spectral KR-2: eigenvalues scale the rows of Q
+- return (self.vectors * self.values) @ self.vectors.T
++ return (self.vectors.T * self.values).T @ self.vectors.T
+
+spectral KR-2: inverse of the inverse
+- ((rows @ self.vectors) / self.values)
++ ((rows @ self.vectors) * self.values)
+
+matrix_normal KR-3: L for 1 / L
+- self._to_basis(R) / self.precisions
++ self._to_basis(R) * self.precisions
+
+matrix_normal KR-3: square root of L
+- self._to_basis(R) / self.precisions
++ self._to_basis(R) / np.sqrt(self.precisions)
+
+spectral KR-4: sign of a small eigenvalue lost
+- return Spectrum(np.maximum(values, 0.0), vectors)
++ return Spectrum(np.abs(values), vectors)
+
+spectral KR-4: rounding errors refused
+- if values[0] < -_rounding(
++ if values[0] < -1e-30 * _rounding(
+
+spectral KR-4: absolute bound
+- np.finfo(np.float64).eps * largest
++ np.finfo(np.float64).eps
+
+spectral KR-4: number of rows ignored
+- RANK_TOLERANCE * size *
++ RANK_TOLERANCE *
+
+matrix_normal MN-1: sign of the distance
+- np.log(2 * np.pi) - distance)
++ np.log(2 * np.pi) + distance)
+
+matrix_normal MN-1: covariance's determinant for the precision's
+- return 0.5 * (self.log_det_precision - D * K
++ return 0.5 * (-self.log_det_precision - D * K
+
+matrix_normal MN-1: constant of one column only
+- (self.log_det_precision - D * K *
++ (self.log_det_precision - D *
+
+matrix_normal MN-2: precisions for variances
+- return self.row_basis**2 @ (1.0 / self.precisions)
++ return self.row_basis**2 @ self.precisions
+
+matrix_normal MN-2: row basis transposed
+- return self.row_basis**2 @
++ return self.row_basis.T**2 @
+
+matrix_normal MN-2: row kron column covariance
+- np.kron(self.column_covariance, self.row_covariance)
++ np.kron(self.row_covariance, self.column_covariance)
+
+matrix_normal MN-3: missing square root
+- self._from_basis(noise / np.sqrt(self.precisions))
++ self._from_basis(noise / self.precisions)
+
+matrix_normal MN-3: precision for covariance
+- self._from_basis(noise / np.sqrt(self.precisions))
++ self._from_basis(noise * np.sqrt(self.precisions))
+
+matrix_normal MN-3: missing mean
+- return self.mean + self._from_basis(noise
++ return self._from_basis(noise
+
+matrix_normal MN-4: missing D K / 2
+- (1 + np.log(2 * np.pi)) - self.log_det_precision
++ np.log(2 * np.pi) - self.log_det_precision
+
+matrix_normal MN-4: sign of the log determinant
+- (1 + np.log(2 * np.pi)) - self.log_det_precision
++ (1 + np.log(2 * np.pi)) + self.log_det_precision
+
+matrix_normal MN-5: overlap of the row bases transposed
+- (other.row_basis.T @ self.row_basis) ** 2
++ (self.row_basis.T @ other.row_basis) ** 2
+
+matrix_normal MN-5: overlap of the column bases not squared
+- (other.column_basis.T @ self.column_basis) ** 2
++ (other.column_basis.T @ self.column_basis)
+
+matrix_normal MN-5: distance in the wrong precision
+- (other.precisions * shift**2).sum()
++ (self.precisions * shift**2).sum()
+
+matrix_normal MN-5: sign of the log determinants
+- self.log_det_precision - other.log_det_precision
++ other.log_det_precision - self.log_det_precision
+
+matrix_normal MN-6: row basis transposed
+- (X @ self.row_basis) ** 2 @ (1.0
++ (X @ self.row_basis.T) ** 2 @ (1.0
+
+matrix_normal MN-6: precisions for variances
+- (X @ self.row_basis) ** 2 @ (1.0 / self.precisions)
++ (X @ self.row_basis) ** 2 @ self.precisions
+
+matrix_normal MN-6: column basis transposed
+- return scaled @ self.column_basis.T
++ return scaled @ self.column_basis
+
+matrix_normal MN-7: only proportions of the first row compared
+- np.outer(self.precisions[:, 0], self.precisions[0]) /
++ np.outer(self.precisions[:, 0] ** 0 * self.precisions[0, 0], self.precisions[0]) /
+
+matrix_normal MN-7: common scale given to both factors
+- self.column_basis * (L[0, 0] / L[0])
++ self.column_basis * (1.0 / L[0])
+
+matrix_normal MN-7: near enough is taken for rank one
+- rtol=1e-12
++ rtol=1e-6
+
+factors LR-1: sum over data for their mean
+- product[i, j] /= count
++ product[i, j] /= 1.0
+
+layer LR-1: missing N
+- self.n_data * np.outer(
++ np.outer(
+
+layer LR-1: missing prior precision
+- L = factors.likelihood_eigenvalues() + p
++ L = factors.likelihood_eigenvalues() + 1e-3 * p
+
+layer LR-1: prior counted once for each datum
+- L = factors.likelihood_eigenvalues() + p
++ L = factors.likelihood_eigenvalues() + p * factors.n_data
+
+layer LR-2: conjugate prior without its H
+- (h if prior == "conjugate" else np.ones_like(h))
++ np.ones_like(h)
+
+layer LR-2: V for H in the conjugate prior
+- (h if prior == "conjugate" else
++ (1 / h if prior == "conjugate" else
+
+layer LR-2: prior's pull in the transposed basis
+- @ Q * p) @ Q.T
++ @ Q.T * p) @ Q
+
+layer LR-3: missing N/B
+- likelihood_pull = (n_data / len(X)) *
++ likelihood_pull =
+
+layer LR-3: N for N/B
+- likelihood_pull = (n_data / len(X)) *
++ likelihood_pull = n_data *
+
+layer LR-3: sign of the residuals
+- ((T - X @ M) @ H_batch)
++ ((X @ M - T) @ H_batch)
+
+layer LR-3: targets for residuals
+- ((T - X @ M) @ H_batch)
++ (T @ H_batch)
+
+layer LR-3: missing H
+- ((T - X @ M) @ H_batch)
++ (T - X @ M)
+
+layer LR-3: missing prior mean
+- ((M - self.prior_mean) @ Q * p)
++ (M @ Q * p)
+
+layer LR-3: gradient without the prior
+- gradient=likelihood_pull - prior_pull
++ gradient=likelihood_pull
+
+layer LR-3: proposed mean not moved
+- posterior.with_mean(M + change)
++ posterior.with_mean(M)
+
+layer LR-4: missing N
+- len(X) * (np.linalg.slogdet(H)[1]
++ (np.linalg.slogdet(H)[1]
+
+layer LR-4: V's determinant for H's
+- (np.linalg.slogdet(H)[1] -
++ (-np.linalg.slogdet(H)[1] -
+
+layer LR-4: constant of one output only
+- self.n_out * np.log(2 * np.pi)
++ np.log(2 * np.pi)
+
+layer LR-4: residuals without their precision
+- (residual * (residual @ H)).sum()
++ (residual * residual).sum()
+
+layer LR-4: missing prior term
+- return 0.5 * float(log_ratio - (shift**2 @ p).sum())
++ return 0.5 * float(log_ratio)
+
+layer LR-5: bias omitted
+- np.ones((len(inputs), 1))
++ np.zeros((len(inputs), 1))
+
+matrix_normal LR-5: missing square
+- (X @ self.row_basis) ** 2 @ (1.0
++ np.abs(X @ self.row_basis) @ (1.0
+
+layer LR-5: bias first
+- [inputs, np.ones((len(inputs), 1))]
++ [np.ones((len(inputs), 1)), inputs]
+
+factors NP-1: rate for 1 - rate
+- keep * old[i, j] + rate * new[i, j]
++ rate * old[i, j] + keep * new[i, j]
+
+factors NP-1: nothing forgotten
+- keep = 1.0 - rate
++ keep = 1.0
+
+layer NP-1: rate of the first batch ignored
+- A = rate * input_factor(X) if old is None
++ A = input_factor(X) if old is None
+
+layer NP-1: rate of the first batch in both factors
+- H = H_batch.copy() if old
++ H = rate * H_batch if old
+
+layer NP-2: batch without its rate
+- rate * likelihood_pull - (1 - c)
++ likelihood_pull - (1 - c)
+
+layer NP-2: prior inside the average
+- rate * likelihood_pull - (1 - c) * prior_pull
++ rate * likelihood_pull - prior_pull
+
+layer NP-2: missing prior term
+- rate * likelihood_pull - (1 - c) * prior_pull
++ rate * likelihood_pull
+
+layer NP-2: residuals times the averaged H
+- ((T - X @ M) @ H_batch)
++ ((T - X @ M) @ factors.H)
+
+layer NP-2: stale V: a known precision averaged
+- as_is = old is None or precision_is_known
++ as_is = old is None
+
+bali NP-2: stale V: a known precision not passed on as known
+- precision_is_known=batch.precision_is_known[index]
++ precision_is_known=False
+
+layer NP-2: stale V: H of the first batch kept
+- else forget(old.H, H_batch, rate)
++ else old.H
+
+bali NP-3: share of all data for the share of data seen
+- B / self.data_seen
++ B / N
+
+factors NP-3: rate applied twice
+- keep * old[i, j] + rate * new[i, j]
++ keep * old[i, j] + rate * rate * new[i, j]
+
+layer NP-3: A of the last batch only
+- else forget(old.A, input_factor(X), rate)
++ else input_factor(X)
+
+layer NP-4: the old batches get the rate
+- forget(old.A, input_factor(X), rate)
++ forget(old.A, input_factor(X), 1 - rate)
+
+layer NP-4: remembered share is the rate
+- return 1 - rate
++ return rate
+
+layer NP-4: memory of N before scaled the wrong way
+- return (1 - rate) * (n_data / n_before)
++ return rate * (n_data / n_before)
+
+bali NP-4: first batches of no more weight than later ones
+- return max(floor, 1.0 / np.sqrt(self.steps))
++ return floor
+
+bali NP-4: rate's floor does not know the batch
+- max(LEAST_RATE, B / N)
++ LEAST_RATE
+
+dense NP-4: precision without weights
+- precision = precision + w_n *
++ precision = precision + 1.0 *
+
+dense NP-4: targets without weights
+- gradient = gradient + w_n *
++ gradient = gradient + 1.0 *
+
+layer NP-5: new N ignored
+- (n_data / n_before) * (precision_before
++ (precision_before
+
+layer NP-5: ratio of the precisions inverted
+- (precision_before / self.prior_precision)
++ (self.prior_precision / precision_before)
+
+layer NP-5: new precision ignored
+- * (precision_before / self.prior_precision)
++
+
+layer NP-5: memory never rebalanced
+- self._remembered = None
++ pass
+
+bali NP-5: memory not rebalanced in a network
+- layer.rebalance()
++ pass
+
+layer NP-6: H not averaged
+- else forget(old.H, H_batch, rate)
++ else H_batch
+
+layer NP-6: H averaged with 1 - rate
+- forget(old.H, H_batch, rate)
++ forget(old.H, H_batch, 1 - rate)
+
+mlp BP-1: missing slope
+- rows.append(pulled * self._slope(z)[:, None, :])
++ rows.append(pulled)
+
+mlp BP-1: bias taken for the first row
+- linear = W[:-1] if self.bias else W
+-             pulled
++ linear = W[1:] if self.bias else W
++             pulled
+
+mlp BP-1: slope of tanh at h for z
+- 1.0 - np.tanh(z) ** 2
++ 1.0 - np.tanh(np.tanh(z)) ** 2
+
+mlp BP-1: slope of relu at its kink
+- return (z > 0)
++ return (z >= 0)
+
+mlp BP-2: slope squared
+- rows.append(pulled * self._slope(z)[:, None, :])
++ rows.append(pulled * self._slope(z)[:, None, :] ** 2)
+
+pseudo_targets BP-2: curvature root of another row order
+- np.swapaxes(row[:, 1:, :], 1, 2)
++ np.swapaxes(row[:, 1:, ::-1], 1, 2)
+
+mlp BP-3: missing change of the upper layer
+- dz = self._affine(h, D) + (self._slope(z) * dz) @ linear
++ dz = (self._slope(z) * dz) @ linear
+
+mlp BP-3: missing change from below
+- dz = self._affine(h, D) + (self._slope(z) * dz) @ linear
++ dz = self._affine(h, D)
+
+mlp BP-3: missing slope
+- (self._slope(z) * dz) @ linear
++ dz @ linear
+
+mlp BP-3: change of the bias forgotten
+- dz = self._affine(forward.inputs[0], changes[0])
++ dz = forward.inputs[0] @ changes[0][: forward.inputs[0].shape[1]]
+
+likelihood BP-4: sign of the Gaussian gradient
+- return (Y - f) @ self.known_precision
++ return (f - Y) @ self.known_precision
+
+likelihood BP-4: C for its inverse
+- solve_triangular(C, np.eye(K), lower=True), (B, K, K)
++ C, (B, K, K)
+
+likelihood BP-4: root on the wrong side
+- return inverse_root.T @ inverse_root
++ return inverse_root @ inverse_root.T
+
+likelihood BP-4: half the log determinant
+- log_det = 2 * np.log(np.diag(C)).sum()
++ log_det = np.log(np.diag(C)).sum()
+
+likelihood BP-4: sign of the softmax gradient
+- return Y - softmax(f, axis=1)
++ return softmax(f, axis=1) - Y
+
+likelihood BP-4: missing square root of p
+- np.sqrt(p)[:, :, None] *
++ p[:, :, None] *
+
+likelihood BP-4: curvature without its mean
+- (np.eye(f.shape[1]) - p[:, None, :])
++ (np.eye(f.shape[1]) - 0 * p[:, None, :])
+
+likelihood BP-4: softmax over data
+- p = softmax(f, axis=1)
++ p = softmax(f, axis=0)
+
+mlp FP-1: noise not passed on
+- self._activate(outputs[-1])
++ self._activate(means[-1])
+
+mlp FP-1: noise for mean and noise
+- means[-1] if drawn is None else means[-1] + drawn
++ means[-1] if drawn is None else drawn
+
+mlp FP-1: derivatives at the means
+- forward.outputs[-2::-1]
++ forward.means[-2::-1]
+
+prediction FP-1: missing square root
+- np.sqrt(variances)
++ variances
+
+prediction FP-1: drawn in the basis of the inputs
+- posterior.column_basis.T
++ np.eye(len(posterior.column_basis))
+
+bali FP-1: Gaussian output layer drawn
+- output_layer=categorical
++ output_layer=True
+
+bali FP-1: drawn before the data were seen
+- self.data_seen <= N
++ self.data_seen < 0
+
+pseudo_targets PT-1: sign of the gradient
+- return mean_outputs + H.solve_rows(gradients)
++ return mean_outputs - H.solve_rows(gradients)
+
+pseudo_targets PT-1: gradients for pseudo-targets
+- return mean_outputs + H.solve_rows(gradients)
++ return gradients
+
+pseudo_targets PT-1: missing V
+- return mean_outputs + H.solve_rows(gradients)
++ return mean_outputs + gradients
+
+pseudo_targets PT-1: H for V
+- return mean_outputs + H.solve_rows(gradients)
++ return mean_outputs + gradients @ H.matrix()
+
+pseudo_targets PT-1: targets about the drawn outputs
+- zip(forward.means, gradients
++ zip(forward.outputs, gradients
+
+pseudo_targets PT-2: precision of the first layer replaced by the known one
+- precisions[-1] = decompose(known
++ precisions[0] = decompose(known
+
+pseudo_targets PT-2: only half the way to the observation
+- mean_outputs + H.solve_rows(gradients)
++ mean_outputs + 0.5 * H.solve_rows(gradients)
+
+pseudo_targets PT-3: regression without the floor of its targets
+- [H.matrix() for H in precisions]
++ [output_factor(row[:, 1:, :]) for row in rows]
+
+pseudo_targets PT-3: a curvature row for the gradient
+- row[:, 0, :] for row
++ row[:, 1, :] for row
+
+factors PT-4: divided by data and roots
+- reshape(B * C, K), B)
++ reshape(B * C, K), B * C)
+
+pseudo_targets PT-4: gradient counted as curvature
+- output_precision(row[:, 1:, :]
++ output_precision(row
+
+pseudo_targets PT-5: hidden precision taken for known
+- [False] * (len(rows) - 1) + [known is not None]
++ [True] * (len(rows) - 1) + [known is not None]
+
+spectral PT-5: a ridge for a floor
+- np.maximum(values, fraction * mean)
++ values + fraction * mean
+
+spectral PT-5: absolute floor
+- np.maximum(values, fraction * mean)
++ np.maximum(values, fraction)
+
+spectral PT-5: floor relative to the sum
+- mean = float(np.trace(matrix)) / len(matrix)
++ mean = float(np.trace(matrix))
+
+spectral PT-5: no floor for a zero matrix
+- np.full(len(matrix), fraction)
++ np.zeros(len(matrix))
+
+pseudo_targets PT-5: known precision floored
+- precisions[-1] = decompose(known,
++ precisions[-1] = floored(known,
+
+pseudo_targets PT-5: floor not passed on
+- floored(output_factor(root_rows), name, floor)
++ floored(output_factor(root_rows), name)
+
+joint_step JS-1: missing N/B
+- scale = n_data / len(white[0])
++ scale = 1.0
+
+joint_step JS-1: missing prior term
+- proposal.prior_product(U, V)
++ 0.0 * proposal.prior_product(U, V)
+
+joint_step JS-1: bound of one removed
+- np.minimum(factors, 1.0)
++ factors
+
+joint_step JS-1: slope of the proposals along themselves
+- _inner([p.gradient for p in proposals], d)
++ _inner([p.change for p in proposals], d)
+
+joint_step JS-1: outputs not whitened
+- "bkc,bk->bc", trace.curvature_roots[-1], df
++ "bkc,bk->bk", trace.curvature_roots[-1], df
+
+layer JS-1: whole change taken
+- self._last_change = step * proposal.change
++ self._last_change = proposal.change
+
+layer JS-1: prior product without the prior
+- (V @ basis) @ self.prior_eigenvalues).sum()
++ (V @ basis)).sum()
+
+joint_step JS-2: sign of the momentum
+- float(factors[1])
++ -float(factors[1])
+
+layer JS-2: sign of the momentum
+- + momentum * self._last_change
++ - momentum * self._last_change
+
+layer JS-2: momentum along the new change
+- + momentum * self._last_change
++ + momentum * proposal.change
+
+joint_step JS-2: directions taken for conjugate
+- (white_i * white_j).sum()
++ (white_i * white_j).sum() * (white_i is white_j)
+
+joint_step JS-2: factors in units of length
+- rcond=1e-10)[0] / unit
++ rcond=1e-10)[0]
+
+joint_step JS-2: no step where nothing is proposed
+- solution[0] = 1.0
++ solution[0] = 0.0
+
+bali JS-2: momentum in the sample pass
+- if full and noise is None
++ if full
+
+bali JS-2: momentum along the start
+- [layer.last_change for layer
++ [layer.mean for layer
+
+joint_step JS-3: ratio inverted
+- ratio = gain(candidate) / candidate.predicted_gain
++ ratio = candidate.predicted_gain / gain(candidate)
+
+joint_step JS-3: sign of the quadratic term
+- return self.slope - 0.5 * self.bend
++ return self.slope + 0.5 * self.bend
+
+joint_step JS-3: quadratic term of a shortened step
+- factor**2 * self.bend
++ factor * self.bend
+
+joint_step JS-3: failed step taken
+- return step.scaled(0.0), 0.0
++ return step, 0.0
+
+joint_step JS-3: any step taken
+- if ratio >= LEAST_GAIN_RATIO
++ if ratio >= -1e300
+
+layer JS-3: missing prior mean
+- shift, p = mean - self.prior_mean
++ shift, p = mean
+
+layer JS-3: constant of one row only
+- log_det = len(shift) * float(
++ log_det = float(
+
+layer JS-3: sign of the prior's quadratic
+- 0.5 * (log_det - self.prior_product
++ 0.5 * (log_det + self.prior_product
+
+bali JS-3: gain of the batch for that of all data
+- scale = N / len(X)
++ scale = 1.0
+
+bali JS-3: gain without the momentum
+- + step.momentum * layer.last_change
++
+
+bali JS-3: noise drawn for the proposal not held fixed
+- forward.outputs[index] - forward.means[index]
++ None
+
+joint_step JS-4: cap removed
+- if half_square > trust:
++ if False:
+
+joint_step JS-4: missing square root
+- np.sqrt(trust / half_square)
++ (trust / half_square)
+
+joint_step JS-4: missing half
+- half_square = 0.5 * float(
++ half_square = float(
+
+joint_step JS-4: sum over data for their mean
+- (change**2).sum()) / len(change)
++ (change**2).sum())
+
+bali JS-4: cap never passed on
+- else TRUST
++ else None
+
+evidence EV-1: complement of gamma
+- layer.factors.likelihood_eigenvalues() / layer.posterior.precisions
++ 1 - layer.factors.likelihood_eigenvalues() / layer.posterior.precisions
+
+evidence EV-1: ratio to the prior
+- likelihood_eigenvalues() / layer.posterior.precisions
++ likelihood_eigenvalues() / layer.prior_precision
+
+evidence EV-2: number of parameters for gamma
+- return (gamma + 2 * hyper.shape)
++ return (sum(layer.mean.size for layer in layers) + 2 * hyper.shape)
+
+evidence EV-2: proportions of the layers ignored
+- return layer.prior_precision * float((shift**2).sum())
++ return float((shift**2).sum())
+
+evidence EV-2: hyper-prior's rate ignored
+- (squares + 2 * hyper.rate)
++ squares
+
+evidence EV-2: missing prior mean
+- return layer.prior_precision * float((shift**2).sum())
++ return layer.prior_precision * float((layer.mean**2).sum())
+
+bali EV-2: first precision does not know the width
+- return n_in /
++ return 1.0 /
+
+bali EV-2: update inverted
+- (target / first) ** share
++ (first / target) ** share
+
+evidence EV-3: missing uncertainty of the weights
+- + C @ spread @ C.T
++
+
+evidence EV-3: spread in whitened units
+- + C @ spread @ C.T
++ + spread
+
+evidence EV-3: root on the wrong side
+- + C @ spread @ C.T
++ + C.T @ spread @ C
+
+evidence EV-3: missing N/B
+- squares = (n_data / len(residuals)) *
++ squares =
+
+evidence EV-3: missing N
+- variances = N *
++ variances =
+
+evidence EV-3: N - gamma in place of N
+- / (n_data + 2 * hyper.shape)
++ / (n_data - sum(map(effective_parameters, layers)) / K + 2 * hyper.shape)
+
+bali EV-3: noise not learnt
+- (1 - share) * V + share * target_V
++ V
+
+evidence EV-4: squares without H
+- (shift @ layer.factors.H * shift)
++ (shift * shift)
+
+evidence EV-4: prior's pull missing in the noise
+- return layer.prior_precision * shift.T @ shift
++ return 0 * shift.T @ shift
+
+evidence EV-4: missing lam
+- return layer.prior_precision * shift.T @ shift
++ return shift.T @ shift
+
+bali EV-4: mean precision does not follow H
+- scale = 1.0 if literal else
++ scale = 1.0 if H.size else
+
+bali EV-4: a given precision not taken literally
+- literal = self.prior == "isotropic" or self.given_precision is not None
++ literal = self.prior == "isotropic"
+
+evidence EV-5: missing log-likelihood
+- total = float(trace.log_densities.sum())
++ total = 0.0
+
+evidence EV-5: mean moved
+- fresh.accept(step=0.0)
++ fresh.accept(step=1.0)
+
+layer EV-5: missing prior mean
+- shift = (layer.mean - layer.prior_mean) @ posterior
++ shift = layer.mean @ posterior
+
+layer EV-5: ratio of precisions inverted
+- np.log(p / posterior.precisions)
++ np.log(posterior.precisions / p)
+
+evidence EV-6: uncertainty of drawn layers counted twice
+- [len(layers) - 1] if sampled else range(len(layers))
++ range(len(layers))
+
+evidence EV-6: last layer's uncertainty left out
+- [len(layers) - 1] if sampled
++ [] if sampled
+
+prediction PR-1: last layer only
+- covariance += (J_basis
++ covariance = (J_basis
+
+prediction PR-1: basis transposed
+- J_basis = J @ posterior.column_basis
++ J_basis = J @ posterior.column_basis.T
+
+prediction PR-1: standard deviations for variances
+- variances = posterior.output_variances(layer.design(inputs))
++ variances = np.sqrt(posterior.output_variances(layer.design(inputs)))
+
+predictive PR-1: noise omitted
+- return self.epistemic + self.noise_covariance
++ return self.epistemic + 0 * self.noise_covariance
+
+predictive PR-2: contrasts of one side only
+- contrast @ covariance @ contrast
++ contrast @ covariance
+
+predictive PR-2: logits without their mean
+- sampled = logits + np
++ sampled = 0 * logits + np
+
+spectral PR-2: missing square root
+- np.sqrt(np.maximum(values, 0.0))[..., None, :]
++ np.maximum(values, 0.0)[..., None, :]
+
+predictive PR-2: common shift of the logits drawn too
+- contrast = np.eye(logits.shape[1]) - 1.0 / logits.shape[1]
++ contrast = np.eye(logits.shape[1])
+
+predictive PR-2: softmax over data
+- softmax(sampled, axis=2)
++ softmax(sampled, axis=1)
+
+prediction PR-3: output layer not drawn
+- output_noise(layers, rng, output_layer=True)
++ output_noise(layers, rng, output_layer=False)
+
+predictive PR-3: covariance about zero
+- centred = outputs - outputs.mean(axis=0)
++ centred = outputs
+
+predictive PR-3: noise of variance one
+- @ np.linalg.cholesky(self.noise_covariance).T
++
+
+predictive PR-3: aleatoric without its mean
+- (self.probabilities[:, :, None] * np.eye(p.shape[2]) - squares)
++ (self.probabilities[:, :, None] * np.eye(p.shape[2]))
+
+predictive PR-4: mean of log densities
+- logsumexp(log_densities, axis=0) - np.log(len(self.outputs))
++ log_densities.mean(axis=0)
+
+predictive PR-4: sum for mean
+- logsumexp(log_densities, axis=0) - np.log(len(self.outputs))
++ logsumexp(log_densities, axis=0)
+
+predictive PR-4: sign of the log determinant
+- + log_det + K * np.log(2 * np.pi)
++ - log_det + K * np.log(2 * np.pi)
+
+metrics PR-4: sum for mean
+- - np.log(len(centres))
++
+
+metrics PR-4: mean of log densities
+- np.mean(logsumexp(log_densities, axis=0)) - np.log(len(centres))
++ np.mean(log_densities)
+
+metrics SC-1: density counted once
+- + 2 * density -
++ + density -
+
+metrics SC-1: score in units of std
+- np.mean(widths * score)
++ np.mean(score)
+
+metrics SC-2: one tail for two
+- -ndtri((1 - level) / 2)
++ -ndtri(1 - level)
+
+metrics SC-2: width ignored
+- <= quantile * widths
++ <= quantile
+
+metrics SC-3: bins closed on the left
+- side="left"
++ side="right"
+
+metrics SC-3: each datum a bin of its own
+- np.sum(np.abs(np.bincount(bins, weights=surplus)))
++ np.sum(np.bincount(bins, weights=np.abs(surplus)))
+
+metrics SC-4: missing square
+- (p - one_hot) ** 2
++ np.abs(p - one_hot)
+
+metrics SC-4: mean over classes
+- np.sum((p - one_hot) ** 2, axis=1)
++ np.mean((p - one_hot) ** 2, axis=1)
+
+metrics SC-5: wrong triangle
+- n_out * (n_out + 1) / 2
++ n_out * (n_out - 1) / 2
+
+metrics SC-5: quantile of the wrong sample
+- threshold = np.sort(outside)[n_missed]
++ threshold = np.sort(inside)[n_missed % n_in]
+
+metrics SC-5: ties not flagged
+- np.mean(inside >= threshold)
++ np.mean(inside > threshold)
+"""
+
+
+class Mutant(NamedTuple):
+    """One change of one place: in balinp/<module>.py, `old` becomes `new`."""
+
+    module: str
+    tag: str
+    mistake: str
+    old: str
+    new: str
+
+    @property
+    def path(self) -> str:
+        """The changed file, relative to the repository."""
+        return f"balinp/{self.module}.py"
+
+    def applied(self, repository: Path) -> str:
+        """The file's text with the mistake; ValueError if there is not one place for it."""
+        text = (repository / self.path).read_text("utf-8")
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.old!r} occurs {text.count(self.old)} times in {self.path}")
+        return text.replace(self.old, self.new)
+
+
+class Verdict(NamedTuple):
+    """The first failing test, or None; and whether it was one of the equation's own."""
+
+    killer: str | None
+    own: bool
+
+
+def parse(text: str) -> list[Mutant]:
+    """Read `MUTANTS`: a head line, lines `- old`, lines `+ new`, and an empty line."""
+    found = []
+    for block in text.strip().split("\n\n"):
+        head, *lines = block.splitlines()
+        module, tag, mistake = re.fullmatch(r"(\w+) ([A-Z]+-\d+): (.+)", head).groups()
+        old, new = ("\n".join(x[2:] for x in lines if x[0] == sign) for sign in "-+")
+        found.append(Mutant(module, tag, mistake, old, new))
+    return found
+
+
+def problems(mutants: list[Mutant], repository: Path = REPOSITORY) -> list[str]:
+    """What keeps mutants from being applied: no place, several places, or no Python."""
+    found = []
+    for mutant in mutants:
+        try:
+            ast.parse(mutant.applied(repository))
+        except (ValueError, SyntaxError) as error:
+            found.append(f"{mutant.tag} {mutant.mistake}: {error}")
+    names = Counter((mutant.tag, mutant.module, mutant.mistake) for mutant in mutants)
+    return found + [f"{name} is listed {n} times" for name, n in names.items() if n > 1]
+
+
+# Running the tests on a copy --------------------------------------------------------------------
+
+
+def copied(source: Path, target: Path) -> Path:
+    """A copy of what the tests need, without caches."""
+    target.mkdir()
+    for name in COPIED:
+        if (source / name).is_dir():
+            ignore = shutil.ignore_patterns("__pycache__", ".*_cache")
+            shutil.copytree(source / name, target / name, ignore=ignore)
+        else:
+            shutil.copy(source / name, target / name)
+    return target
+
+
+def first_failure(repository: Path, files: list[str], tag: str | None = None) -> str | None:
+    """Run test files up to the first failing test; return its name, or None if there is none."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
+    command += [] if tag is None else ["--equation", tag]
+    single = {"NUMBA_DISABLE_JIT": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | single | {"PYTHONPATH": str(repository)}
+    try:
+        run = subprocess.run(
+            [*command, *files],
+            cwd=repository,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIME_LIMIT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "time limit"
+    if run.returncode in (0, 5):  # passed, or there are no such tests
+        return None
+    failed = re.search(r"^(?:FAILED|ERROR) (?:tests/)?([^\s\[]+)", run.stdout, re.MULTILINE)
+    if failed is None:
+        raise RuntimeError(f"pytest: {run.stdout}{run.stderr}")
+    return failed[1]
+
+
+def module_files(module: str) -> list[str]:
+    """The test files of a module."""
+    return [f"tests/test_{name}.py" for name in TESTS[module].split()]
+
+
+def own_files(mutant: Mutant, repository: Path) -> list[str]:
+    """The files with tests marked with the mutant's equation, those of its module first."""
+    first = module_files(mutant.module)
+    others = {name for module in TESTS for name in module_files(module)} - {*first}
+    marked = f'"{mutant.tag}"'
+    return [
+        name for name in first + sorted(others) if marked in (repository / name).read_text("utf-8")
+    ]
+
+
+def tried(mutant: Mutant, repository: Path) -> Verdict:
+    """Apply a mutant to a copy, see which test fails first, and undo it."""
+    path = repository / mutant.path
+    bytecode = Path(importlib.util.cache_from_source(str(path)))
+    correct, wrong = path.read_text("utf-8"), mutant.applied(repository)
+    try:
+        path.write_text(wrong, "utf-8")
+        bytecode.unlink(missing_ok=True)  # it knows a source by size and second of writing only
+        for file in own_files(mutant, repository):
+            killer = first_failure(repository, [file], mutant.tag)
+            if killer is not None:
+                return Verdict(killer, own=True)
+        return Verdict(first_failure(repository, module_files(mutant.module)), own=False)
+    finally:
+        path.write_text(correct, "utf-8")
+        bytecode.unlink(missing_ok=True)
+
+
+def report(mutants: list[Mutant], jobs: int) -> int:
+    """Try all mutants on `jobs` copies, print the table; return the number of survivors."""
+    width = max(len(mutant.mistake) for mutant in mutants)
+
+    def show(tag: str, file: str, mistake: str, own: str, killer: str) -> None:
+        print(f"{tag:<5} {file:<18} {mistake:<{width}} {own:<3} {killer}", flush=True)
+
+    with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(jobs) as pool:
+        first = copied(REPOSITORY, Path(directory, "0"))  # all work on the same state
+        free: SimpleQueue[Path] = SimpleQueue()
+        for copy in [first, *(copied(first, Path(directory, str(i))) for i in range(1, jobs))]:
+            free.put(copy)
+
+        def on_a_copy(work: Callable[[Path], Result]) -> Result:
+            copy = free.get()
+            try:
+                return work(copy)
+            finally:
+                free.put(copy)
+
+        files = sorted({file for m in mutants for file in module_files(m.module)})
+        unchanged = pool.map(lambda file: on_a_copy(lambda c: first_failure(c, [file])), files)
+        failing = [name for name in unchanged if name is not None]
+        if failing:
+            raise SystemExit("these fail without any mistake: " + ", ".join(failing))
+
+        killed = 0
+        show("tag", "file", "mutant", "own", "killed by")
+        verdicts = pool.map(lambda mutant: on_a_copy(lambda c: tried(mutant, c)), mutants)
+        for mutant, (killer, own) in zip(mutants, verdicts, strict=True):
+            killed += killer is not None
+            yes, name = "yes" if own else "no", f"{mutant.module}.py"
+            show(mutant.tag, name, mutant.mistake, yes, killer or "SURVIVED")
+    print(f"{len(mutants)} mutants, {killed} killed")
+    return len(mutants) - killed
+
+
+def main() -> int:
+    """Parse the command line, and do what it says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", metavar="TAG", help="mutants of one equation, e.g. MN-3")
+    parser.add_argument("--jobs", type=int, default=2, help="number of copies worked on at once")
+    parser.add_argument("--check", action="store_true", help="only see whether mutants apply")
+    options = parser.parse_args()
+    mutants = [m for m in parse(MUTANTS) if options.only in (None, m.tag)]
+    if not mutants:
+        parser.error(f"--only: no mutant of {options.only}")
+    found = problems(mutants)
+    if options.check or found:
+        print(*found, f"{len(mutants)} mutants, {len(found)} problems", sep="\n")
+        return int(bool(found))
+    start = time.perf_counter()
+    survivors = report(mutants, options.jobs)
+    print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr)
+    return int(survivors > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
