@@ -319,7 +319,7 @@ def test_twenty_steps_beat_a_hundred_of_adam_on_energy(data_directory):
     Y = table[rows, int(np.loadtxt(folder / "index_target.txt"))][:, None]
     X, Y = (X - X.mean(0)) / X.std(0), (Y - Y.mean(0)) / Y.std(0)
     lam, noise = 1.0, 0.01
-    model = BALI((50,), prior_precision=lam, noise_variance=noise)
+    model = BALI((50,), activation="relu", prior_precision=lam, noise_variance=noise)
     model._start(X, Y)
     start = [W.copy() for W in model.weights]
     model.fit(X, Y, epochs=20)

@@ -20,7 +20,7 @@ from cases import (
     vec,
 )
 
-from balinp import MLP, Gaussian, dense
+from balinp import BALI, MLP, Gaussian, dense
 from balinp._types import Array
 from balinp.factors import output_factor
 from balinp.pseudo_targets import Trace, output_precision, pseudo_targets, trace
@@ -138,6 +138,16 @@ def test_in_a_sample_pass_targets_start_at_the_means() -> None:
     assert_close((t.pseudo_targets[0] - mean) @ t.output_precisions[0], t.gradients[0])
     plain = d.trace()
     assert np.abs(t.gradients[0] - plain.gradients[0]).max() > 1e-3  # taken at the draws
+
+
+@pytest.mark.equation("FP-1", "PT-2")
+def test_training_never_draws_a_gaussian_output_layer() -> None:
+    d = deep(DeepCase("one Gaussian layer", (3, 2)))
+    by_mean, by_sample = (
+        BALI((), d.likelihood, forward=forward, prior_precision=0.7).fit(d.X, d.Y, epochs=3)
+        for forward in ("mean", "sample")
+    )
+    assert_close(by_sample.weights[0], by_mean.weights[0])
 
 
 # The curvature ----------------------------------------------------------------------------------
