@@ -43,7 +43,7 @@ def save(model: BALI, path: str | os.PathLike[str]) -> None:
     """
     if model.steps == 0:
         raise ValueError("save: expected a fitted model, got one that has seen no data")
-    if not isinstance(model.likelihood, (Gaussian, Categorical)):
+    if type(model.likelihood) not in (Gaussian, Categorical):
         raise ValueError(f"save: expected a built-in likelihood, got {model.likelihood!r}")
     header = {
         "format": FORMAT,
@@ -51,6 +51,7 @@ def save(model: BALI, path: str | os.PathLike[str]) -> None:
         "widths": model.network.widths,
         "settings": _settings(model),
         "learns_noise": model.learns_noise,
+        "mean_precisions": model.mean_precisions,
         "steps": model.steps,
         "data_seen": model.data_seen,
         "random_state": model.rng.bit_generator.state,
@@ -75,7 +76,7 @@ def load(path: str | os.PathLike[str]) -> BALI:
     from balinp.bali import BALI
 
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, KeyError) as error:
         raise ValueError(f"path: expected a file written by save, got {path!s} ({error})") from None
@@ -131,6 +132,7 @@ def _rebuilt(kind: type[BALI], header: dict[str, Any], arrays: dict[str, Array])
     model = kind(**settings)
     model.network = MLP(header["widths"], model.activation, bias=model.bias)
     model.learns_noise = header["learns_noise"]
+    model.mean_precisions = [float(precision) for precision in header["mean_precisions"]]
     model.steps, model.data_seen = header["steps"], header["data_seen"]
     model.rng.bit_generator.state = header["random_state"]
     if isinstance(model.likelihood, Gaussian):

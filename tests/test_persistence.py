@@ -1,0 +1,137 @@
+"""Models on disk: the same to the last bit, and nothing that is not understood is read."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from balinp import BALI
+from balinp.likelihood import Categorical
+
+
+def data(rng, kind):
+    X = rng.standard_normal((30, 3))
+    if kind == "categorical":
+        return X, np.eye(3)[rng.integers(3, size=30)]
+    return X, X[:, :2] + 0.1 * rng.standard_normal((30, 2))
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "categorical"])
+@pytest.mark.parametrize("prior", ["isotropic", "conjugate"])
+@pytest.mark.parametrize("hidden", [(), (5, 4)])
+def test_a_loaded_model_predicts_and_trains_on_as_the_saved_one(rng, tmp_path, kind, prior, hidden):
+    X, Y = data(rng, kind)
+    model = BALI(hidden, kind, prior=prior).fit(X, Y, epochs=3, batch_size=8)
+    model.save(tmp_path / "model.npz")
+    loaded = BALI.load(tmp_path / "model.npz")
+    for _ in range(2):
+        for name in ("mean", "epistemic", "aleatoric"):
+            first, second = (getattr(m.predict(X), name) for m in (model, loaded))
+            np.testing.assert_array_equal(first, second)
+        assert model.likelihood.__repr__() == loaded.likelihood.__repr__()
+        model.fit(X, Y, epochs=2, batch_size=8)
+        loaded.fit(X, Y, epochs=2, batch_size=8)
+
+
+def saved(rng, path):
+    X, Y = data(rng, "gaussian")
+    BALI((4,)).fit(X, Y, epochs=2).save(path)
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
+
+
+def header(**changes):
+    def change(arrays):
+        content = json.loads(arrays["header"].tobytes())
+        content.update(changes)
+        arrays["header"] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
+
+    return change
+
+
+def without(name):
+    return lambda arrays: arrays.pop(name)
+
+
+def replaced(name, value):
+    return lambda arrays: arrays.update({name: value})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        header(version=2),
+        header(format="other"),
+        header(widths=[3, 5, 2]),
+        header(settings={}),
+        header(random_state={"bit_generator": "os.system"}),
+        without("header"),
+        without("layer1_mean"),
+        replaced("layer0_mean", np.zeros((2, 2))),
+        replaced("layer0_A", np.full((4, 4), np.nan)),
+        replaced("layer0_h", np.zeros(4, dtype=np.float32)),
+        replaced("noise_covariance", -np.eye(2)),
+        replaced("header", np.frombuffer(b"not json", dtype=np.uint8)),
+    ],
+)
+def test_a_file_that_is_not_understood_is_refused(rng, tmp_path, change):
+    path = tmp_path / "model.npz"
+    arrays = saved(rng, path)
+    change(arrays)
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match="^path: "):
+        BALI.load(path)
+
+
+def test_truncated_foreign_and_pickled_files_are_refused(rng, tmp_path):
+    path = tmp_path / "model.npz"
+    saved(rng, path)
+    content = path.read_bytes()
+
+    class Trap:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "executed"),))
+
+    for bad in (content[: len(content) // 2], b"", b"some text", pickle.dumps(Trap())):
+        path.write_bytes(bad)
+        with pytest.raises(ValueError, match="^path: "):
+            BALI.load(path)
+    np.savez(path, header=np.array([Trap()], dtype=object))
+    with pytest.raises(ValueError, match="^path: "):
+        BALI.load(path)
+    assert not (tmp_path / "executed").exists()
+    with pytest.raises(FileNotFoundError):
+        BALI.load(tmp_path / "absent.npz")
+
+
+def test_a_failed_save_leaves_the_old_file(rng, tmp_path, monkeypatch):
+    path = tmp_path / "model.npz"
+    saved(rng, path)
+    before = path.read_bytes()
+
+    def fail(file, **arrays):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np, "savez", fail)
+    X, Y = data(rng, "gaussian")
+    with pytest.raises(OSError, match="disk full"):
+        BALI((4,)).fit(X, Y, epochs=1).save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["model.npz"]
+
+
+def test_only_a_fitted_model_with_a_known_likelihood_is_saved(rng, tmp_path):
+    class Other(Categorical):
+        pass
+
+    with pytest.raises(ValueError, match="expected a fitted model"):
+        BALI().save(tmp_path / "model.npz")
+    X, Y = data(rng, "categorical")
+    model = BALI((4,), Other()).fit(X, Y, epochs=1)
+    with pytest.raises(ValueError, match="expected a built-in likelihood"):
+        model.save(tmp_path / "model.npz")
