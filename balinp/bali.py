@@ -298,7 +298,7 @@ class BALI:
         self.data_seen += len(X)
         rate = self._rate(len(X), N) if rate is None else rate
         noise = self._sample_pass(N)
-        full = len(X) == N
+        deterministic = len(X) == N and noise is None
         batch = trace(self.network, self.likelihood, self.weights, X, Y, noise=noise)
         self._set_precisions(batch.output_precisions[-1])
         proposals = [
@@ -318,15 +318,16 @@ class BALI:
             batch,
             proposals,
             N,
-            previous=self._previous_changes() if full and noise is None else None,
-            trust=None if full or self.targets_are_observations else TRUST,
+            previous=self._previous_changes() if deterministic else None,
+            trust=None if deterministic or self.targets_are_observations else TRUST,
+            trust_rows=self.likelihood.largest_curvature_rows(batch.outputs[-1]),
         )
         step, gain_ratio, log_joint, outputs = self._safe(step, batch, proposals, X, Y, N)
         for layer in self.layers:
             layer.accept(step.step, step.momentum)
             if not self.targets_are_observations:
                 layer.rebalance()
-        damping = 1.0 if full else rate
+        damping = 1.0 if len(X) == N else rate
         self._update_hyper_parameters(batch, Y - outputs, N, damping, noise is not None)
         self.history.append(self._record(log_joint, step, gain_ratio, rate, Y.shape[1]))
         return self.history[-1]

@@ -63,6 +63,7 @@ def joint_step(
     *,
     previous: Sequence[Array] | None = None,
     trust: float | None = None,
+    trust_rows: Array | None = None,
 ) -> JointStep:
     """Maximise the quadratic model of the log joint density along the proposals.
 
@@ -84,10 +85,13 @@ def joint_step(
     n_data : N, the number of data that the batch stands for.
     previous : for each layer the change accepted last, or None for one direction.
     trust : bound on mean_n |S_n^T df_n|^2 / 2 in nats a datum, or None for no bound.
+    trust_rows : (B, C, K) array to take in the bound in place of S_n^T, such as the largest
+        curvature that the likelihood has anywhere; None takes the local one.
     """
     proposed = [proposal.change for proposal in proposals]
     directions = [proposed] if previous is None else [proposed, list(previous)]
-    white = [_whitened_tangent(network, weights, trace, d) for d in directions]
+    tangents = [network.tangent(weights, trace.forward, d) for d in directions]
+    white = [np.einsum("bkc,bk->bc", trace.curvature_roots[-1], df) for df in tangents]
     scale = n_data / len(white[0])
 
     slopes = np.array([_inner([p.gradient for p in proposals], d) for d in directions])
@@ -108,7 +112,9 @@ def joint_step(
     if previous is None:
         factors = np.minimum(factors, 1.0)
     if trust is not None:
-        change = sum(c * w for c, w in zip(factors, white, strict=True))
+        df = sum(c * tangent for c, tangent in zip(factors, tangents, strict=True))
+        rows = np.swapaxes(trace.curvature_roots[-1], 1, 2) if trust_rows is None else trust_rows
+        change = np.einsum("bck,bk->bc", rows, df)
         half_square = 0.5 * float((change**2).sum()) / len(change)
         if half_square > trust:
             factors = factors * np.sqrt(trust / half_square)
@@ -161,14 +167,6 @@ def _maximiser(slopes: Array, bends: Array) -> Array:
     if lengths[0] == 0:
         solution[0] = 1.0
     return solution
-
-
-def _whitened_tangent(
-    network: MLP, weights: Sequence[Array], trace: Trace, changes: Sequence[Array]
-) -> Array:
-    """S_n^T df_n (B, C) for the first-order change df of the outputs along the changes."""
-    df = network.tangent(weights, trace.forward, changes)
-    return np.einsum("bkc,bk->bc", trace.curvature_roots[-1], df)
 
 
 def _inner(left: Sequence[Array], right: Sequence[Array]) -> float:

@@ -31,6 +31,9 @@ class Likelihood(Protocol):
     def curvature_rows(self, f: Array) -> Array:
         """Rows of S_n^T (B, C, K), with S_n S_n^T = -d^2 log p / df^2 or its expectation."""
 
+    def largest_curvature_rows(self, f: Array) -> Array:
+        """Rows (B, C, K) whose S S^T bounds the curvature at any outputs whatever."""
+
     def known_precision(self, K: int) -> Array | None:
         """Output precision (K, K) if it is the same for all f and exact, else None."""
 
@@ -105,6 +108,10 @@ class Gaussian:
         C = np.linalg.cholesky(self.covariance(K))
         return np.broadcast_to(solve_triangular(C, np.eye(K), lower=True), (B, K, K))
 
+    def largest_curvature_rows(self, f: Array) -> Array:
+        """The curvature is the same everywhere: `curvature_rows`."""
+        return self.curvature_rows(f)
+
     def known_precision(self, K: int) -> Array:
         """V^{-1}, exactly symmetric."""
         inverse_root = self.curvature_rows(np.zeros((1, K)))[0]
@@ -144,6 +151,15 @@ class Categorical:
         """
         p = softmax(f, axis=1)
         return np.sqrt(p)[:, :, None] * (np.eye(f.shape[1]) - p[:, None, :])
+
+    def largest_curvature_rows(self, f: Array) -> Array:
+        """(I - 1 1^T / K) / sqrt 2: no eigenvalue of diag(p) - p p^T exceeds 1/2.
+
+        Shape (B, K, K). Where the softmax is saturated the local curvature vanishes and says
+        nothing about how far its quadratic can be believed; this bound does.
+        """
+        B, K = f.shape
+        return np.broadcast_to((np.eye(K) - 1.0 / K) / np.sqrt(2.0), (B, K, K))
 
     def known_precision(self, K: int) -> None:
         """The curvature depends on f."""

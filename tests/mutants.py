@@ -623,8 +623,8 @@ joint_step JS-2: no step where nothing is proposed
 + solution[0] = 0.0
 
 bali JS-2: momentum in the sample pass
-- if full and noise is None
-+ if full
+- deterministic = len(X) == N and noise is None
++ deterministic = len(X) == N
 
 bali JS-2: momentum along the start
 - [layer.last_change for layer

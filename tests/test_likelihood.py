@@ -118,3 +118,24 @@ def test_the_noise_is_the_likelihoods_own(noise: Array) -> None:
     before = likelihood.covariance(3).copy()
     noise *= 2
     np.testing.assert_array_equal(likelihood.covariance(3), before)
+
+
+@pytest.mark.equation("JS-4")
+def test_largest_curvature_bounds_the_curvature_anywhere(rng: np.random.Generator) -> None:
+    """No softmax, however sharp, is more curved; two equal classes and no other reach the bound."""
+    for K in (2, 3, 10):
+        f = rng.standard_normal((500, K)) * np.exp(rng.uniform(-3, 3, (500, 1)))
+        bound = Categorical().largest_curvature_rows(f)[0]
+        rows = Categorical().curvature_rows(f)
+        excess = bound.T @ bound - np.swapaxes(rows, 1, 2) @ rows
+        assert np.linalg.eigvalsh(excess).min() > -1e-14
+        pair = np.full((1, K), -800.0)
+        pair[0, :2] = 0.0
+        sharp = Categorical().curvature_rows(pair)[0]
+        u = np.zeros(K)
+        u[:2] = np.sqrt(0.5), -np.sqrt(0.5)
+        assert np.sum((sharp @ u) ** 2) == pytest.approx(0.5, rel=1e-14)
+        assert np.sum((bound @ u) ** 2) == pytest.approx(0.5, rel=1e-14)
+    noise = Gaussian([[2.0, 0.5], [0.5, 1.0]])
+    f = rng.standard_normal((4, 2))
+    np.testing.assert_array_equal(noise.largest_curvature_rows(f), noise.curvature_rows(f))
