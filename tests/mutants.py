@@ -694,6 +694,14 @@ bali JS-4: cap never passed on
 - else TRUST
 + else None
 
+bali JS-4: cap by the local curvature
+- trust_rows=self.likelihood.largest_curvature_rows(batch.outputs[-1])
++ trust_rows=None
+
+likelihood JS-4: bound of a quarter
+- (np.eye(K) - 1.0 / K) / np.sqrt(2.0)
++ (np.eye(K) - 1.0 / K) / 2.0
+
 evidence EV-1: complement of gamma
 - layer.factors.likelihood_eigenvalues() / layer.posterior.precisions
 + 1 - layer.factors.likelihood_eigenvalues() / layer.posterior.precisions
