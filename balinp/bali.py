@@ -104,8 +104,9 @@ class BALI:
         a Gaussian likelihood and sample otherwise.
     prior : ``"isotropic"`` (weight decay) or ``"conjugate"`` (matrix normal posterior); see
         `MatrixNormalLayer`.
-    prior_precision : lam, the same in all layers. None: with a Gaussian likelihood it is learnt
-        from the evidence, lam n_l / n_1 in layer l of n_l inputs; otherwise it is n_l / 50.
+    prior_precision : a number is lam, the same in all layers. None: with a Gaussian likelihood
+        it is learnt from the evidence, lam n_l / n_1 in layer l of n_l inputs; otherwise it is
+        n_l / 50.
     noise_variance : for the Gaussian likelihood, see `Gaussian`; None learns a covariance.
     bias : whether layers have biases.
     seed : of initial weights, batch order and sampled forward passes.

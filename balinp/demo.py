@@ -47,7 +47,7 @@ def demo(*, seed: int = 0, figure_path: Path) -> None:
     model, evidences = BALI(hidden=(50,), activation="tanh", seed=seed), []
     model.fit(X, Y, epochs=EPOCHS, callback=lambda m: evidences.append(m.log_evidence(X, Y)))
     print(convergence_table(model))
-    print(f"   (true noise std {NOISE_STD})\n")
+    print(f"   (true noise std {NOISE_STD}; the log joint may fall as lam and noise are learnt)\n")
 
     predictive = model.predict(INPUTS)
     assert isinstance(predictive, GaussianPredictive)
@@ -176,7 +176,7 @@ def _draw_prediction(
     axes.plot(x, mean, color=BLUE, linewidth=2.2, label="predictive mean")
     axes.plot(X[:, 0], Y[:, 0], "o", color="black", markersize=3.5, alpha=0.7, label="data")
     axes.set(xlabel="x", ylabel="y", xlim=(x[0], x[-1]), ylim=(-3.2, 2.6))
-    axes.set_title("BALI, 1 x 50 tanh: less sure where there are no data", fontsize=12)
+    axes.set_title("BALI, 1 x 50 tanh: less sure in the gap, too sure outside", fontsize=12)
     axes.legend(loc="lower left", frameon=False)
 
 
