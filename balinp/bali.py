@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -300,6 +301,7 @@ class BALI:
         rate = self._rate(len(X), N) if rate is None else rate
         noise = self._sample_pass(N)
         deterministic = len(X) == N and noise is None
+        bounded = not (deterministic or self.targets_are_observations)
         batch = trace(self.network, self.likelihood, self.weights, X, Y, noise=noise)
         self._set_precisions(batch.output_precisions[-1])
         proposals = [
@@ -320,8 +322,8 @@ class BALI:
             proposals,
             N,
             previous=self._previous_changes() if deterministic else None,
-            trust=None if deterministic or self.targets_are_observations else TRUST,
-            trust_rows=self.likelihood.largest_curvature_rows(batch.outputs[-1]),
+            trust=TRUST if bounded else None,
+            trust_rows=self._largest_curvature(batch) if bounded else None,
         )
         step, gain_ratio, log_joint, outputs = self._safe(step, batch, proposals, X, Y, N)
         for layer in self.layers:
@@ -332,6 +334,9 @@ class BALI:
         self._update_hyper_parameters(batch, Y - outputs, N, damping, noise is not None)
         self.history.append(self._record(log_joint, step, gain_ratio, rate, Y.shape[1]))
         return self.history[-1]
+
+    def _largest_curvature(self, batch: Trace) -> Array:
+        return self.likelihood.largest_curvature_rows(batch.outputs[-1])
 
     def _previous_changes(self) -> list[Array]:
         return [layer.last_change for layer in self.layers]
@@ -363,6 +368,7 @@ class BALI:
         noise = _held_fixed(batch.forward)
         scale = N / len(X)
 
+        @cache  # the step that is taken has been tried before
         def after(step: JointStep) -> tuple[float, Array]:
             weights = [
                 layer.mean + step.step * proposal.change + step.momentum * layer.last_change

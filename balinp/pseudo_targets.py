@@ -91,13 +91,13 @@ def trace(
     rows = network.backward(weights, forward, output_rows)
     gradients = [row[:, 0, :] for row in rows]
 
+    known = likelihood.known_precision(f.shape[1])
     precisions = [
         output_precision(row[:, 1:, :], f"output precision of layer {index}", floor)
-        for index, row in enumerate(rows)
+        for index, row in enumerate(rows if known is None else rows[:-1])
     ]
-    known = likelihood.known_precision(f.shape[1])
     if known is not None:  # an exact output precision is never floored
-        precisions[-1] = decompose(known, "output precision")
+        precisions.append(decompose(known, "output precision"))
 
     return Trace(
         inputs=forward.inputs,

@@ -519,8 +519,8 @@ pseudo_targets PT-1: targets about the drawn outputs
 + zip(forward.outputs, gradients
 
 pseudo_targets PT-2: precision of the first layer replaced by the known one
-- precisions[-1] = decompose(known
-+ precisions[0] = decompose(known
+- precisions.append(decompose(known
++ precisions.insert(0, decompose(known
 
 pseudo_targets PT-2: only half the way to the observation
 - mean_outputs + H.solve_rows(gradients)
@@ -563,8 +563,8 @@ spectral PT-5: no floor for a zero matrix
 + np.zeros(len(matrix))
 
 pseudo_targets PT-5: known precision floored
-- precisions[-1] = decompose(known,
-+ precisions[-1] = floored(known,
+- precisions.append(decompose(known,
++ precisions.append(floored(known,
 
 pseudo_targets PT-5: floor not passed on
 - floored(output_factor(root_rows), name, floor)
@@ -691,11 +691,11 @@ joint_step JS-4: sum over data for their mean
 + (change**2).sum())
 
 bali JS-4: cap never passed on
-- else TRUST
-+ else None
+- trust=TRUST if bounded else None
++ trust=None
 
 bali JS-4: cap by the local curvature
-- trust_rows=self.likelihood.largest_curvature_rows(batch.outputs[-1])
+- trust_rows=self._largest_curvature(batch) if bounded else None
 + trust_rows=None
 
 likelihood JS-4: bound of a quarter

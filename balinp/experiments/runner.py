@@ -58,7 +58,7 @@ def run_one(dataset: Dataset, method: Method, split: int) -> Outcome:
     one thread: the matrices are small, and times and roundings then do not depend on how many
     processes run beside this one (nor on the machine's number of cores).
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     _warm_up_once()
     train, test = dataset.split(split)
