@@ -27,11 +27,18 @@ from balinp.evidence import (
     noise_target,
     prior_precision_target,
 )
+from balinp.expected import Expected
+from balinp.factors import amount, root_weighted, weighted_sum
 from balinp.joint_step import TRUST, JointStep, joint_step, shortened
 from balinp.layer import PRIORS, MatrixNormalLayer, Proposal
-from balinp.likelihood import Categorical, Gaussian, Likelihood
+from balinp.likelihood import Categorical, Gaussian, Likelihood, contrasts
 from balinp.mlp import ACTIVATIONS, MLP, Forward, OutputNoise
-from balinp.prediction import linearised_outputs, output_noise, sampled_outputs
+from balinp.prediction import (
+    linearised_outputs,
+    output_deviations,
+    output_noise,
+    sampled_outputs,
+)
 from balinp.predictive import (
     CategoricalPredictive,
     GaussianPredictive,
@@ -45,14 +52,20 @@ from balinp.validation import (
     as_matrix,
     as_positive,
     as_rate,
+    as_weights,
     as_widths,
 )
 
 LEAST_RATE, LARGEST_RATE, LARGEST_SAMPLED_RATE = 0.02, 0.2, 0.05
 """Bounds of the rate's floor B / N, the weight at which the memory is one epoch long."""
 
-PRIOR_OUTPUT_VARIANCE = 50.0
-"""Prior variance of a layer's outputs for inputs of unit size, where it is not learnt."""
+LOGIT_VARIANCE = 50.0
+"""Prior variance of logits, for inputs of unit size, that a learnt precision starts from."""
+
+FORWARD_PASSES = ("mean", "linearised", "sample")
+
+DRAWN_OUTPUTS, FEWEST_DRAWS = 8192, 8
+"""Outputs drawn in a step of the linearised pass, at least, and draws for each datum, at least."""
 
 WEAK = HyperPrior()
 DEEP_PRECISION_SHAPE = 50.0
@@ -100,21 +113,22 @@ class BALI:
         `balinp.likelihood.Likelihood`.
     activation : ``"relu"``, ``"tanh"`` or ``"identity"``; None is tanh for a Gaussian likelihood
         and relu otherwise.
-    forward : ``"mean"``: activations come from posterior means; deterministic. ``"sample"``:
-        hidden outputs, and logits, are drawn from each layer's own predictive. None is mean for
-        a Gaussian likelihood and sample otherwise.
+    forward : ``"mean"``: activations come from posterior means, and the likelihood is taken at
+        the outputs they give. ``"linearised"``: the same activations; the likelihood is averaged
+        over the outputs of the network linearised in its weights. With a Gaussian likelihood
+        that is the mean pass. ``"sample"``: hidden outputs, and logits, are drawn from each
+        layer's own predictive. None is linearised, or for a Gaussian likelihood mean.
     prior : ``"isotropic"`` (weight decay) or ``"conjugate"`` (matrix normal posterior); see
         `MatrixNormalLayer`.
-    prior_precision : a number is lam, the same in all layers. None: with a Gaussian likelihood
-        it is learnt from the evidence, lam n_l / n_1 in layer l of n_l inputs; otherwise it is
-        n_l / 50.
+    prior_precision : a number is lam, the same in all layers. None learns it from the evidence,
+        lam n_l / n_1 in layer l of n_l inputs.
     noise_variance : for the Gaussian likelihood, see `Gaussian`; None learns a covariance.
     bias : whether layers have biases.
     seed : of initial weights, batch order and sampled forward passes.
     rate : smallest weight of a new batch in the moving averages, in (0, 1]; None chooses it
         from the batch size (NP-4). The weight is never below 1 / sqrt(t) in step t.
-    precision_prior : Gamma prior on a learnt lam. None is a vanishing one for a single layer,
-        whose evidence is exact, and one of shape 50 and mean n_1 for deeper networks.
+    precision_prior : Gamma prior on a learnt lam. None is one of shape 50 and mean n_1 for a
+        Gaussian likelihood and hidden layers, and a vanishing one otherwise.
     noise_prior : Gamma prior on a learnt noise precision; None is a vanishing one.
 
     Raises
@@ -166,13 +180,15 @@ class BALI:
         self.learns_noise = (
             isinstance(self.likelihood, Gaussian) and self.likelihood.noise_variance is None
         )
-        self.learns_precision = gaussian and prior_precision is None
+        self.learns_precision = prior_precision is None
         self.given_precision = (
             None if prior_precision is None else as_positive(prior_precision, "prior_precision")
         )
-        default_activation, default_forward = ("tanh", "mean") if gaussian else ("relu", "sample")
+        default_activation, default_forward = (
+            ("tanh", "mean") if gaussian else ("relu", "linearised")
+        )
         self.activation = as_choice(activation or default_activation, "activation", ACTIVATIONS)
-        self.forward = as_choice(forward or default_forward, "forward", ("mean", "sample"))
+        self.forward = as_choice(forward or default_forward, "forward", FORWARD_PASSES)
         self.prior = as_choice(prior, "prior", PRIORS)
         self.bias = bool(bias)
         self.seed = as_count(seed, "seed", minimum=0)
@@ -183,7 +199,7 @@ class BALI:
         self.layers: list[MatrixNormalLayer] = []
         self.history: list[Record] = []
         self.steps = 0
-        self.data_seen = 0
+        self.data_seen: float = 0
 
     def __repr__(self) -> str:
         return (
@@ -202,6 +218,7 @@ class BALI:
         batch_size: int | None = None,
         tolerance: float | None = None,
         callback: Callable[[BALI], None] | None = None,
+        sample_weight: Any = None,
     ) -> BALI:
         """Train on data X (N, n_in) and Y (N, K); goes on from the current state.
 
@@ -214,27 +231,35 @@ class BALI:
         tolerance : stop when the log joint, averaged over an epoch, has changed by less than
             this many nats a datum since the epoch before; None never stops early.
         callback : called with the model after each epoch.
+        sample_weight : (N,) weights, or None for ones. A datum of weight w enters every sum over
+            data w times: weight 2 is the row twice, 0 is no row. The number of data is then the
+            sum of the weights. (In a pass that draws, repeated rows draw different noise.)
 
         Returns
         -------
         The model itself.
+
+        Derivation: LR-6
 
         Raises
         ------
         TypeError, ValueError
             If an argument is not of the form above.
         """
-        X, Y = self._checked(X, Y)
-        N, epochs = len(X), as_count(epochs, "epochs", minimum=0)
-        B = N if batch_size is None else min(as_count(batch_size, "batch_size"), N)
+        X, Y, w = self._present(*self._checked(X, Y, sample_weight))
+        rows, N, epochs = len(X), amount(X, w), as_count(epochs, "epochs", minimum=0)
+        B = rows if batch_size is None else min(as_count(batch_size, "batch_size"), rows)
         tolerance = None if tolerance is None else as_positive(tolerance, "tolerance")
         if not self.layers:
-            self._start(X, Y)
+            self._start(X, Y, w)
         previous = np.inf
         for _ in range(epochs):
-            order = np.arange(N) if B == N else self.rng.permutation(N)
-            batches = [order[start : start + B] for start in range(0, N, B)]
-            records = [self._step(X[batch], Y[batch], N) for batch in batches]
+            order = np.arange(rows) if B == rows else self.rng.permutation(rows)
+            batches = [order[start : start + B] for start in range(0, rows, B)]
+            records = [
+                self._step(X[batch], Y[batch], N, None if w is None else w[batch])
+                for batch in batches
+            ]
             if callback is not None:
                 callback(self)
             log_joint = float(np.mean([record.log_joint for record in records])) / N
@@ -244,22 +269,30 @@ class BALI:
         return self
 
     def step(
-        self, X: Any, Y: Any, *, n_data: int | None = None, rate: float | None = None
+        self,
+        X: Any,
+        Y: Any,
+        *,
+        n_data: float | None = None,
+        rate: float | None = None,
+        sample_weight: Any = None,
     ) -> Record:
         """One training step on a batch X (B, n_in), Y (B, K).
 
         Parameters
         ----------
-        n_data : number of data that the batch stands for; None is its own.
+        n_data : number of data that the batch stands for; None is its own, with weights their
+            sum.
         rate : weight of the batch in the moving averages; None follows the schedule.
+        sample_weight : (B,) weights as in `fit`, or None for ones.
         """
-        X, Y = self._checked(X, Y)
-        N = len(X) if n_data is None else as_count(n_data, "n_data")
+        X, Y, w = self._present(*self._checked(X, Y, sample_weight))
+        N = amount(X, w) if n_data is None else as_positive(n_data, "n_data")
         if not self.layers:
-            self._start(X, Y)
-        return self._step(X, Y, N, None if rate is None else as_rate(rate))
+            self._start(X, Y, w)
+        return self._step(X, Y, N, w, None if rate is None else as_rate(rate))
 
-    def _start(self, X: Array, Y: Array) -> None:
+    def _start(self, X: Array, Y: Array, w: Array | None = None) -> None:
         """Lay out the network, and start what is learnt from the spread of the targets."""
         self.network = MLP([X.shape[1], *self.hidden, Y.shape[1]], self.activation, bias=self.bias)
         widths, weights = self.network.widths, self.network.initial_weights(self.rng)
@@ -276,12 +309,13 @@ class BALI:
             for W, precision in zip(weights, self.mean_precisions, strict=True)
         ]
         if self.precision_prior is None:
-            shape = WEAK.shape if self.network.depth == 1 else DEEP_PRECISION_SHAPE
-            mean = 1.0 if self.network.depth == 1 else widths[0]
-            self.precision_prior = HyperPrior(shape, shape / mean)
+            deep = self.network.depth > 1 and isinstance(self.likelihood, Gaussian)
+            shape = DEEP_PRECISION_SHAPE
+            self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else WEAK
         if self.learns_noise:
-            squares = Y.T @ Y + 2 * self.noise_prior.rate * np.eye(Y.shape[1])
-            self.likelihood = Gaussian(squares / (len(Y) + 2 * self.noise_prior.shape))
+            R = root_weighted(Y, w)
+            squares = R.T @ R + 2 * self.noise_prior.rate * np.eye(Y.shape[1])
+            self.likelihood = Gaussian(squares / (amount(Y, w) + 2 * self.noise_prior.shape))
 
     def _first_precision(self, n_in: int) -> float:
         """Mean prior precision with which a layer of n_in inputs starts.
@@ -293,16 +327,20 @@ class BALI:
         """
         if self.given_precision is not None:
             return self.given_precision
-        return n_in / (1.0 if self.learns_precision else PRIOR_OUTPUT_VARIANCE)
+        return n_in / (1.0 if isinstance(self.likelihood, Gaussian) else LOGIT_VARIANCE)
 
-    def _step(self, X: Array, Y: Array, N: int, rate: float | None = None) -> Record:
+    def _step(
+        self, X: Array, Y: Array, N: float, w: Array | None, rate: float | None = None
+    ) -> Record:
+        B = amount(X, w)
         self.steps += 1
-        self.data_seen += len(X)
-        rate = self._rate(len(X), N) if rate is None else rate
+        self.data_seen += B
+        rate = self._rate(B, N) if rate is None else rate
         noise = self._sample_pass(N)
-        deterministic = len(X) == N and noise is None
+        deterministic = B == N and noise is None
         bounded = not (deterministic or self.targets_are_observations)
-        batch = trace(self.network, self.likelihood, self.weights, X, Y, noise=noise)
+        likelihood = self._expected(X)
+        batch = trace(self.network, likelihood, self.weights, X, Y, noise=noise, sample_weight=w)
         self._set_precisions(batch.output_precisions[-1])
         proposals = [
             layer.propose(
@@ -312,6 +350,7 @@ class BALI:
                 n_data=N,
                 rate=rate,
                 precision_is_known=batch.precision_is_known[index],
+                sample_weight=w,
             )
             for index, layer in enumerate(self.layers)
         ]
@@ -325,15 +364,35 @@ class BALI:
             trust=TRUST if bounded else None,
             trust_rows=self._largest_curvature(batch) if bounded else None,
         )
-        step, gain_ratio, log_joint, outputs = self._safe(step, batch, proposals, X, Y, N)
+        step, gain_ratio, log_joint, outputs = self._safe(
+            step, batch, proposals, likelihood, X, Y, N
+        )
         for layer in self.layers:
             layer.accept(step.step, step.momentum)
             if not self.targets_are_observations:
                 layer.rebalance()
-        damping = 1.0 if len(X) == N else rate
+        damping = 1.0 if B == N else rate
         self._update_hyper_parameters(batch, Y - outputs, N, damping, noise is not None)
         self.history.append(self._record(log_joint, step, gain_ratio, rate, Y.shape[1]))
         return self.history[-1]
+
+    def _expected(self, X: Array) -> Likelihood:
+        """The likelihood at outputs as uncertain as the layers' posteriors leave them.
+
+        The first step is a mean pass: before it nothing but the prior could be averaged over.
+        Where the curvature is known, gradient and curvature are their own averages.
+
+        Derivation: FP-2
+        """
+        K = self.network.widths[-1]
+        known = self.likelihood.known_precision(K) is not None
+        if self.forward != "linearised" or self.steps == 1 or known:
+            return self.likelihood
+        draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / len(X) / 2))
+        deviations = output_deviations(
+            self.network, self.layers, X, draws, self.rng, combinations=contrasts(K)
+        )
+        return Expected(self.likelihood, deviations)
 
     def _largest_curvature(self, batch: Trace) -> Array:
         return self.likelihood.largest_curvature_rows(batch.outputs[-1])
@@ -341,7 +400,7 @@ class BALI:
     def _previous_changes(self) -> list[Array]:
         return [layer.last_change for layer in self.layers]
 
-    def _sample_pass(self, N: int) -> OutputNoise | None:
+    def _sample_pass(self, N: float) -> OutputNoise | None:
         """What this step's forward pass adds to the outputs: nothing until N data were seen.
 
         Before its factors have seen the data, a layer's predictive is mostly the prior's, which
@@ -350,7 +409,7 @@ class BALI:
 
         Derivation: FP-1
         """
-        if self.forward == "mean" or self.data_seen <= N:
+        if self.forward != "sample" or self.data_seen <= N:
             return None
         categorical = not isinstance(self.likelihood, Gaussian)
         return output_noise(self.layers, self.rng, output_layer=categorical)
@@ -360,13 +419,14 @@ class BALI:
         step: JointStep,
         batch: Trace,
         proposals: Sequence[Proposal],
+        likelihood: Likelihood,
         X: Array,
         Y: Array,
-        N: int,
+        N: float,
     ) -> tuple[JointStep, float, float, Array]:
         """Shorten the step by its gain ratio; also the log joint and the outputs after it."""
-        noise = _held_fixed(batch.forward)
-        scale = N / len(X)
+        noise, w = _held_fixed(batch.forward), batch.sample_weight
+        scale = N / amount(X, w)
 
         @cache  # the step that is taken has been tried before
         def after(step: JointStep) -> tuple[float, Array]:
@@ -375,17 +435,17 @@ class BALI:
                 for layer, proposal in zip(self.layers, proposals, strict=True)
             ]
             outputs = self.network.forward(weights, X, noise).outputs[-1]
-            log_likelihood = scale * float(self.likelihood.log_density(Y, outputs).sum())
+            log_likelihood = scale * weighted_sum(likelihood.log_density(Y, outputs), w)
             return log_likelihood + _log_prior(proposals, weights), outputs
 
-        log_likelihood = scale * float(batch.log_densities.sum())
+        log_likelihood = scale * weighted_sum(batch.log_densities, w)
         before = log_likelihood + _log_prior(proposals, self.weights)
         resolution = 1e-13 * (abs(log_likelihood) + abs(before))
         step, ratio = shortened(step, lambda s: after(s)[0] - before, resolution)
         return (step, ratio, *after(step))
 
     def _update_hyper_parameters(
-        self, batch: Trace, residuals: Array, N: int, damping: float, sampled: bool
+        self, batch: Trace, residuals: Array, N: float, damping: float, sampled: bool
     ) -> None:
         """Move lam and V towards what the layers' new posteriors ask for."""
         if self.learns_precision and self.precision_prior is not None:
@@ -419,14 +479,14 @@ class BALI:
         for layer, precision in zip(self.layers, self.mean_precisions, strict=True):
             layer.prior_precision = precision / scale
 
-    def _rate(self, B: int, N: int) -> float:
+    def _rate(self, B: float, N: float) -> float:
         """Weight of a batch: all data alike where targets are observed, else forgetting.
 
         Derivation: NP-3, NP-4
         """
         if self.targets_are_observations:
             return 1.0 if B == N else B / self.data_seen
-        largest = LARGEST_RATE if self.forward == "mean" else LARGEST_SAMPLED_RATE
+        largest = LARGEST_SAMPLED_RATE if self.forward == "sample" else LARGEST_RATE
         floor = min(largest, max(LEAST_RATE, B / N)) if self.rate is None else self.rate
         return max(floor, 1.0 / np.sqrt(self.steps))
 
@@ -483,22 +543,22 @@ class BALI:
         rows = self.likelihood.curvature_rows(f)
         return np.swapaxes(rows, 1, 2) @ rows
 
-    def trace(self, X: Any, Y: Any) -> Trace:
+    def trace(self, X: Any, Y: Any, *, sample_weight: Any = None) -> Trace:
         """What data X (B, n_in), Y (B, K) say to each layer at the current means.
 
         See `balinp.pseudo_targets.Trace`: inputs, outputs, gradients, curvature roots and
         pseudo-targets, as lists over the layers.
         """
-        X, Y = self._checked(X, Y)
+        X, Y, w = self._checked(X, Y, sample_weight)
         self._fitted()
-        return trace(self.network, self.likelihood, self.weights, X, Y)
+        return trace(self.network, self.likelihood, self.weights, X, Y, sample_weight=w)
 
-    def log_evidence(self, X: Any, Y: Any) -> float:
+    def log_evidence(self, X: Any, Y: Any, *, sample_weight: Any = None) -> float:
         """Laplace-type log evidence of the data at the current means, in nats.
 
         Derivation: EV-5
         """
-        batch = self.trace(X, Y)
+        batch = self.trace(X, Y, sample_weight=sample_weight)
         return network_log_evidence(self.layers, batch)
 
     # -- prediction ----------------------------------------------------------------------------
@@ -532,7 +592,7 @@ class BALI:
     def _linearised(self, X: Array) -> Predictive:
         K = self.network.widths[-1]
         gaussian = isinstance(self.likelihood, Gaussian)
-        combinations = np.eye(K) if gaussian else np.eye(K) - 1.0 / K
+        combinations = np.eye(K) if gaussian else contrasts(K)
         f, covariance = linearised_outputs(self.network, self.layers, X, combinations=combinations)
         if isinstance(self.likelihood, Gaussian):
             return GaussianPredictive(f, covariance, self.likelihood.covariance(K))
@@ -551,12 +611,22 @@ class BALI:
 
     # -- checks --------------------------------------------------------------------------------
 
-    def _checked(self, X: Any, Y: Any) -> tuple[Array, Array]:
+    def _checked(
+        self, X: Any, Y: Any, sample_weight: Any = None
+    ) -> tuple[Array, Array, Array | None]:
         n_in, n_out = (
             (self.network.widths[0], self.network.widths[-1]) if self.layers else (None, None)
         )
         X = as_matrix(X, "X", columns=n_in)
-        return X, self.likelihood.check_targets(Y, len(X), n_out)
+        Y = self.likelihood.check_targets(Y, len(X), n_out)
+        return X, Y, as_weights(sample_weight, "sample_weight", len(X))
+
+    @staticmethod
+    def _present(X: Array, Y: Array, w: Array | None) -> tuple[Array, Array, Array | None]:
+        """The data of positive weight: the others are absent, also from the batches."""
+        if w is None or (w > 0).all():
+            return X, Y, w
+        return X[w > 0], Y[w > 0], w[w > 0]
 
     def _fitted(self) -> list[MatrixNormalLayer]:
         if self.steps == 0:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from balinp._types import Array
+from balinp.factors import amount, root_weighted, weighted_sum
 from balinp.layer import MatrixNormalLayer, log_prior_to_posterior
 from balinp.pseudo_targets import Trace
 from balinp.validation import as_finite
@@ -109,9 +110,10 @@ def noise_target(
     V <- (R^T R N/B + C G C^T + 2b I) / (N + 2a), with C the Cholesky factor of the current V
     and G what the residuals at the mean leave out, in whitened units: the spread of the outputs
     that the weights' uncertainty causes (isotropic prior), or the prior's pull, whose scale is
-    the noise's own (conjugate prior).
+    the noise's own (conjugate prior). Weights of the data, from the trace, are factors in every
+    sum over them.
 
-    Derivation: EV-3, EV-4, EV-6
+    Derivation: EV-3, EV-4, EV-6, LR-6
 
     Parameters
     ----------
@@ -123,14 +125,15 @@ def noise_target(
     sampled : whether R comes from a sample pass, whose residuals already contain the
         uncertainty of all layers but the last.
     """
-    K = residuals.shape[1]
+    K, B = residuals.shape[1], amount(residuals, trace.sample_weight)
     spread = np.zeros((K, K))
     for index in [len(layers) - 1] if sampled else range(len(layers)):
-        roots = trace.curvature_roots[index]
+        roots = root_weighted(trace.curvature_roots[index], trace.sample_weight)
         missing = _missing_squares(layers[index])
-        spread += np.einsum("bic,ij,bjd->cd", roots, missing, roots, optimize=True) / len(roots)
+        spread += np.einsum("bic,ij,bjd->cd", roots, missing, roots, optimize=True) / B
     C = np.linalg.cholesky(noise_covariance)
-    squares = (n_data / len(residuals)) * (residuals.T @ residuals) + C @ spread @ C.T
+    R = root_weighted(residuals, trace.sample_weight)
+    squares = (n_data / B) * (R.T @ R) + C @ spread @ C.T
     return (squares + 2 * hyper.rate * np.eye(K)) / (n_data + 2 * hyper.shape)
 
 
@@ -154,14 +157,14 @@ def network_log_evidence(layers: Sequence[MatrixNormalLayer], trace: Trace) -> f
     about its mean from factors of exactly the data in `trace`. Exact for one Gaussian layer; for
     deeper networks neither a bound nor the integral itself.
 
-    Derivation: EV-5
+    Derivation: EV-5, LR-6
 
     Parameters
     ----------
     layers : the network's layers; they are not changed.
     trace : a mean pass over all the data.
     """
-    total = float(trace.log_densities.sum())
+    total = weighted_sum(trace.log_densities, trace.sample_weight)
     for index, layer in enumerate(layers):
         fresh = MatrixNormalLayer(
             layer.n_in,
@@ -176,7 +179,8 @@ def network_log_evidence(layers: Sequence[MatrixNormalLayer], trace: Trace) -> f
             trace.inputs[index],
             trace.pseudo_targets[index],
             trace.output_precisions[index],
-            n_data=len(trace.log_densities),
+            n_data=amount(trace.log_densities, trace.sample_weight),
+            sample_weight=trace.sample_weight,
         )
         fresh.accept(step=0.0)
         total += log_prior_to_posterior(fresh)

@@ -15,7 +15,7 @@ from balinp._types import Array
 
 
 @njit(cache=True)
-def _mean_outer_product(rows: Array, count: int) -> Array:  # pragma: no cover - jitted
+def _mean_outer_product(rows: Array, count: float) -> Array:  # pragma: no cover - jitted
     _n, d = rows.shape
     product = np.dot(rows.T, rows)
     for i in range(d):
@@ -38,14 +38,50 @@ def _forget(old: Array, new: Array, rate: float) -> Array:  # pragma: no cover -
     return blend
 
 
-def input_factor(X: Array) -> Array:
+def amount(rows: Array, weights: Array | None) -> float:
+    """Number of data that the rows are, B = sum_n w_n; how many they are without weights.
+
+    Derivation: LR-6
+    """
+    return len(rows) if weights is None else float(weights.sum())
+
+
+def root_weighted(rows: Array, weights: Array | None) -> Array:
+    """sqrt(w_n) times row n of an array (B, ...): products of two such arrays, summed over n,
+    are the weighted sums over data; the rows themselves without weights.
+
+    Derivation: LR-6
+
+    Examples
+    --------
+    >>> root_weighted(np.array([[1.0], [1.0]]), np.array([4.0, 0.0]))
+    array([[2.],
+           [0.]])
+    """
+    if weights is None:
+        return rows
+    return rows * np.sqrt(weights).reshape(-1, *[1] * (rows.ndim - 1))
+
+
+def weighted_sum(values: Array, weights: Array | None) -> float:
+    """sum_n w_n v_n of values (B,); their plain sum without weights.
+
+    Derivation: LR-6
+    """
+    return float(values.sum() if weights is None else weights @ values)
+
+
+def input_factor(X: Array, weights: Array | None = None) -> Array:
     """Second moment of a layer's inputs, A = X^T X / B, exactly symmetric.
 
-    Derivation: LR-1
+    With weights sum_n w_n x_n x_n^T / sum_n w_n.
+
+    Derivation: LR-1, LR-6
 
     Parameters
     ----------
     X : (B, D) array, the trailing 1 of the bias included.
+    weights : (B,) array w, or None for ones.
 
     Returns
     -------
@@ -57,7 +93,8 @@ def input_factor(X: Array) -> Array:
     array([[5., 2.],
            [2., 1.]])
     """
-    return _mean_outer_product(np.ascontiguousarray(X), len(X))
+    rows = np.ascontiguousarray(root_weighted(X, weights))
+    return _mean_outer_product(rows, float(amount(X, weights)))
 
 
 def input_factor_reference(X: Array) -> Array:
@@ -65,14 +102,15 @@ def input_factor_reference(X: Array) -> Array:
     return X.T @ X / len(X)
 
 
-def output_factor(root_rows: Array) -> Array:
+def output_factor(root_rows: Array, weights: Array | None = None) -> Array:
     """Output precision of a layer, H = mean_n S_n S_n^T, from rows of S_n^T.
 
-    Derivation: PT-4
+    Derivation: PT-4, LR-6
 
     Parameters
     ----------
     root_rows : (B, C, K) array, S_n^T for each datum.
+    weights : (B,) array of weights in the mean, or None for ones.
 
     Returns
     -------
@@ -85,7 +123,8 @@ def output_factor(root_rows: Array) -> Array:
            [1. , 4. ]])
     """
     B, C, K = root_rows.shape
-    return _mean_outer_product(np.ascontiguousarray(root_rows).reshape(B * C, K), B)
+    rows = np.ascontiguousarray(root_weighted(root_rows, weights))
+    return _mean_outer_product(rows.reshape(B * C, K), float(amount(root_rows, weights)))
 
 
 def output_factor_reference(root_rows: Array) -> Array:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from balinp._types import Array
+from balinp.factors import amount, root_weighted
 from balinp.layer import Proposal
 from balinp.mlp import MLP
 from balinp.pseudo_targets import Trace
@@ -74,9 +75,9 @@ def joint_step(
         C_ij = (N/B) sum_n <S_n^T df_ni, S_n^T df_nj> + sum_l <d_il, Lam0 d_jl>,
 
     and the factors are C^+ b. Without `previous` the factor is b / C, at most 1: a moving
-    average is never overtaken.
+    average is never overtaken. Weights of the data, from the trace, are factors in every sum.
 
-    Derivation: JS-1, JS-2, JS-4
+    Derivation: JS-1, JS-2, JS-4, LR-6
 
     Parameters
     ----------
@@ -91,8 +92,10 @@ def joint_step(
     proposed = [proposal.change for proposal in proposals]
     directions = [proposed] if previous is None else [proposed, list(previous)]
     tangents = [network.tangent(weights, trace.forward, d) for d in directions]
-    white = [np.einsum("bkc,bk->bc", trace.curvature_roots[-1], df) for df in tangents]
-    scale = n_data / len(white[0])
+    weighted = [root_weighted(df, trace.sample_weight) for df in tangents]
+    white = [np.einsum("bkc,bk->bc", trace.curvature_roots[-1], df) for df in weighted]
+    B = amount(white[0], trace.sample_weight)
+    scale = n_data / B
 
     slopes = np.array([_inner([p.gradient for p in proposals], d) for d in directions])
     bends = np.array(
@@ -112,10 +115,10 @@ def joint_step(
     if previous is None:
         factors = np.minimum(factors, 1.0)
     if trust is not None:
-        df = sum(c * tangent for c, tangent in zip(factors, tangents, strict=True))
+        df = sum(c * tangent for c, tangent in zip(factors, weighted, strict=True))
         rows = np.swapaxes(trace.curvature_roots[-1], 1, 2) if trust_rows is None else trust_rows
         change = np.einsum("bck,bk->bc", rows, df)
-        half_square = 0.5 * float((change**2).sum()) / len(change)
+        half_square = 0.5 * float((change**2).sum()) / B
         if half_square > trust:
             factors = factors * np.sqrt(trust / half_square)
     momentum = float(factors[1]) if len(factors) > 1 else 0.0

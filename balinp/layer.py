@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from balinp._types import Array
-from balinp.factors import forget, input_factor
+from balinp.factors import amount, forget, input_factor, root_weighted
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.spectral import Spectrum, decompose
 from balinp.validation import (
@@ -25,6 +25,7 @@ from balinp.validation import (
     as_matrix,
     as_positive,
     as_rate,
+    as_weights,
 )
 
 PRIORS = ("isotropic", "conjugate")
@@ -92,10 +93,11 @@ class Proposal:
 
 
 class Regression(NamedTuple):
-    """A batch that was all the data, kept for its evidence: X, T, H and lam."""
+    """A batch that was all the data, kept for its evidence: X, T, weights, H and lam."""
 
     X: Array
     T: Array
+    sample_weight: Array | None
     output_precision: Array
     prior_precision: float
 
@@ -262,6 +264,7 @@ class MatrixNormalLayer:
         n_data: float,
         rate: float = 1.0,
         precision_is_known: bool = False,
+        sample_weight: Any = None,
     ) -> Proposal:
         """Solve the layer's regression on a batch; nothing moves until `accept`.
 
@@ -272,9 +275,10 @@ class MatrixNormalLayer:
 
         with c = (1 - rate) (N / N_before) (lam_before / lam): 1 - rate while N and lam stay as
         they are. For a fixed H this is the moving average of the natural parameters N X^T X / B
-        and N X^T T / B, with the prior outside it, solved anew.
+        and N X^T T / B, with the prior outside it, solved anew. With weights w, all sums over
+        the batch are sums of w_n times a datum's term, and B = sum_n w_n.
 
-        Derivation: LR-3, NP-2, NP-5
+        Derivation: LR-3, LR-6, NP-2, NP-5
 
         Parameters
         ----------
@@ -288,6 +292,8 @@ class MatrixNormalLayer:
         precision_is_known : whether H_batch is the noise model's own precision rather than an
             estimate from the batch. A known precision is used as it is and not averaged with
             earlier ones, which matters once it is learnt and changes.
+        sample_weight : (B,) weights, or None for ones. A datum of weight 2 is that datum twice,
+            and one of weight 0 is none.
 
         Raises
         ------
@@ -302,14 +308,18 @@ class MatrixNormalLayer:
         if np.abs(H_batch - H_batch.T).max() > 1e-10 * np.abs(H_batch).max():
             raise ValueError("output_precision: expected a symmetric matrix, got one that is not")
         n_data, rate = as_positive(n_data, "n_data"), as_rate(rate)
+        w = as_weights(sample_weight, "sample_weight", len(inputs))
 
         X, M = self.design(inputs), self._mean
-        factors = self._updated_factors(X, H_batch, n_data, rate, precision_is_known)
+        B = amount(X, w)
+        A_batch = input_factor(X, w)
+        factors = self._updated_factors(A_batch, H_batch, n_data, rate, precision_is_known)
         posterior = self._posterior_about(M, factors)
         p = factors.prior_eigenvalues(self.prior, self.prior_precision)
 
         Q = posterior.column_basis
-        likelihood_pull = (n_data / len(X)) * (X.T @ ((T - X @ M) @ H_batch))
+        residuals = root_weighted(T - X @ M, w)
+        likelihood_pull = (n_data / B) * (root_weighted(X, w).T @ (residuals @ H_batch))
         prior_pull = ((M - self.prior_mean) @ Q * p) @ Q.T
         c = self._remembered_share(n_data, rate)
         change = posterior.solve(rate * likelihood_pull - (1 - c) * prior_pull)
@@ -322,19 +332,20 @@ class MatrixNormalLayer:
             prior_eigenvalues=p,
             factors=factors,
         )
-        is_whole = rate == 1 and n_data == len(X)
+        is_whole = rate == 1 and n_data == B
+        kept_w = None if w is None else w.copy()
         self._proposed_regression = (
-            Regression(X.copy(), T.copy(), H_batch.copy(), self.prior_precision)
+            Regression(X.copy(), T.copy(), kept_w, H_batch.copy(), self.prior_precision)
             if is_whole
             else None
         )
         return self._proposal
 
     def _updated_factors(
-        self, X: Array, H_batch: Array, n_data: float, rate: float, precision_is_known: bool
+        self, A_batch: Array, H_batch: Array, n_data: float, rate: float, precision_is_known: bool
     ) -> Factors:
         old = self._factors
-        A = rate * input_factor(X) if old is None else forget(old.A, input_factor(X), rate)
+        A = rate * A_batch if old is None else forget(old.A, A_batch, rate)
         # A copy: what the caller does to its array later must not change what the layer knows.
         as_is = old is None or precision_is_known
         H = H_batch.copy() if old is None or as_is else forget(old.H, H_batch, rate)
@@ -402,6 +413,7 @@ class MatrixNormalLayer:
         n_data: float,
         rate: float = 1.0,
         precision_is_known: bool = False,
+        sample_weight: Any = None,
     ) -> None:
         """Propose, then accept the whole change: the exact regression update."""
         self.propose(
@@ -411,6 +423,7 @@ class MatrixNormalLayer:
             n_data=n_data,
             rate=rate,
             precision_is_known=precision_is_known,
+            sample_weight=sample_weight,
         )
         self.accept(1.0)
 
@@ -418,9 +431,9 @@ class MatrixNormalLayer:
         """Log marginal likelihood log p(T | X) of a batch that was all the data, in nats.
 
         log p(T | X, M) + log p(M) - log q(M) at the posterior mean M, where p is the prior and
-        q the posterior.
+        q the posterior. With weights it is that of the data repeated w_n times.
 
-        Derivation: LR-4
+        Derivation: LR-4, LR-6
 
         Raises
         ------
@@ -433,16 +446,16 @@ class MatrixNormalLayer:
                 "log_evidence: expected the last accepted batch to be all the data "
                 "(n_data = B, rate = 1, step = 1), got another one or none"
             )
-        X, T, H, observed_under = self._regression
+        X, T, w, H, observed_under = self._regression
         if observed_under != self.prior_precision:
             raise ValueError(
                 "log_evidence: expected the prior precision under which the data were observed, "
                 f"{observed_under:.6g}, got {self.prior_precision:.6g}"
             )
         as_covariance(H, "output_precision")
-        residual = T - X @ self._mean
+        residual = root_weighted(T - X @ self._mean, w)
         log_likelihood = 0.5 * (
-            len(X) * (np.linalg.slogdet(H)[1] - self.n_out * np.log(2 * np.pi))
+            amount(X, w) * (np.linalg.slogdet(H)[1] - self.n_out * np.log(2 * np.pi))
             - float((residual * (residual @ H)).sum())
         )
         return log_likelihood + log_prior_to_posterior(self)

@@ -159,11 +159,19 @@ class Categorical:
         nothing about how far its quadratic can be believed; this bound does.
         """
         B, K = f.shape
-        return np.broadcast_to((np.eye(K) - 1.0 / K) / np.sqrt(2.0), (B, K, K))
+        return np.broadcast_to(contrasts(K) / np.sqrt(2.0), (B, K, K))
 
     def known_precision(self, K: int) -> None:
         """The curvature depends on f."""
         return None
+
+
+def contrasts(K: int) -> Array:
+    """I - 1 1^T / K: rows that take from each of K logits the mean of all.
+
+    Class probabilities are functions of these alone.
+    """
+    return np.eye(K) - 1.0 / K
 
 
 def _noise(noise_variance: Any) -> Array:

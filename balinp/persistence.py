@@ -11,6 +11,8 @@ import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -41,13 +43,16 @@ def save(model: BALI, path: str | os.PathLike[str]) -> None:
     ValueError
         If the model has not been fitted, or its likelihood is not one of this package's.
     """
+    write(packed(model), Path(path))
+
+
+def packed(model: BALI) -> dict[str, Array]:
+    """The model as plain arrays, of which `unpacked` makes it again; errors as in `save`."""
     if model.steps == 0:
         raise ValueError("save: expected a fitted model, got one that has seen no data")
     if type(model.likelihood) not in (Gaussian, Categorical):
         raise ValueError(f"save: expected a built-in likelihood, got {model.likelihood!r}")
     header = {
-        "format": FORMAT,
-        "version": VERSION,
         "widths": model.network.widths,
         "settings": _settings(model),
         "learns_noise": model.learns_noise,
@@ -56,13 +61,13 @@ def save(model: BALI, path: str | os.PathLike[str]) -> None:
         "data_seen": model.data_seen,
         "random_state": model.rng.bit_generator.state,
     }
-    arrays: dict[str, Any] = {"header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)}
+    arrays: dict[str, Any] = {"header": encoded(header, FORMAT, VERSION)}
     if isinstance(model.likelihood, Gaussian):
         arrays["noise_covariance"] = model.likelihood.covariance(model.network.widths[-1])
     for index, layer in enumerate(model.layers):
         for name, array in _layer_arrays(layer).items():
             arrays[f"layer{index}_{name}"] = array
-    _write(arrays, Path(path))
+    return arrays
 
 
 def load(path: str | os.PathLike[str]) -> BALI:
@@ -73,22 +78,45 @@ def load(path: str | os.PathLike[str]) -> BALI:
     ValueError
         If the file is not one of this format and version, or is incomplete or inconsistent.
     """
+    with readable(path) as arrays:
+        return unpacked(arrays)
+
+
+def unpacked(arrays: Mapping[str, Array]) -> BALI:
+    """The model of which `packed` has made these arrays; ValueError or KeyError if none has."""
     from balinp.bali import BALI
 
+    return _rebuilt(BALI, decoded(arrays["header"], FORMAT, VERSION), arrays)
+
+
+@contextmanager
+def readable(path: str | os.PathLike[str]) -> Iterator[dict[str, Array]]:
+    """The arrays of a file; what goes wrong with them within the context names the file."""
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, KeyError) as error:
         raise ValueError(f"path: expected a file written by save, got {path!s} ({error})") from None
     try:
-        header = json.loads(arrays["header"].tobytes().decode())
-        if (header["format"], header["version"]) != (FORMAT, VERSION):
-            raise ValueError(
-                f"expected format {FORMAT} {VERSION}, got {header['format']} {header['version']}"
-            )
-        return _rebuilt(BALI, header, arrays)
+        yield arrays
     except (KeyError, TypeError, IndexError, UnicodeDecodeError, ValueError) as error:
         raise ValueError(f"path: {path!s} is not a readable model ({error})") from error
+
+
+def encoded(header: dict[str, Any], kind: str, version: int) -> Array:
+    """A header as an array of bytes, with the format that `decoded` will ask for."""
+    text = json.dumps({"format": kind, "version": version, **header})
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def decoded(array: Array, kind: str, version: int) -> dict[str, Any]:
+    """The header; ValueError unless it is of this format and version."""
+    header: dict[str, Any] = json.loads(array.tobytes().decode())
+    if (header["format"], header["version"]) != (kind, version):
+        raise ValueError(
+            f"expected format {kind} {version}, got {header['format']} {header['version']}"
+        )
+    return header
 
 
 def _settings(model: BALI) -> dict[str, Any]:
@@ -125,7 +153,7 @@ def _layer_arrays(layer: MatrixNormalLayer) -> dict[str, Array]:
     }
 
 
-def _rebuilt(kind: type[BALI], header: dict[str, Any], arrays: dict[str, Array]) -> BALI:
+def _rebuilt(kind: type[BALI], header: dict[str, Any], arrays: Mapping[str, Array]) -> BALI:
     settings = dict(header["settings"])
     for name in ("precision_prior", "noise_prior"):
         settings[name] = settings[name] and HyperPrior(**settings[name])
@@ -178,7 +206,7 @@ def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> Matr
     return layer
 
 
-def _write(arrays: dict[str, Any], path: Path) -> None:
+def write(arrays: dict[str, Any], path: Path) -> None:
     """Write to a temporary file in the same directory, then move it into place."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:

@@ -33,18 +33,62 @@ def linearised_outputs(
     X : (B, n_in) array.
     combinations : (C, K) array; the identity for the outputs themselves.
     """
+    B, C = len(X), len(combinations)
+    covariance = np.zeros((B, C, C))
+    outputs, roots = _linearised(network, layers, X, combinations)
+    for R in roots:
+        covariance += R @ np.swapaxes(R, 1, 2)
+    return outputs, covariance
+
+
+def output_deviations(
+    network: MLP,
+    layers: Sequence[MatrixNormalLayer],
+    X: Array,
+    draws: int,
+    rng: np.random.Generator,
+    *,
+    combinations: Array,
+) -> Array:
+    """Draws (S, B, C) of combinations of the outputs of the linearised network, less their mean.
+
+    e = sum_l R_l eps_l with eps_l ~ N(0, I), independent for each datum, and R_l R_l^T the
+    covariance of the outputs that layer l's weights cause. Half of the draws mirror the others, so
+    that their average vanishes.
+
+    Derivation: FP-2
+
+    Parameters
+    ----------
+    network, layers, X, combinations : as for `linearised_outputs`.
+    draws : even number S.
+    rng : numpy.random.Generator
+    """
+    half = np.zeros((len(X), len(combinations), draws // 2))
+    for R in _linearised(network, layers, X, combinations)[1]:
+        half += R @ rng.standard_normal((len(X), R.shape[2], draws // 2))
+    return np.moveaxis(np.concatenate([half, -half], axis=2), 2, 0)
+
+
+def _linearised(
+    network: MLP, layers: Sequence[MatrixNormalLayer], X: Array, combinations: Array
+) -> tuple[Array, list[Array]]:
+    """Outputs at the means, and for each layer R_l (B, C, K_l) with R_l R_l^T its covariance.
+
+    R_l = J_l Q_H diag(sqrt v_l) Q_H^T: a root that does not turn with the signs and the order of
+    the eigenvectors, so that draws made with it are continuous in the posterior.
+    """
     means = [layer.mean for layer in layers]
     forward = network.forward(means, X)
-    B, C = len(X), len(combinations)
-    rows = np.broadcast_to(combinations, (B, *combinations.shape))
+    rows = np.broadcast_to(combinations, (len(X), *combinations.shape))
+    roots = []
     jacobians = network.backward(means, forward, rows)
-    covariance = np.zeros((B, C, C))
     for layer, inputs, J in zip(layers, forward.inputs, jacobians, strict=True):
         posterior = layer.posterior
-        J_basis = J @ posterior.column_basis
         variances = posterior.output_variances(layer.design(inputs))
-        covariance += (J_basis * variances[:, None, :]) @ np.swapaxes(J_basis, 1, 2)
-    return forward.outputs[-1], covariance
+        Q = posterior.column_basis
+        roots.append(((J @ Q) * np.sqrt(variances)[:, None, :]) @ Q.T)
+    return forward.outputs[-1], roots
 
 
 def sampled_outputs(
@@ -72,8 +116,9 @@ def output_noise(
 ) -> OutputNoise:
     """What a sample pass adds to X M: draws from each layer's own predictive.
 
-    With variances v = output_variances(x) in the basis Q_H, the noise is Q_H (sqrt(v) * e),
-    e ~ N(0, I), independent for each datum.
+    With variances v = output_variances(x) in the basis Q_H, the noise is
+    Q_H diag(sqrt v) Q_H^T e, e ~ N(0, I), independent for each datum. The root is symmetric, so
+    that the draws are continuous in the posterior.
 
     Derivation: FP-1
 
@@ -90,8 +135,7 @@ def output_noise(
             return None
         posterior = posteriors[index]
         variances = posterior.output_variances(layers[index].design(inputs))
-        return (rng.standard_normal(variances.shape) * np.sqrt(variances)) @ (
-            posterior.column_basis.T
-        )
+        Q = posterior.column_basis
+        return ((rng.standard_normal(variances.shape) @ Q) * np.sqrt(variances)) @ Q.T
 
     return draw

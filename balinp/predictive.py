@@ -1,19 +1,21 @@
 """Predictive distributions, with what the weights do not know kept apart from the noise.
 
-`GaussianPredictive`: outputs f ~ N(m, E) plus noise V. `MixturePredictive`: sampled outputs,
-each with noise V, as a mixture. `CategoricalPredictive`: class probabilities under uncertain
-logits, Gaussian or sampled.
+`GaussianPredictive`: outputs f ~ N(m, E) plus noise V. `MixturePredictive`: an equal mixture of
+such, for sampled outputs (E = 0) or for several networks. `CategoricalPredictive`: class
+probabilities under uncertain logits, Gaussian or sampled.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
-from scipy.special import logsumexp, ndtr, ndtri, softmax
+from scipy.special import expit, logsumexp, ndtr, ndtri, softmax
 
 from balinp._types import Array
+from balinp.likelihood import contrasts
 from balinp.spectral import root
 from balinp.validation import as_count, as_matrix, as_one_hot, as_positive
 
@@ -104,16 +106,19 @@ class GaussianPredictive:
 
 
 class MixturePredictive(GaussianPredictive):
-    """Equal mixture of S sampled outputs with Gaussian noise: y ~ (1/S) sum_s N(f_s, V).
+    """Equal mixture of S Gaussian components: y ~ (1/S) sum_s N(f_s, E_s + V_s).
 
-    `mean`, `epistemic` and `covariance` are the mixture's own moments.
+    Sampled outputs of one network are components with E_s = 0 and its one noise; networks that
+    were trained apart are put together by `of`. `mean`, `epistemic`, `aleatoric` and `covariance`
+    are the mixture's own moments.
 
     Parameters
     ----------
-    outputs : (S, B, K) array of sampled outputs f_s.
-    noise_covariance : (K, K) array V.
+    outputs : (S, B, K) array f_s, the means of the components.
+    noise_covariance : (K, K) array V common to all components, or (S, K, K) array of their own.
+    spread : (S, B, K, K) array E_s, the epistemic covariance of each component; None for zero.
 
-    Derivation: PR-3, PR-4
+    Derivation: PR-3, PR-4, PR-5
 
     Examples
     --------
@@ -122,23 +127,53 @@ class MixturePredictive(GaussianPredictive):
     (array([[0.]]), array([[[1.]]]))
     """
 
-    def __init__(self, outputs: Array, noise_covariance: Array) -> None:
+    def __init__(
+        self, outputs: Array, noise_covariance: Array, spread: Array | None = None
+    ) -> None:
+        noises = noise_covariance if noise_covariance.ndim == 3 else noise_covariance[None]
         centred = outputs - outputs.mean(axis=0)
         epistemic = np.einsum("sbi,sbj->bij", centred, centred) / len(centred)
-        super().__init__(outputs.mean(axis=0), epistemic, noise_covariance)
+        covariances = noises[:, None]
+        if spread is not None:
+            epistemic = epistemic + spread.mean(axis=0)
+            covariances = covariances + spread
+        super().__init__(outputs.mean(axis=0), epistemic, noises.mean(axis=0))
         self.outputs = outputs
+        self.noise_covariances = noises
+        self.spread = spread
+        self._covariances = covariances  # of the components, broadcast to (S, B, K, K)
+
+    @classmethod
+    def of(cls, members: Sequence[GaussianPredictive]) -> MixturePredictive:
+        """The equal mixture of Gaussian predictives for the same data.
+
+        Derivation: PR-5
+
+        Examples
+        --------
+        >>> sure = GaussianPredictive(np.zeros((1, 1)), np.zeros((1, 1, 1)), np.eye(1))
+        >>> unsure = GaussianPredictive(np.full((1, 1), 2.0), np.full((1, 1, 1), 4.0), np.eye(1))
+        >>> p = MixturePredictive.of([sure, unsure])
+        >>> p.mean, p.epistemic, p.aleatoric  # 3 = 4 / 2 + 1, the last from unequal means
+        (array([[1.]]), array([[[3.]]]), array([[[1.]]]))
+        """
+        return cls(
+            np.stack([member.mean for member in members]),
+            np.stack([member.noise_covariance for member in members]),
+            np.stack([member.epistemic for member in members]),
+        )
 
     def logpdf(self, Y: Any) -> Array:
         """Log density of the mixture at each row of Y (B, K), in nats, shape (B,)."""
         return self.logpdf_mixture(Y)
 
     def logpdf_mixture(self, Y: Any) -> Array:
-        """Log (1/S) sum_s N(y; f_s, V), shape (B,).
+        """Log (1/S) sum_s N(y; f_s, E_s + V_s), shape (B,).
 
-        Derivation: PR-4
+        Derivation: PR-4, PR-5
         """
         residuals = self._checked(Y) - self.outputs
-        log_densities = _gaussian_log_density(residuals, self.noise_covariance)
+        log_densities = _gaussian_log_density(residuals, self._covariances)
         return np.asarray(logsumexp(log_densities, axis=0) - np.log(len(self.outputs)))
 
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
@@ -150,23 +185,26 @@ class MixturePredictive(GaussianPredictive):
         return self._quantile(tail), self._quantile(1 - tail)
 
     def _quantile(self, probability: float) -> Array:
-        noise_std = np.sqrt(np.diag(self.noise_covariance))
-        reach = 1.0 + abs(float(ndtri(probability)))
-        low = self.outputs.min(axis=0) - reach * noise_std
-        high = self.outputs.max(axis=0) + reach * noise_std
+        std = np.sqrt(np.diagonal(self._covariances, axis1=2, axis2=3))
+        reach = (1.0 + abs(float(ndtri(probability)))) * std
+        low = (self.outputs - reach).min(axis=0)
+        high = (self.outputs + reach).max(axis=0)
         for _ in range(80):  # halves the bracket to rounding
             middle = 0.5 * (low + high)
-            below = ndtr((middle - self.outputs) / noise_std).mean(axis=0) < probability
+            below = ndtr((middle - self.outputs) / std).mean(axis=0) < probability
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return 0.5 * (low + high)
 
     def sample(self, rng: np.random.Generator, size: int | None = None) -> Array:
         """Draws of Y, noise included: (B, K), or (size, B, K)."""
         count = as_count(1 if size is None else size, "size")
-        B, K = self.mean.shape
-        chosen = self.outputs[rng.integers(len(self.outputs), size=(count, B)), np.arange(B)]
-        noise = rng.standard_normal((count, B, K)) @ np.linalg.cholesky(self.noise_covariance).T
-        return (chosen + noise)[0] if size is None else chosen + noise
+        S, B, K = self.outputs.shape
+        chosen, data = rng.integers(S, size=(count, B)), np.arange(B)
+        roots = np.broadcast_to(np.linalg.cholesky(self._covariances), (S, B, K, K))
+        noise = rng.standard_normal((count, B, K))
+        noise = np.einsum("sbij,sbj->sbi", roots[chosen, data], noise)
+        draws = self.outputs[chosen, data] + noise
+        return draws[0] if size is None else draws
 
 
 class CategoricalPredictive:
@@ -179,6 +217,7 @@ class CategoricalPredictive:
     Parameters
     ----------
     probability_draws : (S, B, K) array, p of each of S draws.
+    weights : (S,) array of the draws' weights, of sum 1; None for equal ones.
 
     Derivation: PR-2, PR-3
 
@@ -191,21 +230,28 @@ class CategoricalPredictive:
     (np.float64(0.04), np.float64(0.17))
     """
 
-    def __init__(self, probability_draws: Array) -> None:
+    def __init__(self, probability_draws: Array, weights: Array | None = None) -> None:
+        draws = len(probability_draws)
         self.probability_draws = probability_draws
-        self.probabilities: Array = np.asarray(probability_draws.mean(axis=0))
+        self.weights: Array = np.full(draws, 1.0 / draws) if weights is None else weights
+        average = np.tensordot(self.weights, probability_draws, axes=1)
+        # Rounding must not lift a sum of probabilities above 1.
+        self.probabilities: Array = average / average.sum(axis=1, keepdims=True)
 
     def __repr__(self) -> str:
         return f"CategoricalPredictive(data={len(self.mean)}, classes={self.mean.shape[1]})"
 
     @classmethod
     def from_gaussian(
-        cls, logits: Array, covariance: Array, *, draws: int = 256, seed: int = 0
+        cls, logits: Array, covariance: Array, *, draws: int = 512, seed: int = 0
     ) -> CategoricalPredictive:
         """From logits N(logits (B, K), covariance (B, K, K)), by draws with a fixed seed.
 
         The draws are of contrasts, differences to the mean logit: a shift that is common to all
         logits changes no probability, and its variance can be larger by orders of magnitude.
+        Half of the draws reach further than the distribution itself, and count for less, so that
+        a class that is nearly ruled out has a small probability and not that of no draw at all.
+        Raises ValueError if `draws` is not a multiple of 4.
 
         Derivation: PR-2
 
@@ -215,13 +261,23 @@ class CategoricalPredictive:
         >>> CategoricalPredictive.from_gaussian(logits, none).probabilities.round(3)
         array([[0.881, 0.119]])
         """
-        contrast = np.eye(logits.shape[1]) - 1.0 / logits.shape[1]
+        contrast = contrasts(logits.shape[1])
         scale = np.abs(covariance).max(axis=(1, 2))
         roots = root(contrast @ covariance @ contrast, scale)
         # The same noise for every datum: its probabilities do not depend on its neighbours.
-        noise = np.random.default_rng(seed).standard_normal((draws, logits.shape[1]))
+        noise, weights = _reaching_draws(draws, contrast, np.random.default_rng(seed))
         sampled = logits + np.einsum("bij,sj->sbi", roots, noise)
-        return cls(np.asarray(softmax(sampled, axis=2)))
+        return cls(np.asarray(softmax(sampled, axis=2)), weights)
+
+    @classmethod
+    def of(cls, members: Sequence[CategoricalPredictive]) -> CategoricalPredictive:
+        """The equal mixture of predictives for the same data: draws of all of them together.
+
+        Derivation: PR-5
+        """
+        weights = [member.weights / len(members) for member in members]
+        draws = [member.probability_draws for member in members]
+        return cls(np.concatenate(draws), np.concatenate(weights))
 
     @classmethod
     def from_samples(cls, logits: Array) -> CategoricalPredictive:
@@ -237,14 +293,18 @@ class CategoricalPredictive:
     def epistemic(self) -> Array:
         """(B, K, K) covariance of the class probabilities over networks."""
         centred = self.probability_draws - self.probabilities
-        return np.asarray(np.einsum("sbi,sbj->bij", centred, centred) / len(centred))
+        return self._squares(centred)
 
     @cached_property
     def aleatoric(self) -> Array:
         """(B, K, K) average covariance of the one-hot label given a network."""
-        p = self.probability_draws
-        squares = np.einsum("sbi,sbj->bij", p, p) / len(p)
-        return np.asarray(self.probabilities[:, :, None] * np.eye(p.shape[2]) - squares)
+        p, squares = self.probabilities, self._squares(self.probability_draws)
+        return np.asarray(p[:, :, None] * np.eye(p.shape[1]) - squares)
+
+    def _squares(self, values: Array) -> Array:
+        """Weighted average over draws of v v^T, for values (S, B, K)."""
+        rows = np.moveaxis(values * np.sqrt(self.weights)[:, None, None], 0, 1)
+        return np.asarray(np.swapaxes(rows, 1, 2) @ rows)
 
     @property
     def covariance(self) -> Array:
@@ -259,8 +319,15 @@ class CategoricalPredictive:
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Central interval (B, K) of each class's probability over networks."""
         tail = 0.5 - 0.5 * _level(level)
-        low, high = np.quantile(self.probability_draws, [tail, 1 - tail], axis=0)
-        return low, high
+        order = np.argsort(self.probability_draws, axis=0)
+        values = np.take_along_axis(self.probability_draws, order, axis=0)
+        below = np.cumsum(self.weights[order], axis=0)
+        low, high = ((below < share).sum(axis=0)[None] for share in (tail, 1 - tail))
+        last = len(values) - 1  # rounding may leave the sum of all weights short of the share
+        return (
+            np.take_along_axis(values, np.minimum(low, last), axis=0)[0],
+            np.take_along_axis(values, np.minimum(high, last), axis=0)[0],
+        )
 
     def logpdf(self, Y: Any) -> Array:
         """Log probability of each one-hot row of Y (B, K), in nats, shape (B,)."""
@@ -297,6 +364,28 @@ def _gaussian_draws(mean: Array, roots: Array, rng: np.random.Generator, size: i
     count = as_count(1 if size is None else size, "size")
     noise = rng.standard_normal((count, *mean.shape))
     return np.asarray(mean + np.einsum("bij,sbj->sbi", roots, noise))
+
+
+REACH = 2.0
+"""How many times as far as the distribution itself half of the draws of contrasts reach."""
+
+
+def _reaching_draws(draws: int, contrast: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Draws (S, K) of contrasts from N(0, 1) and N(0, c^2) by halves, and their weights (S,).
+
+    The weights, density of the first over that of the mixture, are those of importance sampling.
+    Every second draw mirrors another.
+
+    Derivation: PR-2
+    """
+    if draws < 4 or draws % 4:
+        raise ValueError(f"draws: expected a multiple of 4, got {draws!r}")
+    quarter = rng.standard_normal((2, draws // 4, len(contrast))) @ contrast
+    noise = np.concatenate([quarter[0], -quarter[0], REACH * quarter[1], -REACH * quarter[1]])
+    dimension = len(contrast) - 1
+    log_odds = 0.5 * (noise**2).sum(axis=1) * (1 - REACH**-2) - dimension * np.log(REACH)
+    weights = expit(-log_odds)
+    return noise, weights / weights.sum()
 
 
 def _level(level: float) -> float:

@@ -33,6 +33,7 @@ class Trace:
     precision_is_known : whether H is the likelihood's own precision and not such a mean.
     pseudo_targets : (B, K) arrays t_n = M^T x_n + H^{-1} g_n.
     log_densities : (B,) array, log p(y_n | f_n).
+    sample_weight : (B,) array of the data's weights in every sum over the batch, or None.
     forward : the forward pass that all this was taken at.
     """
 
@@ -44,6 +45,7 @@ class Trace:
     precision_is_known: list[bool]
     pseudo_targets: list[Array]
     log_densities: Array
+    sample_weight: Array | None
     forward: Forward
 
 
@@ -56,13 +58,16 @@ def trace(
     *,
     noise: OutputNoise | None = None,
     floor: float = CURVATURE_FLOOR,
+    sample_weight: Array | None = None,
 ) -> Trace:
     """Forward pass, likelihood, backward pass, pseudo-targets: one batch from end to end.
 
     Gradients and curvature are taken at the outputs of the forward pass, sampled or not, and
     carried back through the posterior means `weights`.
 
-    Derivation: BP-1, BP-2, BP-4, PT-1, PT-4
+    Weights of data enter the means H only; all else belongs to one datum.
+
+    Derivation: BP-1, BP-2, BP-4, PT-1, PT-4, LR-6
 
     Parameters
     ----------
@@ -71,6 +76,7 @@ def trace(
     X, Y : (B, n_in) inputs and (B, K_out) targets.
     noise : sample pass only, see `MLP.forward`.
     floor : eigenvalue floor of hidden output precisions, a fraction of their mean.
+    sample_weight : (B,) weights, or None for ones.
 
     Examples
     --------
@@ -93,7 +99,7 @@ def trace(
 
     known = likelihood.known_precision(f.shape[1])
     precisions = [
-        output_precision(row[:, 1:, :], f"output precision of layer {index}", floor)
+        output_precision(row[:, 1:, :], f"output precision of layer {index}", floor, sample_weight)
         for index, row in enumerate(rows if known is None else rows[:-1])
     ]
     if known is not None:  # an exact output precision is never floored
@@ -111,16 +117,22 @@ def trace(
             for mean, g, H in zip(forward.means, gradients, precisions, strict=True)
         ],
         log_densities=likelihood.log_density(Y, f),
+        sample_weight=sample_weight,
         forward=forward,
     )
 
 
-def output_precision(root_rows: Array, name: str, floor: float = CURVATURE_FLOOR) -> Spectrum:
+def output_precision(
+    root_rows: Array,
+    name: str,
+    floor: float = CURVATURE_FLOOR,
+    sample_weight: Array | None = None,
+) -> Spectrum:
     """Spectrum of H = mean_n S_n S_n^T, small eigenvalues raised to a fraction of their mean.
 
     Derivation: PT-4, PT-5
     """
-    return floored(output_factor(root_rows), name, floor)
+    return floored(output_factor(root_rows, sample_weight), name, floor)
 
 
 def pseudo_targets(mean_outputs: Array, gradients: Array, H: Spectrum) -> Array:

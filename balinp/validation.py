@@ -63,6 +63,24 @@ def as_array(value: Any, name: str) -> Array:
     return array
 
 
+def as_weights(value: Any, name: str, rows: int) -> Array | None:
+    """Return `value` as (rows,) weights of data, or None, which stands for ones.
+
+    Weights are finite, at least 0 and not all 0.
+    """
+    if value is None:
+        return None
+    weights = as_array(value, name)
+    if weights.shape != (rows,):
+        raise ValueError(f"{name}: expected shape ({rows},), got {weights.shape}")
+    if (weights < 0).any() or not (weights > 0).any():
+        raise ValueError(
+            f"{name}: expected numbers of at least zero, not all zero, "
+            f"got values from {weights.min():.6g} to {weights.max():.6g}"
+        )
+    return weights
+
+
 def as_covariance(value: Any, name: str, size: int | None = None) -> Array:
     """Return `value` as a symmetric positive definite matrix (size, size).
 

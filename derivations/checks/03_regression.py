@@ -125,12 +125,50 @@ def predictive():
             assert_allclose(S, V * (1 + x @ U @ x), rtol=1e-10)
 
 
+def weights():
+    for N, prior in cases():
+        X, T, V, M0, lam = problem(N)
+        (D, K), H, rng = M0.shape, np.linalg.inv(V), np.random.default_rng(3)
+        C0 = prior_covariance(prior, V, D, lam)
+        whole = rng.integers(0, 4, N).astype(float)
+        whole[0] = 2.0
+        for w in (whole, rng.uniform(0.2, 3.0, N)):
+            B, M = w.sum(), rng.standard_normal((D, K))
+            a, Q_A = np.linalg.eigh((X.T * w) @ X / B)
+            h, Q_H = np.linalg.eigh(H)
+            p = lam * h if prior == "conjugate" else np.full(K, lam)
+            L = B * np.outer(a, h) + p
+            R = (X.T * w) @ (T - X @ M) @ H - ((M - M0) @ Q_H * p) @ Q_H.T
+            mean = M + Q_A @ ((Q_A.T @ R @ Q_H) / L) @ Q_H.T
+            basis = np.kron(Q_H, Q_A)
+            C = (basis / vec(L)) @ basis.T
+            residuals, shift = T - X @ mean, (mean - M0) @ Q_H
+            log_det = np.linalg.slogdet(H / (2 * np.pi))[1]
+            fit = 0.5 * (
+                B * log_det - (w * np.einsum("ni,ij,nj->n", residuals, H, residuals)).sum()
+            )
+            log_evidence = fit - 0.5 * (shift**2 @ p).sum() + 0.5 * np.log(p / L).sum()
+            if w is whole:
+                rows = np.repeat(np.arange(N), w.astype(int))
+                want = by_conditioning(X[rows], T[rows], V, M0, C0)
+            else:  # noise V / w_n, by rows and targets times sqrt(w_n)
+                root = np.sqrt(w)[:, None]
+                scaled = by_conditioning(root * X, root * T, V, M0, C0)
+                jacobian = 0.5 * K * np.log(w).sum()  # of the density of sqrt(w_n) t_n
+                more = 0.5 * (w - 1).sum() * log_det - 0.5 * K * np.log(w).sum()
+                want = (*scaled[:2], scaled[2] + jacobian + more)
+            assert_allclose(mean, want[0], rtol=1e-8, atol=1e-9)
+            assert_allclose(C, want[1], rtol=1e-8, atol=1e-9)
+            assert_allclose(log_evidence, want[2], rtol=1e-9, atol=1e-9)
+
+
 CHECKS = {
     "LR-1": posterior("isotropic"),
     "LR-2": posterior("conjugate"),
     "LR-3": change_of_any_mean,
     "LR-4": evidence,
     "LR-5": predictive,
+    "LR-6": weights,
 }
 
 if __name__ == "__main__":

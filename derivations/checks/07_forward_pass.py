@@ -95,7 +95,50 @@ def sample_pass():
     gradient_of_the_expectation()
 
 
-CHECKS = {"FP-1": sample_pass}
+def smoothed(m, S, k=0, size=30):
+    """E log p_k, E g and E Lambda under logits N(m, S), by Gauss-Hermite quadrature (K = 2)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(size)
+    noise = np.stack(np.meshgrid(nodes, nodes), axis=-1).reshape(-1, K)
+    mass = np.outer(weights, weights).ravel() / (2 * np.pi)
+    f = m + noise @ np.linalg.cholesky(S).T
+    p = softmax(f)
+    curvature = np.diag(mass @ p) - np.einsum("s,sk,sl->kl", mass, p, p)
+    return mass @ log_density(k, f), np.eye(K)[k] - mass @ p, curvature
+
+
+def linearised_pass():
+    """Gradient and curvature of the expectation in a layer's mean, and in its covariance."""
+    M, Q_A, Q_H, L, C = posterior()
+    rng = np.random.default_rng(5)
+    x, later = rng.standard_normal(D), rng.standard_normal((K, K))  # later: the Jacobian J_l
+    J = later @ np.kron(np.eye(K), x[None])  # of the outputs, by vec W_l
+
+    def expected(w, C):
+        return smoothed(J @ w, J @ C @ J.T)
+
+    w = M.ravel(order="F")
+    _, g, curvature = expected(w, C)
+    h = 1e-5
+    moved = [(expected(w + h * e, C), expected(w - h * e, C)) for e in np.eye(D * K)]
+    slopes = np.array([(up[0] - down[0]) / (2 * h) for up, down in moved])
+    assert_allclose(np.outer(x, later.T @ g).ravel(order="F"), slopes, rtol=1e-6, atol=1e-8)
+    hessian = np.array([J.T @ (up[1] - down[1]) / (2 * h) for up, down in moved])
+    precision = np.kron(later.T @ curvature @ later, np.outer(x, x))
+    assert_allclose(precision, -hessian, rtol=1e-6, atol=1e-8)
+    # Price: twice the gradient by the covariance is the expected Hessian
+    for i, j in [(0, 0), (1, 2), (4, 7)]:
+        E = np.zeros_like(C)
+        E[i, j] += 0.5
+        E[j, i] += 0.5
+        slope = (expected(w, C + h * E)[0] - expected(w, C - h * E)[0]) / (2 * h)
+        assert_allclose(-2 * slope, precision[i, j], rtol=1e-5, atol=1e-7)
+    # R eps has the covariance of the linearised outputs
+    v = (Q_A.T @ x) ** 2 @ (1 / L)
+    R = (later @ Q_H * np.sqrt(v)) @ Q_H.T
+    assert_allclose(R @ R.T, J @ C @ J.T, rtol=1e-12)
+
+
+CHECKS = {"FP-1": sample_pass, "FP-2": linearised_pass}
 
 if __name__ == "__main__":
     for check in CHECKS.values():

@@ -1,5 +1,7 @@
 """Numerical check of 10_prediction.md: linearised outputs, class probabilities, samples."""
 
+import math
+
 import numpy as np
 from numpy.testing import assert_allclose
 
@@ -83,27 +85,37 @@ def class_probabilities():
     exact = weights @ sigmoid(m[0] - m[1] + s * nodes) / np.sqrt(2 * np.pi)
     two = softmax(m[:2] + noise[:, :2] @ contrasts(E[:2, :2])[1])[:, 0]
     assert abs(two.mean() - exact) < 4.5 * two.std() / np.sqrt(S)
+    wide_draws(m, E, p)
     size_of_the_error()
     digits_of_the_contrasts()
 
 
+def wide_draws(m, E, p, c=2.0, S=400_000):
+    """Draws that reach further, with the weights of importance sampling."""
+    rng, K = np.random.default_rng(7), len(m)
+    noise = rng.standard_normal((S, K)) @ (np.eye(K) - 1 / K)
+    noise[S // 2 :] *= c
+    square = (noise**2).sum(axis=1)
+    w = 2 / (1 + c ** (1.0 - K) * np.exp(0.5 * (1 - c**-2) * square))
+    assert w.max() <= 2
+    assert abs(w.mean() - 1) < 4.5 * w.std() / np.sqrt(S)
+    terms = w[:, None] * softmax(m + noise @ contrasts(E)[1])
+    assert (abs(terms.mean(0) - p) < 4.5 * np.sqrt(2 * p / S) + 4.5 * np.sqrt(p / 300_000)).all()
+    assert (terms.var(0) <= 2 * p).all()
+
+
 def size_of_the_error():
-    """Standard error of 256 draws, and the bias of the logarithm."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(200)
-    weights = weights / weights.sum()
-    p = sigmoid(nodes)  # f_1 - f_2 ~ N(0, 1)
-    assert_allclose(np.sqrt(weights @ (p - 0.5) ** 2 / 256), 0.013, atol=5e-4)
-    wide = sigmoid(100 * np.sign(nodes))  # the limit of large variance: each draw is sure
-    assert_allclose(np.sqrt(weights @ (wide - 0.5) ** 2 / 256), 1 / 32, rtol=1e-6)
-    # draws that are 0 or 1 have the largest variance; log of their mean, by its distribution
-    S, chance = 256, 0.5
-    counts = np.arange(1, S + 1)
-    logs = np.cumsum(np.log(S + 1 - counts) - np.log(counts)) + S * np.log(chance)
-    bias = np.exp(logs) @ np.log(counts / S) - np.log(chance)  # no draw at all: 2^-256
-    assert_allclose(bias, -(1 - chance) / (2 * S * chance), rtol=0.01)
-    rng = np.random.default_rng(5)
+    """Standard error of 512 mirrored draws, half of them wide, and the logarithm's bias."""
+    rng, c = np.random.default_rng(5), 2.0
+    half = rng.standard_normal((5_000, 256)) * np.repeat([1.0, c], 128)  # K = 2: one dimension
+    w = 2 / (1 + np.exp(0.5 * (1 - c**-2) * half**2) / c)
+    w /= 2 * w.sum(axis=1, keepdims=True)
+    lead = 0.7  # of the first of two logits, f_1 - f_2 ~ N(.7, 1)
+    p = (w * (sigmoid(lead + half) + sigmoid(lead - half))).sum(axis=1)
+    assert_allclose(p.std(), 0.0016, atol=1e-4)
     few = sigmoid(rng.standard_normal((100_000, 4))).mean(1)  # Jensen: low on average
     assert np.log(few).mean() < np.log(0.5) - 0.01
+    assert np.log(few).mean() > np.log(0.5) - few.var() / (2 * 0.5**2) * 1.1
 
 
 def digits_of_the_contrasts():
@@ -174,11 +186,61 @@ def two_log_likelihoods():
     assert average[-1] < exact - 0.05
 
 
+def mixture_of_networks():
+    rng = np.random.default_rng(6)
+    S, K = 3, 2
+    m, roots = rng.standard_normal((S, K)), rng.standard_normal((2, S, K, K))
+    E, V = roots @ np.swapaxes(roots, 2, 3) + 0.2 * np.eye(K)
+    C = E + V
+    epistemic = E.mean(0) + (m - m.mean(0)).T @ (m - m.mean(0)) / S
+    # moments of the density on a grid: far more than ten standard deviations, fine enough
+    grid = np.linspace(-25, 25, 1001)
+    y = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, K)
+    density = np.zeros(len(y))
+    for s in range(S):
+        r = y - m[s]
+        square = np.einsum("ni,ij,nj->n", r, np.linalg.inv(C[s]), r)
+        density += np.exp(-0.5 * square) / np.sqrt(np.linalg.det(2 * np.pi * C[s])) / S
+    mass = density * (grid[1] - grid[0]) ** 2
+    centred = y - m.mean(0)
+    assert_allclose(mass.sum(), 1, rtol=1e-10)
+    assert_allclose(mass @ y, m.mean(0), atol=1e-9)
+    assert_allclose((centred.T * mass) @ centred, epistemic + V.mean(0), rtol=1e-9)
+    # quantiles: the bracket holds, and the root is that of the first output's density
+    c, p = np.sqrt(C[:, 0, 0]), 0.975
+
+    def distribution(q):
+        return np.mean([0.5 * math.erfc(-(q - m[s, 0]) / (c[s] * math.sqrt(2))) for s in range(S)])
+
+    r = 1.959963984540054  # of p
+    low, high = (m[:, 0] - r * c).min(), (m[:, 0] + r * c).max()
+    assert distribution(low) <= p <= distribution(high)
+    for _ in range(80):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if distribution(middle) < p else (low, middle)
+    marginal = mass.reshape(1001, 1001).sum(1)
+    beyond = np.interp(low, grid + 0.5 * (grid[1] - grid[0]), marginal.cumsum())
+    assert abs(beyond - p) < 1e-4  # the grid's resolution
+    # classes: all draws together, and their split
+    draws = [softmax(3 * rng.standard_normal((n, 4))) for n in (2, 5, 3)]
+    own = [rng.dirichlet(np.ones(len(p))) for p in draws]
+    together, weights = np.concatenate(draws), np.concatenate(own) / S
+    average = np.mean([w @ p for w, p in zip(own, draws, strict=True)], axis=0)
+    assert_allclose(weights @ together, average, rtol=1e-12)
+    centred = together - average
+    aleatoric = sum(
+        w * (np.diag(q) - np.outer(q, q)) for w, q in zip(weights, together, strict=True)
+    )
+    whole = np.diag(average) - np.outer(average, average)
+    assert_allclose((centred.T * weights) @ centred + aleatoric, whole, atol=1e-14)
+
+
 CHECKS = {
     "PR-1": linearised,
     "PR-2": class_probabilities,
     "PR-3": sampled,
     "PR-4": two_log_likelihoods,
+    "PR-5": mixture_of_networks,
 }
 
 if __name__ == "__main__":

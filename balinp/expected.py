@@ -1,0 +1,89 @@
+"""A likelihood averaged over outputs that are uncertain because the weights are.
+
+About its posterior means the network is, to first order, linear in its weights, and then its
+outputs are Gaussian. What a datum says to the weights is the gradient of the expected
+log-likelihood, and how sharply it says it is the expected curvature. For a Gaussian likelihood
+both are those at the mean, so that there is nothing to average.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.likelihood import Likelihood
+from balinp.spectral import root
+
+
+class Expected:
+    """Average of a likelihood's terms over outputs f + e_s, for fixed deviations e_s.
+
+    With e_s drawn from what the layers' posteriors make of the outputs this is the expected
+    log-likelihood; since the draws are fixed, the averages are smooth functions of f, and
+    gradients and curvatures belong to one and the same function.
+
+    Parameters
+    ----------
+    likelihood : what to average; a `balinp.likelihood.Likelihood`.
+    deviations : (S, B, K) array e, S draws for each datum of the batch.
+
+    Derivation: FP-2
+
+    Examples
+    --------
+    A sure answer becomes less sure:
+
+    >>> from balinp.likelihood import Categorical
+    >>> f, Y = np.array([[4.0, 0.0]]), np.array([[0.0, 1.0]])
+    >>> Categorical().gradient(Y, f).round(3)
+    array([[-0.982,  0.982]])
+    >>> e = np.array([[[2.0, -2.0]], [[-2.0, 2.0]]])
+    >>> Expected(Categorical(), e).gradient(Y, f).round(3)
+    array([[-0.75,  0.75]])
+    """
+
+    def __init__(self, likelihood: Likelihood, deviations: Array) -> None:
+        self.likelihood = likelihood
+        self.deviations = deviations
+
+    def __repr__(self) -> str:
+        return f"Expected({self.likelihood!r}, draws={len(self.deviations)})"
+
+    def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
+        """Return Y (B, K) as the likelihood itself does."""
+        return self.likelihood.check_targets(Y, rows, columns)
+
+    def log_density(self, Y: Array, f: Array) -> Array:
+        """E log p(y_n | f_n + e_n), shape (B,)."""
+        return self._average(self.likelihood.log_density(self._repeated(Y), self._deviated(f)))
+
+    def gradient(self, Y: Array, f: Array) -> Array:
+        """Its gradient with respect to f_n: the expected gradient, shape (B, K)."""
+        return self._average(self.likelihood.gradient(self._repeated(Y), self._deviated(f)))
+
+    def curvature_rows(self, f: Array) -> Array:
+        """Rows of a root S_n^T (B, K, K) of the expected curvature."""
+        B, K = f.shape
+        rows = self.likelihood.curvature_rows(self._deviated(f))
+        stacked = rows.reshape(-1, B, rows.shape[1], K).swapaxes(0, 1).reshape(B, -1, K)
+        return root(np.swapaxes(stacked, 1, 2) @ stacked / len(self.deviations))
+
+    def largest_curvature_rows(self, f: Array) -> Array:
+        """The likelihood's own: no average exceeds a bound that holds for all outputs."""
+        return self.likelihood.largest_curvature_rows(f)
+
+    def known_precision(self, K: int) -> Array | None:
+        """The likelihood's own: a curvature that is the same everywhere is its average."""
+        return self.likelihood.known_precision(K)
+
+    def _deviated(self, f: Array) -> Array:
+        return (f + self.deviations).reshape(-1, f.shape[1])
+
+    def _repeated(self, Y: Array) -> Array:
+        return np.broadcast_to(Y, self.deviations.shape).reshape(-1, Y.shape[1])
+
+    def _average(self, values: Array) -> Array:
+        draws, B = self.deviations.shape[:2]
+        return np.asarray(values.reshape(draws, B, *values.shape[1:]).mean(axis=0))

@@ -1,0 +1,50 @@
+"""How networks are set up and trained unless told otherwise: one setting for each kind of task.
+
+The estimators and the experiments share these. How they were chosen is in
+derivations/12_tried_and_failed.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.bali import BALI
+
+
+@dataclass(frozen=True)
+class Training:
+    """How BALI is set up and trained on standardised data.
+
+    Attributes
+    ----------
+    model : arguments of `BALI`, the likelihood first.
+    fit : arguments of `BALI.fit`.
+    batch_size : size of batches where there are more than `full_batch_up_to` data.
+    """
+
+    model: Mapping[str, Any]
+    fit: Mapping[str, Any]
+    batch_size: int = 256
+    full_batch_up_to: float = np.inf
+
+    def batch_size_for(self, rows: int) -> int | None:
+        """Size of the batches for so many data; None is all of them."""
+        return None if rows <= self.full_batch_up_to else self.batch_size
+
+    def trained(self, X: Array, Y: Array, seed: int, **changes: Any) -> BALI:
+        """A model with `changes` of its arguments, trained on X (N, n_in) and Y (N, K)."""
+        model = BALI(**{**self.model, **changes}, seed=seed)
+        return model.fit(X, Y, batch_size=self.batch_size_for(len(X)), **self.fit)
+
+
+REGRESSION_TRAINING = Training({"likelihood": "gaussian", "hidden": (50,)}, {"epochs": 200})
+CLASSIFICATION_TRAINING = Training(
+    {"likelihood": "categorical", "hidden": (50,)},
+    {"epochs": 100},
+    full_batch_up_to=2000,
+)
