@@ -5,12 +5,18 @@ pseudo-targets, its forward outputs moved along the back-propagated gradient, an
 over weights is then exact. See `BALI` for the model and `MatrixNormalLayer` for its core.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from balinp import dense
 from balinp.bali import BALI
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Categorical, Gaussian
 from balinp.matrix_normal import KroneckerGaussian, MatrixNormal
 from balinp.mlp import MLP
+
+if TYPE_CHECKING:
+    from balinp.estimators import BALIClassifier, BALIRegressor  # noqa: F401
 
 __version__ = "0.1.0"
 
@@ -24,3 +30,20 @@ __all__ = [
     "MatrixNormalLayer",
     "dense",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `balinp.plot`, `balinp.diagnostics` or the estimators when first asked for."""
+    if name in ("plot", "diagnostics"):
+        return import_module(f"balinp.{name}")
+    if name in ("BALIRegressor", "BALIClassifier"):
+        try:
+            return getattr(import_module("balinp.estimators"), name)
+        except ModuleNotFoundError as error:
+            if str(error.name).split(".")[0] not in ("sklearn", "joblib"):
+                raise
+            raise ImportError(
+                f"balinp.{name}: expected scikit-learn, which is not installed: "
+                "pip install 'balinp[sklearn]'"
+            ) from error
+    raise AttributeError(f"module 'balinp' has no attribute {name!r}")

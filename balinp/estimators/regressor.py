@@ -1,0 +1,190 @@
+"""The estimator for regression."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import validate_data
+
+from balinp._types import Array
+from balinp.estimators.base import BALIEstimator, merged, present
+from balinp.likelihood import Gaussian
+from balinp.predictive import GaussianPredictive, MixturePredictive
+from balinp.training import REGRESSION_TRAINING, Training
+from balinp.validation import as_count
+
+
+class BALIRegressor(RegressorMixin, BALIEstimator):
+    """Regression by a Bayesian neural network, with the noise and the prior learnt.
+
+    Parameters
+    ----------
+    hidden : widths of the hidden layers; ``()`` is Bayesian linear regression.
+    activation, forward, prior, bias : as in `BALI`.
+    prior_precision : lam of all layers, in the units that the network sees: standardised ones
+        unless ``standardize=False``. None learns it.
+    noise_variance : a number, one for each output, or a covariance, in units of y squared,
+        whether or not targets are standardised. None learns a covariance.
+    standardize : whether inputs and targets are brought to (weighted) mean 0 and standard
+        deviation 1 first; a constant column becomes 0. Predictions are in original units always.
+    epochs : passes over the data in `fit`.
+    batch_size : rows a step; None is all, ``"auto"`` the rule of `balinp.training`.
+    tolerance : stop early, see `BALI.fit`.
+    n_members : number of networks, trained from independent starts; predictions are those of
+        their equal mixture (PR-5).
+    n_jobs : members trained at once, as in joblib.
+    random_state : seed, RandomState, or None. As everywhere in scikit-learn, None draws from
+        NumPy's global state, so two fits differ; an integer makes them the same.
+
+    Attributes
+    ----------
+    members_ : the fitted `BALI` models, in standardised units.
+    log_evidence_ : Laplace-type log evidence (EV-5) of the data of `fit`, of the targets in
+        original units, in nats; the mean over members. Not there after `partial_fit`.
+    n_features_in_, feature_names_in_ : as in scikit-learn.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-2, 2, (80, 1))
+    >>> y = 100 * np.sin(2 * X[:, 0]) + 10 * rng.standard_normal(80)
+    >>> model = BALIRegressor(random_state=0).fit(X, y)
+    >>> low, high = model.predict_interval([[0.8], [9.0]], level=0.95)
+    >>> bool(low[0] < 100 * np.sin(1.6) < high[0])
+    True
+    """
+
+    training: ClassVar[Training] = REGRESSION_TRAINING
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = REGRESSION_TRAINING.model["hidden"],
+        *,
+        activation: str | None = None,
+        forward: str | None = None,
+        prior: str = "isotropic",
+        prior_precision: float | None = None,
+        noise_variance: Any = None,
+        bias: bool = True,
+        standardize: bool = True,
+        epochs: int = REGRESSION_TRAINING.fit["epochs"],
+        batch_size: int | str | None = "auto",
+        tolerance: float | None = None,
+        n_members: int = 1,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.hidden = hidden
+        self.activation = activation
+        self.forward = forward
+        self.prior = prior
+        self.prior_precision = prior_precision
+        self.noise_variance = noise_variance
+        self.bias = bias
+        self.standardize = standardize
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.tolerance = tolerance
+        self.n_members = n_members
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        """Scikit-learn's description of what the estimator can do."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BALIRegressor:
+        """Train from the start on X (N, n_features) and y (N,) or (N, n_outputs).
+
+        Parameters
+        ----------
+        sample_weight : (N,) weights: 2 is the row twice, 0 is no row.
+        """
+        self._fit(*self._data(X, y, sample_weight, first=True))
+        return self
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> BALIRegressor:
+        """Learn from new data, after those of `fit` or of earlier calls: one step a batch.
+
+        Every call is taken to bring rows that were not seen before; giving the same ones again
+        counts them again. With ``hidden=()``, ``standardize=False`` and given `prior_precision`
+        and `noise_variance` the result is that of `fit` on all data together, to rounding. Learnt
+        hyper-parameters move by one damped step a batch, and in networks with hidden layers old
+        data are gradually forgotten. Units are those of the first call's data.
+        """
+        first = not hasattr(self, "members_")
+        self._partial_fit(*self._data(X, y, sample_weight, first=first))
+        return self
+
+    def _data(
+        self, X: Any, y: Any, sample_weight: Any, *, first: bool
+    ) -> tuple[Array, Array, Array | None]:
+        X, y = validate_data(
+            self, X, y, reset=first, dtype=np.float64, multi_output=True, y_numeric=True
+        )
+        Y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+        if first:
+            self._one_output = y.ndim == 1
+        elif Y.shape[1] != len(self._target_scale.mean):
+            raise ValueError(
+                f"y: expected {len(self._target_scale.mean)} outputs as before, got {Y.shape[1]}"
+            )
+        return merged(*present(X, Y, sample_weight))
+
+    def _model_options(self) -> dict[str, Any]:
+        options = super()._model_options()
+        if self.noise_variance is not None:
+            V = Gaussian(self.noise_variance).covariance(len(self._target_scale.mean))
+            options["noise_variance"] = V / self._target_scale.squares
+        return options
+
+    def predict_distribution(self, X: Any) -> GaussianPredictive:
+        """Predictive distribution of each row of X, in original units.
+
+        A `GaussianPredictive`, or a `MixturePredictive` of several members: mean, epistemic and
+        aleatoric covariance apart, intervals, densities, samples; outputs always a matrix.
+        """
+        members = cast(list[GaussianPredictive], self._predictives(X))
+        predictive = members[0] if len(members) == 1 else MixturePredictive.of(members)
+        return self._target_scale.to_original(predictive)
+
+    def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:
+        """Predictive mean (B,) or (B, n_outputs), by itself or with what is asked for.
+
+        Parameters
+        ----------
+        return_std : also return standard deviations, noise included, in the shape of the mean.
+        return_cov : also return the (B, n_outputs, n_outputs) covariance of each row's outputs,
+            noise included. (`GaussianProcessRegressor` means the covariance between rows.)
+        """
+        if return_std and return_cov:
+            raise ValueError("predict: expected return_std or return_cov, got both")
+        predictive = self.predict_distribution(X)
+        mean = self._shaped(predictive.mean)
+        if return_std:
+            return mean, self._shaped(predictive.std)
+        return (mean, predictive.covariance) if return_cov else mean
+
+    def predict_interval(self, X: Any, level: float = 0.95) -> tuple[Array, Array]:
+        """Ends of the central interval of each output, noise included, in the mean's shape."""
+        low, high = self.predict_distribution(X).interval(level)
+        return self._shaped(low), self._shaped(high)
+
+    def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Array:
+        """Draws of y, noise included: (B, n_samples), or (B, n_outputs, n_samples).
+
+        Rows are drawn independently; what they share through the weights is not represented.
+        """
+        rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+        count = as_count(n_samples, "n_samples")
+        draws = np.moveaxis(self.predict_distribution(X).sample(rng, count), 0, 2)
+        return draws[:, 0] if self._one_output else draws
+
+    def _shaped(self, matrix: Array) -> Array:
+        return matrix[:, 0] if self._one_output else matrix

@@ -1,0 +1,125 @@
+"""Estimators on disk: the same to the last bit, and nothing that is not understood is read."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+
+from balinp import BALI, BALIClassifier, BALIRegressor
+
+QUICK = {"hidden": (4,), "epochs": 3, "random_state": 0}
+
+
+def regressor(n_members=1, **options):
+    X, _ = load_iris(return_X_y=True, as_frame=True)
+    return BALIRegressor(n_members=n_members, **QUICK | options).fit(X.iloc[:, :3], X.iloc[:, 3])
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize(
+    "noise", [None, 0.04, np.array([[0.04]])], ids=["learnt", "number", "full"]
+)
+def test_a_loaded_regressor_predicts_and_goes_on_as_the_saved_one(n_members, noise, tmp_path):
+    X, _ = load_iris(return_X_y=True, as_frame=True)
+    X, y = X.iloc[:, :3], X.iloc[:, 3]
+    model = regressor(n_members, noise_variance=noise, epochs=np.int64(4))
+    model.save(tmp_path / "model.npz")
+    loaded = BALIRegressor.load(tmp_path / "model.npz")
+    assert loaded.log_evidence_ == model.log_evidence_
+    assert list(loaded.feature_names_in_) == list(X.columns)
+    assert loaded.get_params().keys() == model.get_params().keys()
+    assert loaded.hidden == (4,)
+    for _ in range(2):
+        for ours, theirs in zip(
+            loaded.predict(X, return_cov=True), model.predict(X, return_cov=True), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_array_equal(loaded.sample_y(X, 2), model.sample_y(X, 2))
+        for estimator in (model, loaded):
+            estimator.partial_fit(X, y)
+    np.testing.assert_array_equal(loaded.fit(X, y).predict(X), model.fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize("dtype", [int, str, object])
+def test_a_loaded_classifier_predicts_the_same_labels(dtype, tmp_path):
+    X, y = load_iris(return_X_y=True)
+    y = y if dtype is int else np.array(["a", "b", "long name"], dtype=dtype)[y]
+    model = BALIClassifier(**QUICK).fit(X, y)
+    model.save(tmp_path / "model.npz")
+    loaded = BALIClassifier.load(tmp_path / "model.npz")
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    assert not hasattr(loaded, "feature_names_in_")
+
+
+def test_other_kinds_of_files_are_refused(tmp_path):
+    model = regressor()
+    model.save(tmp_path / "regressor.npz")
+    with pytest.raises(
+        ValueError, match=r"^path: .*expected a BALIClassifier, got a BALIRegressor"
+    ):
+        BALIClassifier.load(tmp_path / "regressor.npz")
+    with pytest.raises(
+        ValueError, match=r"^path: .*expected format balinp 1, got balinp estimator"
+    ):
+        BALI.load(tmp_path / "regressor.npz")
+    model.members_[0].save(tmp_path / "model.npz")
+    with pytest.raises(ValueError, match=r"^path: .*expected format balinp estimator"):
+        BALIRegressor.load(tmp_path / "model.npz")
+    (tmp_path / "text.npz").write_text("text")
+    with pytest.raises(ValueError, match="^path: expected a file written by save"):
+        BALIRegressor.load(tmp_path / "text.npz")
+
+
+def header(**changes):
+    def change(arrays):
+        content = json.loads(arrays["header"].tobytes())
+        content.update(changes)
+        arrays["header"] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        header(version=2),
+        header(parameters={"hidden": [4]}),
+        header(fitted={"predict": 1}),
+        header(fitted={"n_features_in_": 7}),
+        header(members=0),
+        header(members=2),
+        lambda arrays: arrays.pop("member0_layer0_mean"),
+        lambda arrays: arrays.pop("input_scale_std"),
+        lambda arrays: arrays.update(target_scale_mean=np.zeros(2)),
+        lambda arrays: arrays.update(target_scale_std=np.array([np.nan])),
+        lambda arrays: arrays.update(classes=np.arange(5)),
+    ],
+)
+def test_a_file_that_is_not_understood_is_refused(change, tmp_path):
+    path = tmp_path / "model.npz"
+    regressor().save(path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    change(arrays)
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match="^path: "):
+        BALIRegressor.load(path)
+
+
+def test_what_has_no_plain_form_is_not_saved(tmp_path):
+    path = tmp_path / "model.npz"
+    with pytest.raises(NotFittedError):
+        BALIRegressor().save(path)
+    with pytest.raises(TypeError, match="^random_state: expected numbers, text"):
+        regressor(random_state=np.random.RandomState(0)).save(path)
+    X, y = load_iris(return_X_y=True)
+    model = BALIClassifier(**QUICK).fit(X, y)
+    model.classes_ = model.classes_.astype(object)
+    with pytest.raises(ValueError, match="^classes: expected numbers or text"):
+        model.save(path)
+    assert not path.exists()
