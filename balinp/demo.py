@@ -18,6 +18,7 @@ from balinp import dense
 from balinp._types import Array
 from balinp.bali import BALI
 from balinp.layer import MatrixNormalLayer
+from balinp.plot.style import COLOURS
 from balinp.predictive import GaussianPredictive
 
 CLUSTERS = ((-3.0, -1.5), (1.5, 3.0))
@@ -27,7 +28,7 @@ NOISE_STD = 0.15
 EPOCHS = 200
 SHOWN_STEPS = (1, 2, 3, 5, 10, 20, 50, 100, 200)
 INPUTS = np.linspace(-4.0, 4.0, 401)[:, None]
-BLUE, ORANGE = "#0072B2", "#E69F00"
+BLUE, ORANGE = COLOURS[0], COLOURS[4]
 
 
 def demo(*, seed: int = 0, figure_path: Path) -> None:

@@ -15,7 +15,8 @@ from scipy.special import entr, erf, logsumexp, ndtri
 from scipy.stats import rankdata
 
 from balinp._types import Array
-from balinp.validation import as_array, as_count, as_matrix, as_one_hot
+from balinp.calibration import reliability
+from balinp.validation import as_array, as_matrix, as_one_hot
 
 SUM_TOLERANCE = 1e-6  # of probabilities over classes; leaves room for float32 softmax outputs
 SYMMETRY_TOLERANCE = 1e-10  # of each covariance, relative to its largest entry
@@ -143,8 +144,21 @@ def accuracy(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     >>> accuracy([0, 1], [[0.8, 0.2], [0.6, 0.4]])
     0.5
     """
+    return float(np.mean(top_label(Y, probabilities)[1]))
+
+
+def top_label(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[Array, Array]:
+    """Largest probability of each datum, and 1 where its class, the first of equals, is true.
+
+    `Y` is (N,) labels or (N, K) one-hot, `probabilities` (N, K); both results are (N,).
+
+    Examples
+    --------
+    >>> top_label([0, 1], [[0.8, 0.2], [0.6, 0.4]])
+    (array([0.8, 0.6]), array([1., 0.]))
+    """
     labels, p = _labels_and_probabilities(Y, probabilities)
-    return float(np.mean(np.argmax(p, axis=1) == labels))
+    return np.max(p, axis=1), (np.argmax(p, axis=1) == labels).astype(np.float64)
 
 
 def nll(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
@@ -203,16 +217,7 @@ def ece(Y: npt.ArrayLike, probabilities: npt.ArrayLike, n_bins: int = 15) -> flo
     >>> ece([0, 0], [[0.75, 0.25], [0.25, 0.75]], n_bins=10)
     0.25
     """
-    labels, p = _labels_and_probabilities(Y, probabilities)
-    n_bins = as_count(n_bins, "n_bins")
-    confidence = np.max(p, axis=1)
-    surplus = (np.argmax(p, axis=1) == labels) - confidence
-    # Quotients are correctly rounded, so a confidence written as b / n_bins meets its edge exactly.
-    # The products that np.linspace forms are not, and would move some such data up one bin.
-    edges = np.arange(n_bins + 1) / n_bins
-    bins = np.searchsorted(edges, confidence, side="left")
-    # N_b |accuracy_b - confidence_b| is the absolute value of the surplus summed over the bin.
-    return float(np.sum(np.abs(np.bincount(bins, weights=surplus))) / len(p))
+    return reliability(*top_label(Y, probabilities), n_bins).error
 
 
 def predictive_entropy(probabilities: npt.ArrayLike) -> Array:

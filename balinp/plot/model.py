@@ -1,0 +1,232 @@
+"""What a model has learnt: its way there, its weights, its spectra."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.bali import BALI, Record
+from balinp.layer import MatrixNormalLayer
+from balinp.plot.style import COLOURS, axes_or_new, open_frame
+from balinp.validation import as_count
+
+STYLES: dict[str, dict[str, Any]] = {
+    "A": {"linestyle": ":", "linewidth": 1.6},
+    "H": {"linestyle": "--", "linewidth": 1.6},
+    "L": {"linestyle": "-", "linewidth": 2.2},
+    "prior": {"linestyle": "-", "linewidth": 0.8},
+}
+"""Of the spectra of a layer: its two factors, its posterior precision, its prior precision."""
+
+
+def convergence(history: Sequence[Record], *, axes: Any = None) -> Any:
+    """Draw the log joint density, the prior precision and the noise over training steps.
+
+    The log joint is in nats, on the left. Prior precision and noise standard deviations are on a
+    logarithmic axis of their own on the right. The log joint may fall while these are learnt.
+
+    Parameters
+    ----------
+    history : `BALI.history`, or a part of it.
+    axes : Matplotlib axes, or None for new ones.
+
+    Returns
+    -------
+    The axes on the left.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the history is not a sequence of records, or is empty.
+
+    Examples
+    --------
+    >>> X = np.linspace(-1, 1, 20)[:, None]
+    >>> axes = convergence(BALI(hidden=()).fit(X, X, epochs=3).history)
+    >>> axes.get_lines()[0].get_xdata()
+    array([1, 2, 3])
+    """
+    if not isinstance(history, Sequence) or not all(isinstance(r, Record) for r in history):
+        raise TypeError("history: expected a sequence of records, as in BALI.history")
+    if not history:
+        raise ValueError("history: expected at least one record, got none")
+    axes = axes_or_new(axes)
+    steps = np.arange(1, len(history) + 1)
+    axes.plot(steps, [record.log_joint for record in history], color=COLOURS[0], linewidth=2,
+              label="log joint")  # fmt: skip
+    right = axes.twinx()
+    right.plot(steps, [record.prior_precision for record in history], color=COLOURS[1],
+               linestyle="--", label="prior precision")  # fmt: skip
+    for k, std in enumerate(_noise_stds(history)):
+        right.plot(steps, std, color=COLOURS[2], linestyle="-.",
+                   label="noise std" if k == 0 else None)  # fmt: skip
+    axes.set(xlabel="step", ylabel="log joint, nats", xscale="log")
+    right.set(yscale="log")
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # labels within one decade too
+    right.yaxis.set_major_formatter("{x:g}")
+    right.yaxis.set_minor_formatter(NullFormatter())
+    right.set(ylabel="prior precision, noise std (unit of the target)")
+    for side in (axes, right):
+        side.spines["top"].set_visible(False)
+    lines = [line for side in (axes, right) for line in side.get_lines()]
+    named = [line for line in lines if not str(line.get_label()).startswith("_")]
+    right.legend(handles=named, frameon=False, fontsize="small", loc="center right")
+    return axes
+
+
+def weights(model: BALI, *, layer: int | None = None, bins: int = 40, axes: Any = None) -> Any:
+    """Draw posterior means of weights over their posterior standard deviations, with sign.
+
+    Parameters
+    ----------
+    model : a model that has been trained.
+    layer : None draws a histogram of each layer, with bins in common, counts logarithmic. A number,
+        from 0, draws that layer's (D, K) matrix as an image, inputs down, outputs across; with
+        a bias, it is the last row.
+    bins : number of bins of the histograms.
+    axes : Matplotlib axes, or None for new ones.
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the form above, or nothing has been learnt yet.
+
+    Examples
+    --------
+    >>> X = np.linspace(-1, 1, 20)[:, None]
+    >>> model = BALI(hidden=()).fit(X, X, epochs=3)
+    >>> weights(model, layer=0).images[0].get_array().shape
+    (2, 1)
+    """
+    layers = _fitted_layers(model)
+    bins = as_count(bins, "bins")
+    ratios = [layer.mean / np.sqrt(layer.posterior.marginal_variance()) for layer in layers]
+    if layer is not None:
+        chosen = as_count(layer, "layer", minimum=0)
+        if chosen >= len(layers):
+            raise ValueError(f"layer: expected at most {len(layers) - 1}, got {chosen}")
+        return _draw_image(axes_or_new(axes), ratios[chosen], f"layer {chosen}")
+    axes = axes_or_new(axes)
+    reach = max(float(np.abs(ratio).max()) for ratio in ratios) or 1.0  # all may be zero
+    edges = np.linspace(-reach, reach, bins + 1)
+    histograms = [np.histogram(ratio, edges)[0] for ratio in ratios]
+    for index, (ratio, counts) in enumerate(zip(ratios, histograms, strict=True)):
+        axes.stairs(counts, edges, color=COLOURS[index % len(COLOURS)], linewidth=1.6,
+                    linestyle=("-", "--", ":")[index % 3],
+                    label=f"layer {index} ({ratio.size} weights)")  # fmt: skip
+    axes.set_yscale("log", nonpositive="clip")
+    axes.set_ylim(0.7, 5 * max(counts.max() for counts in histograms))  # room for the legend
+    axes.set(xlabel="posterior mean / posterior std of a weight", ylabel="weights in a bin")
+    axes.legend(fontsize="small", framealpha=0.9, loc="upper right")
+    open_frame(axes)
+    return axes
+
+
+def spectra(model: BALI, *, axes: Any = None) -> Any:
+    """Draw the eigenvalues of both factors and of the posterior precision of each layer.
+
+    Every spectrum runs from its largest value on the left to its smallest on the right. A colour a
+    layer; dotted: the input factor A; dashed: the output precision H; solid: the posterior
+    precision L, which with N a_i h_j + p_j holds what the data and the prior say; a thin line: the
+    prior precision p. Where L lies on p, the data say nothing. Zeros are not drawn.
+
+    Derivation: KR-2
+
+    Parameters
+    ----------
+    model : a model that has been trained.
+    axes : Matplotlib axes, or None for new ones.
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the model is not a `BALI`, or nothing has been learnt yet.
+
+    Examples
+    --------
+    >>> X = np.linspace(-1, 1, 20)[:, None]
+    >>> axes = spectra(BALI(hidden=()).fit(X, X, epochs=3))
+    >>> [line.get_label() for line in axes.get_lines()]
+    ['layer 0: A', 'layer 0: H', 'layer 0: L', 'layer 0: prior']
+    """
+    layers = _fitted_layers(model)
+    axes = axes_or_new(axes)
+    for index, layer in enumerate(layers):
+        colour = COLOURS[index % len(COLOURS)]
+        for name, values in _spectra_of(layer).items():
+            place = (np.arange(values.size) + 0.5) / values.size
+            axes.plot(place, np.sort(values, axis=None)[::-1], color=colour, **STYLES[name],
+                      marker="." if values.size == 1 else None,
+                      label=f"layer {index}: {name}")  # fmt: skip
+    axes.set_yscale("log", nonpositive="mask")
+    axes.set(xlabel="share of the eigenvalues, largest first", ylabel="eigenvalue", xlim=(0, 1))
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * (high / low) ** 0.25)  # room for the key
+    _add_key(axes, len(layers))
+    open_frame(axes)
+    return axes
+
+
+def _add_key(axes: Any, n_layers: int) -> None:
+    """A legend of colours and line styles, which is shorter than one of all their pairs."""
+    from matplotlib.lines import Line2D
+
+    layers = [
+        Line2D([], [], color=COLOURS[i % len(COLOURS)], label=f"layer {i}") for i in range(n_layers)
+    ]
+    kinds = [Line2D([], [], color="0.3", label=name, **style) for name, style in STYLES.items()]
+    axes.legend(handles=[*kinds, *layers], fontsize="small", framealpha=0.9, ncols=2,
+                loc="upper right")  # fmt: skip
+
+
+def _spectra_of(layer: MatrixNormalLayer) -> dict[str, Array]:
+    """Eigenvalues of A (D,), of H (K,), of the posterior and of the prior precision (D, K)."""
+    factors = layer.factors
+    assert factors is not None
+    prior = factors.prior_eigenvalues(layer.prior, layer.prior_precision)
+    return {
+        "A": factors.inputs.values,
+        "H": factors.outputs.values,
+        "L": layer.posterior.precisions,
+        "prior": np.broadcast_to(prior, layer.mean.shape),
+    }
+
+
+def _draw_image(axes: Any, ratio: Array, title: str) -> Any:
+    reach = float(np.abs(ratio).max())
+    image = axes.imshow(ratio, cmap="PuOr", vmin=-reach, vmax=reach, aspect="auto",
+                        interpolation="nearest")  # fmt: skip
+    axes.figure.colorbar(image, ax=axes, label="posterior mean / posterior std")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_major_locator().set_params(integer=True)
+    axes.set(xlabel="output of the layer", ylabel="input of the layer (bias last)", title=title)
+    return axes
+
+
+def _noise_stds(history: Sequence[Record]) -> Array:
+    """Noise standard deviations (K, steps); (0, steps) for classes, which have none."""
+    covariances = [r.noise_covariance for r in history if r.noise_covariance is not None]
+    if not covariances:
+        return np.empty((0, len(history)))
+    return np.sqrt(np.diagonal(covariances, axis1=1, axis2=2)).T
+
+
+def _fitted_layers(model: Any) -> list[MatrixNormalLayer]:
+    if not isinstance(model, BALI):
+        raise TypeError(f"model: expected a BALI, got {type(model).__name__}")
+    if not model.layers or any(layer.factors is None for layer in model.layers):
+        raise ValueError("model: expected a trained model, got one that has seen no data")
+    return model.layers

@@ -1,0 +1,226 @@
+"""Predictions over one or two inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri
+
+from balinp._types import Array
+from balinp.metrics import predictive_entropy
+from balinp.plot.style import COLOURS, MARKERS, as_levels, axes_or_new, open_frame
+from balinp.predictive import CategoricalPredictive, GaussianPredictive
+from balinp.residuals import as_output, as_regression
+from balinp.validation import as_array, as_choice, as_count, as_matrix
+
+QUANTITIES = ("entropy", "total_std", "epistemic_std")
+
+
+def predictive_band(
+    predictive: GaussianPredictive,
+    x: Any,
+    *,
+    levels: Sequence[float] = (0.95,),
+    data: tuple[Any, Any] | None = None,
+    output: int | None = None,
+    axes: Any = None,
+) -> Any:
+    """Draw the predictive mean over one input, what the weights do not know, and all there is.
+
+    The blue bands are the central intervals of the levels, noise included. The orange band is
+    mean ± q epistemic std, with q the normal quantile of the largest level.
+
+    Parameters
+    ----------
+    predictive : of regression, at B inputs.
+    x : (B,) or (B, 1) inputs, in any order.
+    levels : probabilities of the intervals, each between 0 and 1.
+    data : inputs (N,) or (N, 1) and targets (N, K), drawn as points; or None.
+    output : which of K outputs; None where there is one.
+    axes : Matplotlib axes, or None for new ones.
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the form above.
+
+    Examples
+    --------
+    >>> p = GaussianPredictive(np.zeros((3, 1)), np.full((3, 1, 1), 3.0), np.eye(1))
+    >>> axes = predictive_band(p, [0.0, 1.0, 2.0])
+    >>> axes.get_xlabel(), axes.get_lines()[0].get_ydata()
+    ('input', array([0., 0., 0.]))
+    """
+    predictive = as_regression(predictive)
+    k = as_output(output, predictive.mean.shape[1])
+    x = _one_input(x, "x", rows=len(predictive.mean))
+    ordered = as_levels(levels)
+    points = None if data is None else _curve_data(data, predictive.mean.shape[1], k)
+    axes = axes_or_new(axes)
+    order = np.argsort(x, kind="stable")
+    x, mean = x[order], predictive.mean[order, k]
+    for level in map(float, ordered[::-1]):
+        low, high = (ends[order, k] for ends in predictive.interval(level))
+        axes.fill_between(x, low, high, color=COLOURS[0], alpha=0.18, linewidth=0,
+                          label=f"{100 * level:g} % interval, with noise")  # fmt: skip
+    largest = float(ordered[-1])
+    half = ndtri(0.5 + 0.5 * largest) * np.sqrt(predictive.epistemic[order, k, k])
+    axes.fill_between(x, mean - half, mean + half, color=COLOURS[4], alpha=0.55, linewidth=0,
+                      label=f"{100 * largest:g} %, weights alone")  # fmt: skip
+    axes.plot(x, mean, color=COLOURS[0], linewidth=2, label="predictive mean")
+    if points is not None:
+        axes.plot(*points, "o", color="black", markersize=3.5, alpha=0.7, label="data")
+    axes.set(xlabel="input", ylabel="target" if output is None else f"target {k}")
+    open_frame(axes)
+    axes.legend(fontsize="small", framealpha=0.9)
+    return axes
+
+
+def uncertainty_map(
+    model: Any,
+    bounds: Any,
+    *,
+    quantity: str | None = None,
+    output: int | None = None,
+    data: tuple[Any, Any] | None = None,
+    resolution: int = 80,
+    colour_bar: bool = True,
+    label: str | None = None,
+    axes: Any = None,
+) -> Any:
+    """Draw how uncertain a prediction is over two inputs.
+
+    Parameters
+    ----------
+    model : anything whose `predict` turns inputs (B, 2) into a predictive, such as `BALI`; or a
+        function of inputs (B, 2) to values (B,), which are drawn as they are.
+    bounds : ((lowest, highest) of the first input, the same of the second).
+    quantity : of a model's prediction. ``"entropy"`` of the class probabilities, in nats;
+        ``"total_std"`` or ``"epistemic_std"`` of one output (for classes: of its entry of the
+        one-hot label). None is the entropy for classes and the epistemic std otherwise.
+    output : which of K outputs a standard deviation is of; None where there is one.
+    data : inputs (N, 2), and targets or None. One-hot targets of two or more classes give
+        each class its colour and marker; other targets are not shown.
+    resolution : points of the grid along each input.
+    colour_bar : whether to add one beside the axes.
+    label : of the colour bar; None names the quantity.
+    axes : Matplotlib axes, or None for new ones.
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the form above.
+
+    Examples
+    --------
+    >>> axes = uncertainty_map(lambda X: X[:, 0], ((0, 1), (0, 1)), resolution=2, label="height")
+    >>> axes.collections[0].get_array().ravel()
+    masked_array(data=[0., 1., 0., 1.], mask=False, fill_value=1e+20)
+    """
+    bounds = as_matrix(bounds, "bounds", rows=2, columns=2)
+    if (bounds[:, 0] >= bounds[:, 1]).any():
+        raise ValueError(f"bounds: expected lowest below highest, got {bounds.tolist()}")
+    resolution = as_count(resolution, "resolution", minimum=2)
+    points = None if data is None else _map_data(data)
+    first, second = (np.linspace(low, high, resolution) for low, high in bounds)
+    grid = np.stack([axis.ravel() for axis in np.meshgrid(first, second)], axis=1)
+    values, name = _map_values(model, grid, quantity, output)
+    axes = axes_or_new(axes)
+    mesh = axes.pcolormesh(first, second, values.reshape(resolution, resolution), cmap="viridis",
+                           shading="nearest", rasterized=True)  # fmt: skip
+    if points is not None:
+        _draw_points(axes, *points)
+    axes.set(xlabel="input 0", ylabel="input 1", xlim=bounds[0], ylim=bounds[1])
+    if colour_bar:
+        axes.figure.colorbar(mesh, ax=axes, label=name if label is None else label)
+    return axes
+
+
+def _map_values(
+    model: Any, grid: Array, quantity: str | None, output: int | None
+) -> tuple[Array, str]:
+    """The values (B,) to draw and their name."""
+    if quantity is not None:
+        as_choice(quantity, "quantity", QUANTITIES)
+    if not hasattr(model, "predict"):
+        if not callable(model):
+            raise TypeError(f"model: expected a model or a function, got {type(model).__name__}")
+        if quantity is not None or output is not None:
+            raise ValueError("quantity, output: expected None for a function, which has its own")
+        values = as_array(model(grid), "model")
+        if values.shape != (len(grid),):
+            raise ValueError(f"model: expected values ({len(grid)},), got shape {values.shape}")
+        return values, "value"
+    predictive = model.predict(grid)
+    if not isinstance(predictive, (GaussianPredictive, CategoricalPredictive)):
+        raise TypeError(
+            f"model: expected predict to return a predictive, got {type(predictive).__name__}"
+        )
+    classes = isinstance(predictive, CategoricalPredictive)
+    quantity = quantity or ("entropy" if classes else "epistemic_std")
+    if quantity == "entropy":
+        if not isinstance(predictive, CategoricalPredictive):
+            raise ValueError(
+                "quantity: expected a standard deviation for regression, got 'entropy'"
+            )
+        return predictive_entropy(predictive.probabilities), "entropy of the classes, nats"
+    k = as_output(output, predictive.mean.shape[1])
+    unit = f"probability of class {k}" if classes else "unit of the target"
+    if quantity == "total_std":
+        return predictive.std[:, k], f"predictive std, {unit}"
+    return np.sqrt(predictive.epistemic[:, k, k]), f"epistemic std, {unit}"
+
+
+def _draw_points(axes: Any, X: Array, labels: Any) -> None:
+    """Points with white edges, so that they are seen on dark and on light ground."""
+    if labels is None:
+        axes.scatter(X[:, 0], X[:, 1], s=14, color="black", edgecolors="white", linewidths=0.5,
+                     label="data")  # fmt: skip
+    else:
+        colours = COLOURS[1:]  # the first is too near the dark end of the map
+        for k in np.unique(labels):
+            chosen = X[labels == k]
+            axes.scatter(chosen[:, 0], chosen[:, 1], s=22, color=colours[k % len(colours)],
+                         marker=MARKERS[k % len(MARKERS)], edgecolors="white", linewidths=0.6,
+                         label=f"class {k}")  # fmt: skip
+    axes.legend(fontsize="small", framealpha=0.9)
+
+
+def _map_data(data: Any) -> tuple[Array, Any]:
+    """Inputs (N, 2), and labels (N,) where the targets are one-hot, else None."""
+    X, Y = _pair(data)
+    X = as_matrix(X, "data", columns=2)
+    if Y is None:
+        return X, None
+    Y = as_matrix(Y, "data", rows=len(X))
+    one_hot = Y.shape[1] > 1 and bool((np.sort(Y, axis=1) == np.eye(Y.shape[1])[-1]).all())
+    return X, Y.argmax(axis=1) if one_hot else None
+
+
+def _curve_data(data: Any, columns: int, k: int) -> tuple[Array, Array]:
+    X, Y = _pair(data)
+    x = _one_input(X, "data")
+    return x, as_matrix(Y, "data", rows=len(x), columns=columns)[:, k]
+
+
+def _pair(data: Any) -> tuple[Any, Any]:
+    if not isinstance(data, tuple) or len(data) != 2:
+        raise TypeError(f"data: expected a pair (X, Y), got {type(data).__name__}")
+    return data
+
+
+def _one_input(x: Any, name: str, rows: int | None = None) -> Array:
+    """Inputs (B,) or (B, 1), as (B,)."""
+    x = as_array(x, name)
+    matrix = as_matrix(x[:, None] if x.ndim == 1 else x, name, rows=rows, columns=1)
+    return matrix[:, 0]
