@@ -1,4 +1,4 @@
-"""The command line: ``balinp evaluate``, ``balinp demo``, ``balinp --version``.
+"""The command line: ``balinp evaluate``, ``convergence``, ``demo``, ``--version``.
 
 A command's module is imported when the command runs, so that each needs only what it uses.
 Exit status: 0 if all went well, 2 if what was asked for cannot be done.
@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"balinp {balinp.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_evaluate(commands)
+    _add_convergence(commands)
     _add_demo(commands)
     return parser
 
@@ -52,22 +53,38 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
             "and, with --json, one record a split and method."
         ),
     )
+    _add_name(command)
     command.add_argument(
-        "name",
-        metavar="NAME",
-        help="diabetes, digits, breast_cancer, wine, or uci:DIR with the standard splits of a "
-        "UCI regression set; DIR may be relative to the directory that BALINP_DATA names",
+        "--gap",
+        action="store_true",
+        help="test in gaps: split J tests on the middle third of the data sorted by input J",
     )
     command.add_argument(
-        "--splits", metavar="N", type=_count, default=10, help="use splits 0 to N-1 (default: 10)"
+        "--ood",
+        metavar="DIR",
+        help="also score how well predictive entropy tells the images in DIR from the test data",
+    )
+    command.add_argument(
+        "--splits",
+        metavar="N",
+        type=_count,
+        help="use splits 0 to N-1 (default: 10, or as many as there are; with --gap all)",
     )
     command.add_argument(
         "--methods", metavar="METHOD", nargs="+", help="names of methods (default: all that fit)"
     )
+    command.add_argument("--jobs", metavar="N", type=_count, help="processes (default: 1)")
     command.add_argument(
-        "--jobs", metavar="N", type=_count, default=1, help="processes (default: 1)"
+        "--json",
+        metavar="FILE",
+        type=Path,
+        help="write the records to FILE, and each as it is finished to FILE.journal",
     )
-    command.add_argument("--json", metavar="FILE", type=Path, help="write the records to FILE")
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from FILE.journal where a run was stopped or killed; without, begin anew",
+    )
     command.add_argument(
         "--figure",
         metavar="FILE",
@@ -75,6 +92,47 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="write the figure to FILE (default: evaluate_NAME.png)",
     )
     command.set_defaults(run=_evaluate)
+
+
+def _add_convergence(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "convergence",
+        help="BALI and Adam on the same objective (extra 'experiments')",
+        description=(
+            "Maximise the same log joint density, of one split's training data with fixed prior "
+            "and noise, by BALI and by Adam: the objective after each pass over the data, against "
+            "passes and against seconds."
+        ),
+    )
+    _add_name(command)
+    command.add_argument(
+        "--split", metavar="K", type=_seed, default=0, help="of the data set (default: 0)"
+    )
+    command.add_argument(
+        "--passes",
+        metavar="N",
+        type=_passes,
+        default=300,
+        help="over the data, at least 100 (default: 300)",
+    )
+    command.add_argument("--json", metavar="FILE", type=Path, help="write the records to FILE")
+    command.add_argument(
+        "--figure",
+        metavar="FILE",
+        type=Path,
+        help="write the figure to FILE (default: convergence_NAME.png)",
+    )
+    command.set_defaults(run=_convergence)
+
+
+def _add_name(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "name",
+        metavar="NAME",
+        help="diabetes, digits, breast_cancer, wine, iris; mnist1d; uci:DIR with the standard "
+        "splits of a UCI regression set; mnist:DIR with images as IDX files; DIR may be relative "
+        "to the directory that BALINP_DATA names",
+    )
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -105,9 +163,25 @@ def _evaluate(parsed: argparse.Namespace) -> None:
     _check_writable(parsed.figure, parsed.json)
     evaluate(
         parsed.name,
+        gap=parsed.gap,
+        ood=parsed.ood,
         splits=parsed.splits,
         methods=parsed.methods,
         jobs=parsed.jobs,
+        json_path=parsed.json,
+        resume=parsed.resume,
+        figure_path=parsed.figure,
+    )
+
+
+def _convergence(parsed: argparse.Namespace) -> None:
+    from balinp.experiments.convergence import convergence
+
+    _check_writable(parsed.figure, parsed.json)
+    convergence(
+        parsed.name,
+        split=parsed.split,
+        passes=parsed.passes,
         json_path=parsed.json,
         figure_path=parsed.figure,
     )
@@ -135,6 +209,10 @@ def _check_writable(figure: Path | None, *others: Path | None) -> None:
 
 def _count(text: str) -> int:
     return _integer(text, minimum=1)
+
+
+def _passes(text: str) -> int:
+    return _integer(text, minimum=100)
 
 
 def _seed(text: str) -> int:

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from test_image_data import write_images
 
 import balinp
 from balinp.cli import main
@@ -43,7 +45,11 @@ def test_evaluate_diabetes(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert {record["dataset"] for record in records} == {"diabetes"}
     assert all(record["rmse"] < 100 for record in records)
     assert (here / "evaluate_diabetes.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(path.name for path in here.iterdir()) == ["evaluate_diabetes.png", "records.json"]
+    assert sorted(path.name for path in here.iterdir()) == [
+        "evaluate_diabetes.png",
+        "records.json",
+        "records.json.journal",
+    ]
 
 
 def test_chosen_methods_and_figure(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,6 +59,56 @@ def test_chosen_methods_and_figure(here: Path, capsys: pytest.CaptureFixture[str
     assert lines[2].startswith("| MLP ")
     assert lines[3].startswith("| logistic regression ")
     assert (here / "wine.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_gaps_jobs_and_resume(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["evaluate", "diabetes", "--gap", "--json", "gap.json", "--resume", "--jobs", "2"]
+    arguments += ["--methods", "BayesianRidge"]
+    assert main([*arguments, "--splits", "2"]) == 0
+    two = json.loads((here / "gap.json").read_text())
+    assert main(arguments) == 0
+    records = json.loads((here / "gap.json").read_text())
+    assert records[:2] == two
+    assert [record["split"] for record in records] == list(range(10))
+    assert all(record["epistemic_ratio"] > 0 for record in records)
+    assert {record["dataset"] for record in records} == {"diabetes-gap"}
+    output = capsys.readouterr().out
+    assert "epistemic ratio, median" in output
+    assert "over 10 gaps" in output
+    assert (here / "evaluate_diabetes-gap.png").exists()
+
+
+def test_images_and_data_from_outside(
+    here: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(here / "in", rng, 60)
+    write_images(here / "out", rng, 20)
+    arguments = ["evaluate", "mnist:in", "--ood", "out", "--json", "r.json"]
+    assert main([*arguments, "--methods", "logistic regression", "MLP"]) == 0
+    assert "| AUROC |" in capsys.readouterr().out.splitlines()[0]
+    records = json.loads((here / "r.json").read_text())
+    assert [record["split"] for record in records] == [0, 0]
+    assert all(0 <= record["auroc"] <= 1 and 0 <= record["fpr95"] <= 1 for record in records)
+    assert (here / "evaluate_mnist_in.png").exists()
+
+
+def test_convergence(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["convergence", "diabetes", "--passes", "100", "--json", "records.json"]
+    assert main(arguments) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    lines = output.out.splitlines()
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:6]] == [
+        "BALI",
+        "Adam, rate 0.001",
+        "Adam, rate 0.01",
+        "Adam, rate 0.1",
+    ]
+    records = json.loads((here / "records.json").read_text())
+    passes = records[0]["passes_to_target"]
+    assert passes < 100
+    assert lines[2].split("|")[-4].strip() == str(passes)
+    assert (here / "convergence_diabetes.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_progress_on_a_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +133,14 @@ def test_progress_on_a_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (["evaluate", "diabetes", "--json", "no/where.json"], "no directory no to write to"),
         (["evaluate", "diabetes", "--figure", "no/where.png"], "no directory no to write to"),
         (["evaluate", "diabetes", "--figure", "figure.doc"], "expected a name with one of"),
+        (["evaluate", "mnist:nowhere"], "no directory nowhere"),
+        (["evaluate", "mnist:."], "no file t10k-images-idx3-ubyte"),
+        (["evaluate", "wine", "--gap"], "--gap: needs a regression data set"),
+        (["evaluate", "diabetes", "--ood", "."], "--ood: needs classes"),
+        (["evaluate", "diabetes", "--resume"], "--resume: needs --json FILE"),
+        (["evaluate", "diabetes", "--gap", "--splits", "11", "--json", "r"], "has 10 splits"),
+        (["convergence", "nothing"], "unknown data set 'nothing'"),
+        (["convergence", "diabetes", "--json", "no/where.json"], "no directory no to write to"),
         (["demo", "--figure", "no/where.png"], "no directory no to write to"),
         (["demo", "--figure", "figure"], "expected a name with one of the endings"),
     ],
@@ -101,6 +165,8 @@ def test_what_cannot_be_done_is_one_line(
         (["evaluate"], "NAME"),
         (["evaluate", "wine", "--splits", "0"], "expected an integer of at least 1, got '0'"),
         (["evaluate", "wine", "--jobs", "two"], "expected an integer of at least 1, got 'two'"),
+        (["convergence", "wine", "--passes", "99"], "expected an integer of at least 100"),
+        (["convergence", "wine", "--split", "-1"], "--split"),
         (["demo", "--seed", "-1"], "--seed"),
     ],
 )

@@ -1,9 +1,10 @@
-"""Comparison of methods on data sets, behind ``balinp evaluate``.
+"""Comparison of methods on data sets, behind ``balinp evaluate`` and ``balinp convergence``.
 
-`datasets` finds data and their splits, `methods` holds every method behind one interface,
-`scores` turns a prediction into numbers, `runner` runs methods on splits, `table` and `figures`
-show what came out. Importing any of them needs no optional dependency; running needs the extra
-``experiments``.
+`datasets` finds data by name (`dataset` says what they are, `splits` how they are cut, `idx` reads
+images), `methods` holds every method behind one interface, `scores` turns a prediction into
+numbers, `runner` runs methods on splits, `journal` keeps what is finished, `table` and `figures`
+show what came out; `evaluate` and `convergence` are the two commands. Importing any of them needs
+no optional dependency; running needs the extra ``experiments``.
 """
 
 from __future__ import annotations

@@ -1,54 +1,33 @@
 """Data sets with their train/test splits, by name.
 
-Names without a colon are data sets that scikit-learn ships; ``uci:DIR`` reads a directory.
-Another source is one more entry in `SHIPPED` or `SOURCES`.
+Names without a colon are data sets that a package ships or generates; ``SOURCE:DIR`` reads a
+directory. Another one is one more entry in `SHIPPED`, `GENERATED` or `SOURCES`. `with_gaps` and
+`with_outside` change how a data set is tested.
 """
 
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from balinp._types import Array
-from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
-
-Indices = npt.NDArray[np.intp]
-
-
-class Split(NamedTuple):
-    """Rows to train on and rows to test on."""
-
-    train: Indices
-    test: Indices
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Inputs, targets, and a rule that cuts them.
-
-    Attributes
-    ----------
-    name : what records and figures call it.
-    kind : ``"regression"`` or ``"classification"``.
-    X : (N, n_in) array in original units.
-    Y : (N, K) array in original units; one-hot for classification.
-    split : maps k = 0, 1, ... to the k-th split, the same each time.
-    n_splits : how many splits there are; None if there is no end to them.
-    """
-
-    name: str
-    kind: str
-    X: Array
-    Y: Array
-    split: Callable[[int], Split]
-    n_splits: int | None = None
+from balinp.experiments import CLASSIFICATION, REGRESSION, UserError, idx
+from balinp.experiments.dataset import Dataset, Outside, common_scale
+from balinp.experiments.splits import (
+    Indices,
+    Split,
+    gap_split,
+    last_rows_split,
+    random_split,
+    stratified_split,
+)
 
 
 def load(name: str) -> Dataset:
@@ -64,49 +43,61 @@ def load(name: str) -> Dataset:
         return SOURCES[source](place)
     if name in SHIPPED:
         return _shipped(name)
-    known = ", ".join([*SHIPPED, *(f"{source}:DIR" for source in SOURCES)])
+    if name in GENERATED:
+        return GENERATED[name]()
+    known = ", ".join([*SHIPPED, *GENERATED, *(f"{source}:DIR" for source in SOURCES)])
     raise UserError(f"unknown data set {name!r}; known: {known}")
 
 
-def random_split(k: int, *, n: int, test_fraction: float) -> Split:
-    """Split k of n data: a random share is for testing, drawn with seed k.
+def with_gaps(dataset: Dataset) -> Dataset:
+    """The same data with `gap_split` in place of its own splits, one for each input.
 
-    Examples
-    --------
-    >>> split = random_split(0, n=10, test_fraction=0.1)
-    >>> len(split.train), len(split.test)
-    (9, 1)
+    Raises
+    ------
+    UserError
+        If it is a classification set.
     """
-    order = np.random.default_rng(k).permutation(n)
-    n_test = round(test_fraction * n)
-    return Split(train=np.sort(order[n_test:]), test=np.sort(order[:n_test]))
+    if dataset.kind != REGRESSION:
+        raise UserError(f"--gap: needs a regression data set, {dataset.name} has classes")
+    return replace(
+        dataset,
+        name=f"{dataset.name}-gap",
+        split=partial(gap_split, X=dataset.X),
+        n_splits=dataset.X.shape[1],
+        gap=True,
+    )
 
 
-def stratified_split(k: int, *, labels: Indices, test_fraction: float) -> Split:
-    """Split k of labelled data: the same share of each class is for testing, drawn with seed k.
+def with_outside(dataset: Dataset, place: str) -> Dataset:
+    """The same data, and images of a directory to be told apart from its test data.
 
-    Examples
-    --------
-    >>> split = stratified_split(0, labels=np.array([0] * 10 + [1] * 20), test_fraction=0.3)
-    >>> (split.test < 10).sum(), (split.test >= 10).sum()
-    (np.int64(3), np.int64(6))
+    Images are those named ``t10k``, or ``train`` where there are no others.
+
+    Raises
+    ------
+    UserError
+        If it is a regression set, or the images are missing or of another size.
     """
-    rng = np.random.default_rng(k)
-    test = []
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        test.append(members[: round(test_fraction * len(members))])
-    rows = np.sort(np.concatenate(test))
-    return Split(train=np.setdiff1d(np.arange(len(labels)), rows), test=rows)
+    if dataset.kind != CLASSIFICATION:
+        raise UserError(f"--ood: needs classes, {dataset.name} is a regression data set")
+    directory = _directory(place)
+    X = idx.images(directory, "t10k" if idx.has_part(directory, "t10k") else "train")
+    if X.shape[1] != dataset.X.shape[1]:
+        raise UserError(
+            f"--ood: {dataset.name} has {dataset.X.shape[1]} inputs, "
+            f"the images of {directory} have {X.shape[1]} pixels"
+        )
+    return replace(dataset, outside=Outside(directory.resolve().name, X))
 
 
-# -- shipped with scikit-learn --------------------------------------------------------------------
+# -- shipped with scikit-learn, or generated ------------------------------------------------------
 
 SHIPPED = {
     "diabetes": REGRESSION,
     "digits": CLASSIFICATION,
     "breast_cancer": CLASSIFICATION,
     "wine": CLASSIFICATION,
+    "iris": CLASSIFICATION,
 }
 """Data sets in scikit-learn's package; nothing is downloaded."""
 
@@ -123,6 +114,33 @@ def _shipped(name: str) -> Dataset:
     Y = np.eye(len(data.target_names))[labels]
     split = partial(stratified_split, labels=labels, test_fraction=0.3)
     return Dataset(name, CLASSIFICATION, X, Y, split)
+
+
+def _mnist1d() -> Dataset:
+    """The package's own 4,000 training and 1,000 test signals; they depend on nothing else.
+
+    Its generator sets the seeds of both global generators, which are put back afterwards.
+    """
+    try:
+        from mnist1d.data import get_dataset_args, make_dataset
+    except ImportError:
+        raise UserError(
+            "mnist1d: the package mnist1d, which generates these data, is not installed: "
+            "pip install mnist1d"
+        ) from None
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        data = make_dataset(get_dataset_args())
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+    X, labels = (np.concatenate([data[key], data[f"{key}_test"]]) for key in "xy")
+    split = partial(last_rows_split, n=len(X), n_train=len(data["x"]))
+    return Dataset("mnist1d", CLASSIFICATION, X, np.eye(10)[labels], split, 1)
+
+
+GENERATED: dict[str, Callable[[], Dataset]] = {"mnist1d": _mnist1d}
+"""Data sets that a package computes; nothing is downloaded."""
 
 
 # -- directories ----------------------------------------------------------------------------------
@@ -149,6 +167,32 @@ def _uci_split(k: int, *, directory: Path, n: int) -> Split:
         train=_indices(directory / f"index_train_{k}.txt", n),
         test=_indices(directory / f"index_test_{k}.txt", n),
     )
+
+
+def _mnist(place: str) -> Dataset:
+    """Images with ten classes as IDX files; one split.
+
+    With ``train`` and ``t10k`` files these are the training and the test data. With ``t10k``
+    files alone the last fifth is for testing: of MNIST's 10,000, 8,000 train and 2,000 test.
+    """
+    directory = _directory(place)
+    parts = ["train", "t10k"] if idx.has_part(directory, "train") else ["t10k"]
+    images = [idx.images(directory, part) for part in parts]
+    labels = [idx.labels(directory, part) for part in parts]
+    for part, x, y in zip(parts, images, labels, strict=True):
+        if len(x) != len(y):
+            raise UserError(f"{directory}: {len(x)} {part} images, but {len(y)} labels")
+        if y.max() > 9:
+            raise UserError(f"{directory}: expected labels from 0 to 9, got {y.max()}")
+        if x.shape[1] != images[0].shape[1]:
+            raise UserError(f"{directory}: train and t10k images differ in size")
+    X, Y = np.concatenate(images), np.eye(10)[np.concatenate(labels)]
+    n_train = len(images[0]) if len(parts) == 2 else len(X) - len(X) // 5
+    if n_train == len(X):
+        raise UserError(f"{directory}: expected at least 5 images, got {len(X)}")
+    split = partial(last_rows_split, n=len(X), n_train=n_train)
+    name = f"mnist:{directory.resolve().name}"
+    return Dataset(name, CLASSIFICATION, X, Y, split, 1, common_scale)
 
 
 def _directory(place: str) -> Path:
@@ -183,5 +227,5 @@ def _read(path: Path, *, ndmin: Literal[1, 2]) -> Array:
         raise UserError(f"{path}: not a table of numbers ({error})") from None
 
 
-SOURCES: dict[str, Callable[[str], Dataset]] = {"uci": _uci}
+SOURCES: dict[str, Callable[[str], Dataset]] = {"uci": _uci, "mnist": _mnist}
 """Readers of ``SOURCE:DIR``."""

@@ -1,61 +1,34 @@
 """The methods that are compared, all behind one interface.
 
-A method is a function of standardised training data, standardised test inputs and a seed; the
-class `Method` does the standardising and maps predictions back. Settings are the same for every
-data set.
+A method trains on standardised data with a seed and returns a function that predicts; the class
+`Method` does the standardising and maps predictions back. Settings are the same for every data
+set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from balinp._types import Array
 from balinp.bali import BALI
 from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
-from balinp.experiments.standardise import Scale
 from balinp.predictive import CategoricalPredictive, GaussianPredictive, Predictive
+from balinp.standardise import Scale
+from balinp.training import CLASSIFICATION_TRAINING, REGRESSION_TRAINING, Training
 
 REFERENCE = "BALI (isotropic)"
 """The method that the others are compared with, split by split."""
 
-
-@dataclass(frozen=True)
-class Training:
-    """How BALI is set up and trained.
-
-    Attributes
-    ----------
-    model : arguments of `BALI`, the likelihood first.
-    fit : arguments of `BALI.fit`.
-    batch_size : size of batches where there are more than `full_batch_up_to` data.
-    """
-
-    model: Mapping[str, Any]
-    fit: Mapping[str, Any]
-    batch_size: int = 256
-    full_batch_up_to: float = np.inf
-
-    def run(self, X: Array, Y: Array, X_test: Array, seed: int, **changes: Any) -> Predictive:
-        """Train with `changes` of the model's arguments, and predict."""
-        batch_size = None if len(X) <= self.full_batch_up_to else self.batch_size
-        model = BALI(**{**self.model, **changes}, seed=seed)
-        return model.fit(X, Y, batch_size=batch_size, **self.fit).predict(X_test)
-
-
-REGRESSION_TRAINING = Training({"likelihood": "gaussian", "hidden": (50,)}, {"epochs": 200})
-CLASSIFICATION_TRAINING = Training(
-    {"likelihood": "categorical", "hidden": (50,)},
-    {"epochs": 100},
-    full_batch_up_to=2000,
-)
 LINEAR_TRAINING = Training(
     {"likelihood": "gaussian", "hidden": ()}, {"epochs": 2000, "tolerance": 1e-8}
 )
+
+Predictor: TypeAlias = Callable[[Array], Predictive]
+"""Maps inputs (B, n_in) to the predictive distribution there."""
 
 
 @dataclass(frozen=True)
@@ -66,73 +39,110 @@ class Method:
     ----------
     name : as in tables and after ``--methods``.
     kind : ``"regression"`` or ``"classification"``.
-    run : maps standardised (X, Y, X_test) and a seed to a predictive in standardised units.
+    train : maps standardised (X, Y) and a seed to a predictor in standardised units.
     """
 
     name: str
     kind: str
-    run: Callable[[Array, Array, Array, int], Predictive]
+    train: Callable[[Array, Array, int], Predictor]
 
-    def fit_predict(self, X: Array, Y: Array, X_test: Array, seed: int) -> Predictive:
-        """Train on X (N, n_in) and Y (N, K), predict at X_test, all in original units."""
-        inputs = Scale.of(X)
-        X, X_test = inputs.to_standard(X), inputs.to_standard(X_test)
+    def fit(
+        self, X: Array, Y: Array, seed: int, input_scale: Callable[[Array], Scale] = Scale.of
+    ) -> Predictor:
+        """Train on X (N, n_in) and Y (N, K); the predictor, too, is in original units.
+
+        Parameters
+        ----------
+        X, Y : training data in original units.
+        seed : of everything random.
+        input_scale : maps X to the scale in which the method sees inputs. Targets of a regression
+            are always standardised column by column.
+        """
+        inputs = input_scale(X)
         if self.kind == CLASSIFICATION:
-            return self.run(X, Y, X_test, seed)
+            predictor = self.train(inputs.to_standard(X), Y, seed)
+            return lambda X_new: predictor(inputs.to_standard(X_new))
         targets = Scale.of(Y)
-        predictive = self.run(X, targets.to_standard(Y), X_test, seed)
-        assert isinstance(predictive, GaussianPredictive)
-        return targets.to_original(predictive)
+        predictor = self.train(inputs.to_standard(X), targets.to_standard(Y), seed)
+
+        def predict(X_new: Array) -> Predictive:
+            predictive = predictor(inputs.to_standard(X_new))
+            assert isinstance(predictive, GaussianPredictive)
+            return targets.to_original(predictive)
+
+        return predict
+
+    @property
+    def settings(self) -> str:
+        """What the method is, in words that change when its settings do."""
+        return str(getattr(self.train, "__qualname__", self.train))
+
+
+@dataclass(frozen=True)
+class Network:
+    """BALI with a training and a prior, as the `train` of a `Method`."""
+
+    training: Training
+    prior: str = "isotropic"
+
+    def __call__(self, X: Array, Y: Array, seed: int) -> Predictor:
+        """Train on standardised data."""
+        return self.training.trained(X, Y, seed, prior=self.prior).predict
 
 
 # -- methods of scikit-learn ----------------------------------------------------------------------
 
 
-def _bayesian_ridge(X: Array, Y: Array, X_test: Array, seed: int) -> GaussianPredictive:
+def _bayesian_ridge(X: Array, Y: Array, seed: int) -> Predictor:
     """One BayesianRidge an output; what it reports is split into weights' share and noise."""
     from sklearn.linear_model import BayesianRidge
 
     models = [BayesianRidge().fit(X, y) for y in Y.T]
-    mean = np.stack([model.predict(X_test) for model in models], axis=1)
-    variances = [((X_test @ model.sigma_) * X_test).sum(axis=1) for model in models]
-    epistemic = np.stack(variances, axis=1)[:, :, None] * np.eye(len(models))
-    return GaussianPredictive(mean, epistemic, np.diag([1.0 / model.alpha_ for model in models]))
+    noise = np.diag([1.0 / model.alpha_ for model in models])
+
+    def predict(X_new: Array) -> GaussianPredictive:
+        mean = np.stack([model.predict(X_new) for model in models], axis=1)
+        variances = [((X_new @ model.sigma_) * X_new).sum(axis=1) for model in models]
+        epistemic = np.stack(variances, axis=1)[:, :, None] * np.eye(len(models))
+        return GaussianPredictive(mean, epistemic, noise)
+
+    return predict
 
 
-def _logistic_regression(X: Array, Y: Array, X_test: Array, seed: int) -> CategoricalPredictive:
+def _logistic_regression(X: Array, Y: Array, seed: int) -> Predictor:
     from sklearn.linear_model import LogisticRegression
 
-    return _probabilities(LogisticRegression(max_iter=1000), X, Y, X_test)
+    return _classifier(LogisticRegression(max_iter=1000), X, Y)
 
 
-def _mlp(X: Array, Y: Array, X_test: Array, seed: int) -> CategoricalPredictive:
+def _mlp(X: Array, Y: Array, seed: int) -> Predictor:
     from sklearn.neural_network import MLPClassifier
 
     model = MLPClassifier(hidden_layer_sizes=(50,), max_iter=10_000, random_state=seed)
-    return _probabilities(model, X, Y, X_test)
+    return _classifier(model, X, Y)
 
 
-def _probabilities(classifier: Any, X: Array, Y: Array, X_test: Array) -> CategoricalPredictive:
+def _classifier(classifier: Any, X: Array, Y: Array) -> Predictor:
     """Class probabilities of a single network; a class without training data gets zero."""
     classifier.fit(X, Y.argmax(axis=1))
-    probabilities = np.zeros((len(X_test), Y.shape[1]))
-    probabilities[:, classifier.classes_] = classifier.predict_proba(X_test)
-    return CategoricalPredictive(probabilities[None])
+
+    def predict(X_new: Array) -> CategoricalPredictive:
+        probabilities = np.zeros((len(X_new), Y.shape[1]))
+        probabilities[:, classifier.classes_] = classifier.predict_proba(X_new)
+        return CategoricalPredictive(probabilities[None])
+
+    return predict
 
 
 # -- the registry ---------------------------------------------------------------------------------
 
 METHODS = (
-    Method(REFERENCE, REGRESSION, partial(REGRESSION_TRAINING.run, prior="isotropic")),
-    Method("BALI (conjugate)", REGRESSION, partial(REGRESSION_TRAINING.run, prior="conjugate")),
-    Method("Bayesian linear regression", REGRESSION, LINEAR_TRAINING.run),
+    Method(REFERENCE, REGRESSION, Network(REGRESSION_TRAINING)),
+    Method("BALI (conjugate)", REGRESSION, Network(REGRESSION_TRAINING, "conjugate")),
+    Method("Bayesian linear regression", REGRESSION, Network(LINEAR_TRAINING)),
     Method("BayesianRidge", REGRESSION, _bayesian_ridge),
-    Method(REFERENCE, CLASSIFICATION, partial(CLASSIFICATION_TRAINING.run, prior="isotropic")),
-    Method(
-        "BALI (conjugate)",
-        CLASSIFICATION,
-        partial(CLASSIFICATION_TRAINING.run, prior="conjugate"),
-    ),
+    Method(REFERENCE, CLASSIFICATION, Network(CLASSIFICATION_TRAINING)),
+    Method("BALI (conjugate)", CLASSIFICATION, Network(CLASSIFICATION_TRAINING, "conjugate")),
     Method("logistic regression", CLASSIFICATION, _logistic_regression),
     Method("MLP", CLASSIFICATION, _mlp),
 )

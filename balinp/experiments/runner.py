@@ -4,59 +4,102 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from balinp._types import Array
-from balinp.experiments import UserError
-from balinp.experiments.datasets import Dataset
+from balinp.experiments.dataset import Dataset
 from balinp.experiments.methods import Method, warm_up
-from balinp.experiments.scores import Record, calibration, scores
+from balinp.experiments.scores import (
+    Record,
+    calibration,
+    detection,
+    epistemic_ratio,
+    roc,
+    scores,
+)
+from balinp.predictive import CategoricalPredictive
+
+Job: TypeAlias = tuple[int, str]
+"""Number of a split and name of a method."""
 
 
 class Outcome(NamedTuple):
-    """A record, and what a calibration plot needs of the same prediction."""
+    """A record, and what pictures need of the same prediction.
+
+    record : see `balinp.experiments.scores`.
+    curves : arrays by name: ``"calibration"`` and, with data from outside, ``"roc"``.
+    """
 
     record: Record
-    calibration: Array
+    curves: Mapping[str, Array]
+
+    @property
+    def job(self) -> Job:
+        """What this is the outcome of."""
+        return self.record["split"], self.record["method"]
 
 
 def run(
-    dataset: Dataset, methods: Sequence[Method], splits: Sequence[int], *, jobs: int = 1
+    dataset: Dataset,
+    methods: Sequence[Method],
+    splits: Sequence[int],
+    *,
+    jobs: int | None = None,
+    done: Collection[Job] = (),
 ) -> Iterator[Outcome]:
-    """Yield an outcome for each split and method, in that order, as they become available.
+    """Yield an outcome for each split and method as soon as it is there, in any order.
 
     Parameters
     ----------
     dataset, methods : what to run.
     splits : numbers of the splits; each is also the seed of the methods on it.
-    jobs : number of processes.
+    jobs : number of workers; None is what joblib's context says, or one.
+    done : what to leave out.
 
-    Raises
-    ------
-    UserError
-        If the data set has fewer splits.
+    Notes
+    -----
+    Workers are processes on this machine unless joblib's context says otherwise. Every backend
+    gives the same scores: a job depends on nothing but its split and its method. A backend that
+    cannot return results one by one, such as ``"multiprocessing"``, gives all of them at the end.
+
+    Examples
+    --------
+    With threads in place of processes:
+
+    >>> import joblib
+    >>> from balinp.experiments.datasets import load
+    >>> from balinp.experiments.methods import select
+    >>> methods = select("regression", ["BayesianRidge"])
+    >>> with joblib.parallel_config(backend="threading", n_jobs=2):
+    ...     outcomes = list(run(load("diabetes"), methods, range(3)))
+    >>> sorted(outcome.job for outcome in outcomes)
+    [(0, 'BayesianRidge'), (1, 'BayesianRidge'), (2, 'BayesianRidge')]
     """
     import joblib
+    from threadpoolctl import threadpool_limits
 
-    if dataset.n_splits is not None and max(splits) >= dataset.n_splits:
-        raise UserError(
-            f"--splits: {dataset.name} has {dataset.n_splits} splits, got {max(splits) + 1}"
-        )
+    pairs = [(split, method) for split in splits for method in methods]
     tasks = [
-        joblib.delayed(run_one)(dataset, method, split) for split in splits for method in methods
+        joblib.delayed(run_one)(dataset, method, split)
+        for split, method in pairs
+        if (split, method.name) not in done
     ]
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
-    yield from _with_progress(parallel(tasks), len(tasks))
+    backend, _ = joblib.parallel.get_active_backend()
+    order = "generator_unordered" if backend.supports_return_generator else "list"
+    parallel = joblib.Parallel(n_jobs=jobs, return_as=order)
+    # Threads share one limit: set here, it is not lifted when the first of them is done.
+    with threadpool_limits(limits=1):
+        yield from _with_progress(parallel(tasks), len(pairs), len(pairs) - len(tasks))
 
 
 def run_one(dataset: Dataset, method: Method, split: int) -> Outcome:
     """Train a method on one split and score its prediction.
 
-    ``seconds`` is the wall time of training and prediction, without imports and compilation, on
-    one thread: the matrices are small, and times and roundings then do not depend on how many
-    processes run beside this one (nor on the machine's number of cores).
+    ``seconds`` is the wall time of training and prediction at the test inputs, without imports
+    and compilation, on one thread: the matrices are small, and times and roundings then do not
+    depend on how many processes run beside this one (nor on the machine's number of cores).
     """
     from threadpoolctl import threadpool_limits
 
@@ -65,16 +108,26 @@ def run_one(dataset: Dataset, method: Method, split: int) -> Outcome:
     X, Y = dataset.X, dataset.Y
     with threadpool_limits(limits=1):
         start = time.perf_counter()
-        predictive = method.fit_predict(X[train], Y[train], X[test], seed=split)
+        predict = method.fit(X[train], Y[train], split, dataset.input_scale)
+        predictive = predict(X[test])
         seconds = time.perf_counter() - start
-    record = {
-        "dataset": dataset.name,
-        "split": split,
-        "method": method.name,
-        "seconds": seconds,
-        **scores(predictive, Y[test]),
-    }
-    return Outcome(record, calibration(predictive, Y[test]))
+        record = {
+            "dataset": dataset.name,
+            "split": split,
+            "method": method.name,
+            "seconds": seconds,
+            **scores(predictive, Y[test]),
+        }
+        curves = {"calibration": calibration(predictive, Y[test])}
+        if dataset.gap:
+            record["epistemic_ratio"] = epistemic_ratio(predictive, predict(X[train]))
+        if dataset.outside is not None:
+            outside = predict(dataset.outside.X)
+            assert isinstance(predictive, CategoricalPredictive)
+            assert isinstance(outside, CategoricalPredictive)
+            record |= detection(predictive, outside)
+            curves["roc"] = roc(predictive, outside)
+    return Outcome(record, curves)
 
 
 @cache
@@ -83,8 +136,10 @@ def _warm_up_once() -> None:
     warm_up()
 
 
-def _with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+def _with_progress(outcomes: Iterator[Outcome], total: int, done: int) -> Iterator[Outcome]:
     """Show a progress bar where someone may be watching: on a terminal."""
     import tqdm
 
-    yield from tqdm.tqdm(outcomes, total=total, unit="fit", disable=not sys.stderr.isatty())
+    yield from tqdm.tqdm(
+        outcomes, total=total, initial=done, unit="fit", disable=not sys.stderr.isatty()
+    )

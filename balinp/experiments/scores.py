@@ -1,6 +1,7 @@
 """From a prediction and the truth to the numbers of a record.
 
-A record is a flat dictionary: dataset, split, method, seconds and the scores of its kind.
+A record is a flat dictionary: dataset, split, method, seconds and the scores of its kind; with
+data from outside also those of detection, with gaps also the epistemic ratio.
 """
 
 from __future__ import annotations
@@ -11,13 +12,11 @@ import numpy as np
 
 from balinp import metrics
 from balinp._types import Array
+from balinp.calibration import LEVELS, coverage, coverage_curve
 from balinp.experiments import CLASSIFICATION, REGRESSION
 from balinp.predictive import CategoricalPredictive, Predictive
 
 Record: TypeAlias = dict[str, Any]
-
-LEVELS = np.linspace(0.05, 0.95, 19)
-"""Probabilities of the central intervals whose coverage a calibration plot shows."""
 
 
 class Column(NamedTuple):
@@ -42,6 +41,13 @@ SCORES = {
         Column("ece", "ECE"),
     ),
 }
+
+EXTRAS = (
+    Column("auroc", "AUROC"),
+    Column("fpr95", "FPR at 95 % TPR"),
+    Column("epistemic_ratio", "epistemic ratio"),
+)
+"""Scores that records have only where a data set gives cause for them."""
 
 COMPARED = {
     REGRESSION: Column("log_likelihood_gaussian", "log-likelihood"),
@@ -77,16 +83,61 @@ def calibration(predictive: Predictive, Y: Array) -> Array:
     was right.
     """
     if isinstance(predictive, CategoricalPredictive):
-        p = predictive.probabilities
-        correct = p.argmax(axis=1) == Y.argmax(axis=1)
-        return np.stack([p.max(axis=1), correct], axis=1)
-    return np.array([[level, coverage(predictive, Y, level)] for level in LEVELS])
+        return np.stack(metrics.top_label(Y, predictive.probabilities), axis=1)
+    return np.stack([LEVELS, coverage_curve(predictive, Y)], axis=1)
 
 
-def coverage(predictive: Predictive, Y: Array, level: float) -> float:
-    """Fraction of the entries of Y inside the predictive's own central intervals.
+def detection(inside: CategoricalPredictive, outside: CategoricalPredictive) -> dict[str, float]:
+    """How well predictive entropy tells data from outside from test data.
 
-    Derivation: SC-2
+    Derivation: SC-5
     """
-    low, high = predictive.interval(level)
-    return float(np.mean((low <= Y) & (Y <= high)))
+    entropies = _entropies(inside, outside)
+    return {"auroc": metrics.auroc(*entropies), "fpr95": metrics.fpr95(*entropies)}
+
+
+def roc(inside: CategoricalPredictive, outside: CategoricalPredictive) -> Array:
+    """The ROC curve of predictive entropy, (101, 2): false and true positive rates.
+
+    Row i has the lowest false positive rate that any threshold reaches when it flags i % of the
+    data from outside or more; row 95 is `metrics.fpr95`.
+
+    Derivation: SC-5
+    """
+    test, positives = _entropies(inside, outside)
+    percent = np.arange(101)
+    thresholds = np.append(np.sort(positives), np.inf)  # the last flags nothing
+    missed = (100 - percent) * len(positives) // 100
+    above = test >= thresholds[missed][:, None]
+    return np.stack([above.mean(axis=1), percent / 100], axis=1)
+
+
+def _entropies(
+    inside: CategoricalPredictive, outside: CategoricalPredictive
+) -> tuple[Array, Array]:
+    return (
+        metrics.predictive_entropy(inside.probabilities),
+        metrics.predictive_entropy(outside.probabilities),
+    )
+
+
+def epistemic_ratio(in_gap: Predictive, in_data: Predictive) -> float:
+    """Mean epistemic standard deviation in a gap over that at the training inputs.
+
+    With E_n the epistemic covariance at datum n, for output k it is the mean over test data of
+    sqrt((E_n)_kk) divided by the same mean over training data; with several outputs, the mean of
+    their ratios. It has no unit. Above 1, the weights say that less is known in the gap.
+
+    Examples
+    --------
+    >>> from balinp.predictive import GaussianPredictive
+    >>> sure = GaussianPredictive(np.zeros((2, 1)), np.full((2, 1, 1), 0.25), np.eye(1))
+    >>> unsure = GaussianPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 4.0), np.eye(1))
+    >>> epistemic_ratio(unsure, sure)
+    4.0
+    """
+    gap, data = (
+        np.sqrt(np.diagonal(predictive.epistemic, axis1=1, axis2=2)).mean(axis=0)
+        for predictive in (in_gap, in_data)
+    )
+    return float(np.mean(gap / data))

@@ -1,15 +1,26 @@
-"""Records as a Markdown table: one row a method, means and standard errors over splits."""
+"""Records as Markdown tables: one row a method, means and standard errors over splits.
+
+Splits with gaps are few and unlike each other, so for these a second table has the median and
+the worst split.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from balinp._types import Array
 from balinp.experiments import REGRESSION
 from balinp.experiments.methods import REFERENCE
-from balinp.experiments.scores import COMPARED, SCORES, Column, Record
+from balinp.experiments.scores import COMPARED, EXTRAS, SCORES, Column, Record
+
+WORST: dict[str, Callable[[Array], float]] = {
+    "rmse": np.max,
+    "log_likelihood_gaussian": np.min,
+    "epistemic_ratio": np.min,
+}
+"""What the table of gaps shows, and which value of it is the worst."""
 
 
 def table(records: Sequence[Record], kind: str) -> str:
@@ -22,7 +33,8 @@ def table(records: Sequence[Record], kind: str) -> str:
     methods = method_names(records)
     paired = REFERENCE in methods
     titles, cells = ["method"], [methods]
-    for column in [*SCORES[kind], Column("seconds", "seconds")]:
+    extras = [column for column in EXTRAS if column.key in records[0]]
+    for column in [*SCORES[kind], *extras, Column("seconds", "seconds")]:
         titles.append(column.title)
         cells.append(_cells([by_split(records, method, column.key) for method in methods]))
     if paired:
@@ -31,7 +43,24 @@ def table(records: Sequence[Record], kind: str) -> str:
         titles.append(f"{COMPARED[kind].title} minus {REFERENCE}")
         cells.append(["-" if method == REFERENCE else others.pop(0) for method in methods])
     n_splits = len({record["split"] for record in records})
-    return _markdown(titles, cells) + "\n\n" + _explanation(kind, n_splits, paired) + "\n"
+    line = _explanation(kind, n_splits, extras, paired)
+    return markdown(titles, cells) + f"\n\n{line}\n"
+
+
+def gap_table(records: Sequence[Record]) -> str:
+    """A Markdown table of median and worst split, for records of splits with gaps."""
+    methods = method_names(records)
+    titles, cells = ["method"], [methods]
+    for column in (*SCORES[REGRESSION], *EXTRAS):
+        if column.key not in WORST:
+            continue
+        values = [by_split(records, method, column.key) for method in methods]
+        worst = WORST[column.key]
+        titles += [f"{column.title}, median", f"{column.title}, worst"]
+        cells += [[f"{np.median(v):.3f}" for v in values], [f"{worst(v):.3f}" for v in values]]
+    n_splits = len({record["split"] for record in records})
+    line = f"Rows: over {n_splits} gap{'' if n_splits == 1 else 's'}, one for each input"
+    return markdown(titles, cells) + f"\n\n{line}; worst: highest RMSE, lowest others.\n"
 
 
 def method_names(records: Sequence[Record]) -> list[str]:
@@ -80,7 +109,7 @@ def _cell(mean: float, error: float, decimals: int) -> str:
     return f"{shown} ± {error:.{decimals}f}" if np.isfinite(error) else shown
 
 
-def _markdown(titles: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
+def markdown(titles: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
     """Columns of equal width, so that the table can also be read as it is."""
     widths = [
         max(len(title), *map(len, cells)) for title, cells in zip(titles, columns, strict=True)
@@ -98,7 +127,7 @@ def _markdown(titles: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _explanation(kind: str, n_splits: int, paired: bool) -> str:
+def _explanation(kind: str, n_splits: int, extras: Sequence[Column], paired: bool) -> str:
     spread = "one split" if n_splits == 1 else f"{n_splits} splits ± standard error"
     units = (
         "RMSE and CRPS in the target's unit (lower is better), log-likelihoods of one Gaussian "
@@ -106,7 +135,16 @@ def _explanation(kind: str, n_splits: int, paired: bool) -> str:
         if kind == REGRESSION
         else "NLL in nats a datum (lower is better, as for Brier and ECE)"
     )
-    line = f"Rows: test scores, means over {spread}; {units}; seconds to fit and predict"
+    parts = [f"Rows: test scores, means over {spread}", units]
+    keys = {column.key for column in extras}
+    if "auroc" in keys:
+        parts.append("AUROC and FPR of predictive entropy, data from outside being the positives")
+    if "epistemic_ratio" in keys:
+        parts.append(
+            "epistemic ratio: mean standard deviation that uncertain weights cause in the gap "
+            "over that at the training inputs"
+        )
+    parts.append("seconds to fit and predict")
     if paired:
-        line += f"; last column: difference to {REFERENCE} split by split"
-    return line + "."
+        parts.append(f"last column: difference to {REFERENCE} split by split")
+    return "; ".join(parts) + "."
