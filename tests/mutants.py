@@ -40,18 +40,21 @@ TIME_LIMIT = 120  # seconds for one run of pytest, many times what any needs
 TESTS = {
     "matrix_normal": "matrix_normal layer",
     "spectral": "spectral matrix_normal pseudo_targets predictive",
-    "factors": "factors forgetting layer",
-    "layer": "layer forgetting pseudo_targets joint_step evidence bali",
+    "factors": "factors weights forgetting layer",
+    "layer": "layer weights forgetting pseudo_targets joint_step evidence bali",
     "mlp": "mlp pseudo_targets joint_step bali",
     "likelihood": "likelihood pseudo_targets bali",
     "pseudo_targets": "pseudo_targets evidence bali",
-    "joint_step": "joint_step bali",
-    "evidence": "evidence bali",
+    "joint_step": "joint_step weights bali",
+    "evidence": "evidence weights bali",
     "prediction": "predictive bali",
     "predictive": "predictive bali",
-    "bali": "bali",
+    "bali": "bali weights",
     "dense": "dense",
     "metrics": "metrics",
+    "calibration": "calibration metrics",
+    "residuals": "diagnostics",
+    "fit_tests": "diagnostics",
 }
 """For each module, the test files that are about it; those that need no training come first."""
 
@@ -221,24 +224,24 @@ layer LR-2: prior's pull in the transposed basis
 + @ Q.T * p) @ Q
 
 layer LR-3: missing N/B
-- likelihood_pull = (n_data / len(X)) *
+- likelihood_pull = (n_data / B) *
 + likelihood_pull =
 
 layer LR-3: N for N/B
-- likelihood_pull = (n_data / len(X)) *
+- likelihood_pull = (n_data / B) *
 + likelihood_pull = n_data *
 
 layer LR-3: sign of the residuals
-- ((T - X @ M) @ H_batch)
-+ ((X @ M - T) @ H_batch)
+- root_weighted(T - X @ M, w)
++ root_weighted(X @ M - T, w)
 
 layer LR-3: targets for residuals
-- ((T - X @ M) @ H_batch)
-+ (T @ H_batch)
+- root_weighted(T - X @ M, w)
++ root_weighted(T, w)
 
 layer LR-3: missing H
-- ((T - X @ M) @ H_batch)
-+ (T - X @ M)
+- (residuals @ H_batch)
++ residuals
 
 layer LR-3: missing prior mean
 - ((M - self.prior_mean) @ Q * p)
@@ -253,7 +256,7 @@ layer LR-3: proposed mean not moved
 + posterior.with_mean(M)
 
 layer LR-4: missing N
-- len(X) * (np.linalg.slogdet(H)[1]
+- amount(X, w) * (np.linalg.slogdet(H)[1]
 + (np.linalg.slogdet(H)[1]
 
 layer LR-4: V's determinant for H's
@@ -284,6 +287,46 @@ layer LR-5: bias first
 - [inputs, np.ones((len(inputs), 1))]
 + [np.ones((len(inputs), 1)), inputs]
 
+factors LR-6: weights squared
+- np.sqrt(weights).reshape(
++ weights.reshape(
+
+factors LR-6: rows counted, not weights
+- len(rows) if weights is None else float(weights.sum())
++ len(rows)
+
+factors LR-6: weights missing in sums of log densities
+- values.sum() if weights is None else weights @ values
++ values.sum()
+
+factors LR-6: weights missing in the output factor
+- root_weighted(root_rows, weights))
++ root_rows)
+
+layer LR-6: weights missing in the gradient
+- residuals = root_weighted(T - X @ M, w)
++ residuals = T - X @ M
+
+layer LR-6: weights missing in the evidence
+- residual = root_weighted(T - X @ self._mean, w)
++ residual = T - X @ self._mean
+
+joint_step LR-6: weights missing in the curvature
+- [root_weighted(df, trace.sample_weight) for df in tangents]
++ tangents
+
+evidence LR-6: weights missing in the squares
+- R = root_weighted(residuals, trace.sample_weight)
++ R = residuals
+
+evidence LR-6: weights missing in the spread
+- roots = root_weighted(trace.curvature_roots[index], trace.sample_weight)
++ roots = trace.curvature_roots[index]
+
+bali LR-6: weights missing at the start of the noise
+- R = root_weighted(Y, w)
++ R = Y
+
 factors NP-1: rate for 1 - rate
 - keep * old[i, j] + rate * new[i, j]
 + rate * old[i, j] + keep * new[i, j]
@@ -293,8 +336,8 @@ factors NP-1: nothing forgotten
 + keep = 1.0
 
 layer NP-1: rate of the first batch ignored
-- A = rate * input_factor(X) if old is None
-+ A = input_factor(X) if old is None
+- A = rate * A_batch if old is None
++ A = A_batch if old is None
 
 layer NP-1: rate of the first batch in both factors
 - H = H_batch.copy() if old
@@ -313,8 +356,8 @@ layer NP-2: missing prior term
 + rate * likelihood_pull
 
 layer NP-2: residuals times the averaged H
-- ((T - X @ M) @ H_batch)
-+ ((T - X @ M) @ factors.H)
+- (residuals @ H_batch)
++ (residuals @ factors.H)
 
 layer NP-2: stale V: a known precision averaged
 - as_is = old is None or precision_is_known
@@ -337,12 +380,12 @@ factors NP-3: rate applied twice
 + keep * old[i, j] + rate * rate * new[i, j]
 
 layer NP-3: A of the last batch only
-- else forget(old.A, input_factor(X), rate)
-+ else input_factor(X)
+- else forget(old.A, A_batch, rate)
++ else A_batch
 
 layer NP-4: the old batches get the rate
-- forget(old.A, input_factor(X), rate)
-+ forget(old.A, input_factor(X), 1 - rate)
+- forget(old.A, A_batch, rate)
++ forget(old.A, A_batch, 1 - rate)
 
 layer NP-4: remembered share is the rate
 - return 1 - rate
@@ -483,12 +526,12 @@ mlp FP-1: derivatives at the means
 + forward.means[-2::-1]
 
 prediction FP-1: missing square root
-- np.sqrt(variances)
-+ variances
+- @ Q) * np.sqrt(variances)) @ Q.T
++ @ Q) * variances) @ Q.T
 
-prediction FP-1: drawn in the basis of the inputs
-- posterior.column_basis.T
-+ np.eye(len(posterior.column_basis))
+prediction FP-1: drawn without the basis
+- return ((rng.standard_normal(variances.shape) @ Q) * np.sqrt(variances)) @ Q.T
++ return rng.standard_normal(variances.shape) * np.sqrt(variances)
 
 bali FP-1: Gaussian output layer drawn
 - output_layer=categorical
@@ -497,6 +540,30 @@ bali FP-1: Gaussian output layer drawn
 bali FP-1: drawn before the data were seen
 - self.data_seen <= N
 + self.data_seen < 0
+
+expected FP-2: curvature not averaged
+- stacked / len(self.deviations))
++ stacked)
+
+expected FP-2: deviations left out
+- return (f + self.deviations).reshape
++ return (f + 0 * self.deviations).reshape
+
+expected FP-2: summed over draws
+- *values.shape[1:]).mean(axis=0)
++ *values.shape[1:]).sum(axis=0)
+
+prediction FP-2: draws not in the basis
+- ((J @ Q) * np.sqrt(variances)[:, None, :])
++ (J * np.sqrt(variances)[:, None, :])
+
+prediction FP-2: draws not mirrored
+- np.concatenate([half, -half], axis=2)
++ np.concatenate([half, half], axis=2)
+
+bali FP-2: deviations of the first step's prior
+- or self.steps == 1 or known
++ or known
 
 pseudo_targets PT-1: sign of the gradient
 - return mean_outputs + H.solve_rows(gradients)
@@ -535,8 +602,8 @@ pseudo_targets PT-3: a curvature row for the gradient
 + row[:, 1, :] for row
 
 factors PT-4: divided by data and roots
-- reshape(B * C, K), B)
-+ reshape(B * C, K), B * C)
+- float(amount(root_rows, weights))
++ float(C * amount(root_rows, weights))
 
 pseudo_targets PT-4: gradient counted as curvature
 - output_precision(row[:, 1:, :]
@@ -567,11 +634,11 @@ pseudo_targets PT-5: known precision floored
 + precisions.append(floored(known,
 
 pseudo_targets PT-5: floor not passed on
-- floored(output_factor(root_rows), name, floor)
-+ floored(output_factor(root_rows), name)
+- floored(output_factor(root_rows, sample_weight), name, floor)
++ floored(output_factor(root_rows, sample_weight), name)
 
 joint_step JS-1: missing N/B
-- scale = n_data / len(white[0])
+- scale = n_data / B
 + scale = 1.0
 
 joint_step JS-1: missing prior term
@@ -623,8 +690,8 @@ joint_step JS-2: no step where nothing is proposed
 + solution[0] = 0.0
 
 bali JS-2: momentum in the sample pass
-- deterministic = len(X) == N and noise is None
-+ deterministic = len(X) == N
+- deterministic = B == N and noise is None
++ deterministic = B == N
 
 bali JS-2: momentum along the start
 - [layer.last_change for layer
@@ -663,7 +730,7 @@ layer JS-3: sign of the prior's quadratic
 + 0.5 * (log_det + self.prior_product
 
 bali JS-3: gain of the batch for that of all data
-- scale = N / len(X)
+- scale = N / amount(X, w)
 + scale = 1.0
 
 bali JS-3: gain without the momentum
@@ -687,7 +754,7 @@ joint_step JS-4: missing half
 + half_square = float(
 
 joint_step JS-4: sum over data for their mean
-- (change**2).sum()) / len(change)
+- (change**2).sum()) / B
 + (change**2).sum())
 
 bali JS-4: cap never passed on
@@ -699,7 +766,7 @@ bali JS-4: cap by the local curvature
 + trust_rows=None
 
 likelihood JS-4: bound of a quarter
-- (np.eye(K) - 1.0 / K) / np.sqrt(2.0)
+- contrasts(K) / np.sqrt(2.0)
 + (np.eye(K) - 1.0 / K) / 2.0
 
 evidence EV-1: complement of gamma
@@ -747,7 +814,7 @@ evidence EV-3: root on the wrong side
 + + C.T @ spread @ C
 
 evidence EV-3: missing N/B
-- squares = (n_data / len(residuals)) *
+- squares = (n_data / B) *
 + squares =
 
 evidence EV-3: missing N
@@ -783,7 +850,7 @@ bali EV-4: a given precision not taken literally
 + literal = self.prior == "isotropic"
 
 evidence EV-5: missing log-likelihood
-- total = float(trace.log_densities.sum())
+- total = weighted_sum(trace.log_densities, trace.sample_weight)
 + total = 0.0
 
 evidence EV-5: mean moved
@@ -807,12 +874,12 @@ evidence EV-6: last layer's uncertainty left out
 + [] if sampled
 
 prediction PR-1: last layer only
-- covariance += (J_basis
-+ covariance = (J_basis
+- covariance += R
++ covariance = R
 
 prediction PR-1: basis transposed
-- J_basis = J @ posterior.column_basis
-+ J_basis = J @ posterior.column_basis.T
+- (J @ Q)
++ (J @ Q.T)
 
 prediction PR-1: standard deviations for variances
 - variances = posterior.output_variances(layer.design(inputs))
@@ -835,8 +902,16 @@ spectral PR-2: missing square root
 + np.maximum(values, 0.0)[..., None, :]
 
 predictive PR-2: common shift of the logits drawn too
-- contrast = np.eye(logits.shape[1]) - 1.0 / logits.shape[1]
+- contrast = contrasts(logits.shape[1])
 + contrast = np.eye(logits.shape[1])
+
+predictive PR-2: wide draws count fully
+- weights = expit(-log_odds)
++ weights = np.ones(draws)
+
+predictive PR-2: density in one dimension too many
+- dimension = len(contrast) - 1
++ dimension = len(contrast)
 
 predictive PR-2: softmax over data
 - softmax(sampled, axis=2)
@@ -851,12 +926,12 @@ predictive PR-3: covariance about zero
 + centred = outputs
 
 predictive PR-3: noise of variance one
-- @ np.linalg.cholesky(self.noise_covariance).T
+- noise = np.einsum("sbij,sbj->sbi", roots[chosen, data], noise)
 +
 
 predictive PR-3: aleatoric without its mean
-- (self.probabilities[:, :, None] * np.eye(p.shape[2]) - squares)
-+ (self.probabilities[:, :, None] * np.eye(p.shape[2]))
+- (p[:, :, None] * np.eye(p.shape[1]) - squares)
++ (p[:, :, None] * np.eye(p.shape[1]))
 
 predictive PR-4: mean of log densities
 - logsumexp(log_densities, axis=0) - np.log(len(self.outputs))
@@ -865,6 +940,26 @@ predictive PR-4: mean of log densities
 predictive PR-4: sum for mean
 - logsumexp(log_densities, axis=0) - np.log(len(self.outputs))
 + logsumexp(log_densities, axis=0)
+
+predictive PR-5: spread of the members left out
+- epistemic = epistemic + spread.mean(axis=0)
++ epistemic = epistemic
+
+predictive PR-5: spread of the members missing in densities and quantiles
+- covariances = covariances + spread
++ covariances = covariances + 0 * spread
+
+predictive PR-5: noise of the first member for all
+- np.stack([member.noise_covariance for member in members]),
++ members[0].noise_covariance,
+
+predictive PR-5: draws of the first member only
+- return cls(np.concatenate(draws), np.concatenate(weights))
++ return cls(draws[0], members[0].weights)
+
+predictive PR-5: every draw of the same weight
+- return cls(np.concatenate(draws), np.concatenate(weights))
++ return cls(np.concatenate(draws))
 
 predictive PR-4: sign of the log determinant
 - + log_det + K * np.log(2 * np.pi)
@@ -894,13 +989,17 @@ metrics SC-2: width ignored
 - <= quantile * widths
 + <= quantile
 
-metrics SC-3: bins closed on the left
+calibration SC-2: open on one side only
+- (low <= Y) & (Y <= high)
++ Y <= high
+
+calibration SC-3: bins closed on the left
 - side="left"
 + side="right"
 
-metrics SC-3: each datum a bin of its own
-- np.sum(np.abs(np.bincount(bins, weights=surplus)))
-+ np.sum(np.bincount(bins, weights=np.abs(surplus)))
+calibration SC-3: bins of equal weight
+- np.sum(self.size * gaps) / np.sum(self.size)
++ np.mean(gaps)
 
 metrics SC-4: missing square
 - (p - one_hot) ** 2
@@ -921,6 +1020,62 @@ metrics SC-5: quantile of the wrong sample
 metrics SC-5: ties not flagged
 - np.mean(inside >= threshold)
 + np.mean(inside > threshold)
+
+residuals DG-1: std of the mixture for that of its components
+- predictive.outputs[:, :, k]) / np.sqrt(variance)
++ predictive.outputs[:, :, k]) / predictive.std[:, k]
+
+residuals DG-1: upper tail taken for the lower
+- np.where(below < above, ndtri_exp(below), -ndtri_exp(above))
++ ndtri_exp(below)
+
+residuals DG-2: the observed one not counted
+- float(1 + np.sum(chance >= observed - slack))
++ float(np.sum(chance >= observed - slack))
+
+residuals DG-2: ties not counted
+- chance >= observed - slack
++ chance > observed + slack
+
+residuals DG-2: p-value of one feature for the strongest of many
+- np.abs(rng.permutation(response) @ columns).max() / len(response)
++ np.abs(rng.permutation(response) @ columns)[best] / len(response)
+
+residuals DG-4: noise std for noise and epistemic std
+- (y[:, k] - predictive.mean[:, k]) / predictive.std[:, k]
++ (y[:, k] - predictive.mean[:, k]) / np.sqrt(predictive.noise_covariance[k, k])
+
+residuals DG-4: epistemic std for noise and epistemic std
+- (y[:, k] - predictive.mean[:, k]) / predictive.std[:, k]
++ (y[:, k] - predictive.mean[:, k]) / np.sqrt(predictive.epistemic[:, k, k])
+
+fit_tests DG-1: about the mean of the residuals
+- np.sqrt(np.mean(z**2))
++ z.std()
+
+fit_tests DG-1: one tail of the bias
+- 2 * ndtr(-np.sqrt(N) * abs(mean))
++ ndtr(-np.sqrt(N) * abs(mean))
+
+fit_tests DG-1: an outlier in one direction only
+- np.log1p(-2 * ndtr(-abs(z[worst])))
++ np.log1p(-ndtr(-abs(z[worst])))
+
+fit_tests DG-2: signed errors for their size
+- strongest_association(np.abs(z), features, rng)
++ strongest_association(z, features, rng)
+
+fit_tests DG-2: neighbours include the datum itself
+- other = first != second
++ other = first == first
+
+fit_tests DG-3: variance of the classes not summed
+- np.sqrt((p * (1 - p)).sum(axis=0))
++ np.sqrt((p * (1 - p)).mean(axis=0))
+
+fit_tests DG-3: surprise in one direction only
+- 2 * min(monte_carlo_p(surprise, surprises), monte_carlo_p(-surprise, -surprises))
++ 2 * monte_carlo_p(surprise, surprises)
 """
 
 
