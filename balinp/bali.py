@@ -65,7 +65,7 @@ LOGIT_VARIANCE = 50.0
 FORWARD_PASSES = ("mean", "linearised", "sample")
 
 DRAWN_OUTPUTS, FEWEST_DRAWS = 8192, 8
-"""Outputs drawn in a step of the linearised pass, at least, and draws for each datum, at least."""
+"""Outputs drawn for all data together in the linearised pass, and for each datum, at least."""
 
 WEAK = HyperPrior()
 DEEP_PRECISION_SHAPE = 50.0
@@ -339,7 +339,7 @@ class BALI:
         noise = self._sample_pass(N)
         deterministic = B == N and noise is None
         bounded = not (deterministic or self.targets_are_observations)
-        likelihood = self._expected(X)
+        likelihood = self._expected(X, N)
         batch = trace(self.network, likelihood, self.weights, X, Y, noise=noise, sample_weight=w)
         self._set_precisions(batch.output_precisions[-1])
         proposals = [
@@ -376,7 +376,7 @@ class BALI:
         self.history.append(self._record(log_joint, step, gain_ratio, rate, Y.shape[1]))
         return self.history[-1]
 
-    def _expected(self, X: Array) -> Likelihood:
+    def _expected(self, X: Array, N: float) -> Likelihood:
         """The likelihood at outputs as uncertain as the layers' posteriors leave them.
 
         The first step is a mean pass: before it nothing but the prior could be averaged over.
@@ -388,7 +388,7 @@ class BALI:
         known = self.likelihood.known_precision(K) is not None
         if self.forward != "linearised" or self.steps == 1 or known:
             return self.likelihood
-        draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / len(X) / 2))
+        draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / N / 2))
         deviations = output_deviations(
             self.network, self.layers, X, draws, self.rng, combinations=contrasts(K)
         )
