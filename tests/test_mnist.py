@@ -22,7 +22,7 @@ EPOCHS, BATCH_SIZE = 10, 256
 def test_digits_are_read_and_letters_noticed() -> None:
     digits, letters = load("mnist:mnist-t10k"), load("mnist:notmnist-t10k")
     train, test = digits.split(0)
-    assert len(train) == 8000 and len(test) == 2000
+    assert (len(train), len(test)) == (8000, 2000)
     scale = np.sqrt((digits.X[train] ** 2).mean())
     X, Y, strange = digits.X / scale, digits.Y, letters.X / scale
 
