@@ -57,11 +57,15 @@ def save_figure(outcomes: Sequence[Outcome], dataset: Dataset, path: Path) -> No
     figure.savefig(path, dpi=160)
 
 
+LEAST_DISTANCE = 1e-3
+"""Nats below the highest objective that a picture of convergence still shows."""
+
+
 def save_convergence_figure(records: Sequence[Record], path: Path) -> None:
     """Draw objectives against passes and against seconds.
 
     The distance to the highest objective of all is drawn on a logarithmic axis, for the start is
-    orders of magnitude away; the highest point itself has no place there.
+    orders of magnitude away; points nearer than `LEAST_DISTANCE` are not drawn.
 
     Parameters
     ----------
@@ -76,7 +80,8 @@ def save_convergence_figure(records: Sequence[Record], path: Path) -> None:
     for (name, colour, marker), record in zip(
         _styles([curve_title(record) for record in records]), records, strict=True
     ):
-        below = np.array([top - value if value < top else np.nan for value in record["log_joint"]])
+        below = top - np.array(record["log_joint"])
+        below[below < LEAST_DISTANCE] = np.nan
         passes = np.arange(len(below))
         marked = [t - 1 for t in MARKED_PASSES if t < len(below)]
         for axes, x in ((left, passes), (right, np.array(record["seconds"]))):
