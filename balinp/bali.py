@@ -124,7 +124,7 @@ class BALI:
         lam n_l / n_1 in layer l of n_l inputs.
     noise_variance : for the Gaussian likelihood, see `Gaussian`; None learns a covariance.
     bias : whether layers have biases.
-    seed : of initial weights, batch order and sampled forward passes.
+    seed : of initial weights, batch order and the outputs drawn in training.
     rate : smallest weight of a new batch in the moving averages, in (0, 1]; None chooses it
         from the batch size (NP-4). The weight is never below 1 / sqrt(t) in step t.
     precision_prior : Gamma prior on a learnt lam. None is one of shape 50 and mean n_1 for a
@@ -337,9 +337,12 @@ class BALI:
         self.data_seen += B
         rate = self._rate(B, N) if rate is None else rate
         noise = self._sample_pass(N)
-        deterministic = B == N and noise is None
-        bounded = not (deterministic or self.targets_are_observations)
         likelihood = self._expected(X, N)
+        # Where the curvature is small, the conjugate prior is, too: nothing but the cap keeps a
+        # step from following what the present draws happen to say there.
+        loose = likelihood is not self.likelihood and self.prior == "conjugate"
+        deterministic = B == N and noise is None and not loose
+        bounded = not (deterministic or self.targets_are_observations)
         batch = trace(self.network, likelihood, self.weights, X, Y, noise=noise, sample_weight=w)
         self._set_precisions(batch.output_precisions[-1])
         proposals = [

@@ -200,8 +200,8 @@ plt.show()
 # $(D, K)$ where $D$ counts the inputs with the 1, and the noise has a $K \times K$ covariance
 # matrix $V$ with the inverse $H = V^{-1}$. To speak of the covariance of a matrix, stack its
 # columns: $\mathrm{vec}\thinspace W$ is a vector of $DK$ numbers. The **Kronecker product**
-# $H \otimes A$ is the block matrix whose block in row $i$ and column $j$ is $H_{ij} A$. It is the
-# precision that the data contribute when $A = X^\top X$
+# $H \otimes B$ is the block matrix whose block in row $i$ and column $j$ is $H_{ij} B$. With
+# $B = X^\top X$ it is the precision that the data contribute
 # ([KR-1](../derivations/01_kronecker.md#kr-1-the-vec-rule)).
 #
 # `balinp` offers two priors of zero mean:
@@ -477,7 +477,7 @@ for cut in range(20):
 # %% [markdown]
 # With a *constant* rate below 1 old data count less and less. That is forgetting: useless here,
 # where every datum is as good as any other, and needed in a network, where targets become stale.
-# See tutorial 04 in [the list](README.md).
+# See tutorial [04](04_minibatches.ipynb).
 
 # %%
 forgetful = MatrixNormalLayer(1, 1, prior_precision=lam)

@@ -41,7 +41,7 @@ def close(a, b, rtol=1e-10):
 # The numbers $z_k$ before $\tanh$ are the **outputs** of the first layer. As functions of $x$ they
 # are straight lines, which will be useful in the pictures. The second layer has the inputs
 # $\tanh z_1$ and $\tanh z_2$ and the output $f$. A target $y$ is $f$ and noise of variance
-# $\sigma^2$; its precision is $h = 1/\sigma^2$. There are five data.
+# $\sigma^2$; its precision is $h = 1/\sigma^2$. There are $N = 5$ data.
 
 # %%
 w1, w2, b1, b2 = 1.0, -0.5, 0.5, 1.0
@@ -80,7 +80,8 @@ assert close(traced.outputs[1][3], [f])
 
 # %% [markdown]
 # Now all five data at once. Capital letters are for all data: $Z$ has a row for each datum and a
-# column for each hidden unit, $F$ has one column.
+# column for each hidden unit, $F$ has one column. Below, $G$ and $T$ are laid out like $Z$, for the
+# gradients and the pseudo-targets.
 
 # %%
 Z = np.column_stack([w1 * x + b1, w2 * x + b2])
