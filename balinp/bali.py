@@ -56,7 +56,7 @@ from balinp.validation import (
     as_widths,
 )
 
-LEAST_RATE, LARGEST_RATE, LARGEST_SAMPLED_RATE = 0.02, 0.2, 0.05
+LEAST_RATE, LARGEST_RATE, LARGEST_SAMPLED_RATE = 0.02, 0.5, 0.05
 """Bounds of the rate's floor B / N, the weight at which the memory is one epoch long."""
 
 LOGIT_VARIANCE = 50.0

@@ -42,7 +42,7 @@ class Training:
         return model.fit(X, Y, batch_size=self.batch_size_for(len(X)), **self.fit)
 
 
-REGRESSION_TRAINING = Training({"likelihood": "gaussian", "hidden": (50,)}, {"epochs": 200})
+REGRESSION_TRAINING = Training({"likelihood": "gaussian", "hidden": (50,)}, {"epochs": 400})
 CLASSIFICATION_TRAINING = Training(
     {"likelihood": "categorical", "hidden": (50,)},
     {"epochs": 100},
