@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 from scipy.stats import norm
 
 from balinp import dense
@@ -14,7 +16,7 @@ from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
 from balinp.experiments.methods import METHODS, Method, select
 from balinp.experiments.methods.dropout import MCDropout, Networks
 from balinp.experiments.methods.laplace import Laplace
-from balinp.experiments.methods.layerwise import FOOF, NeuralLinear, Network
+from balinp.experiments.methods.layerwise import FOOF, Network, NeuralLinear
 from balinp.experiments.methods.method import Ensemble, best_held_out, held_out
 from balinp.experiments.methods.scikit import GaussianProcess, MLPRegression
 from balinp.mlp import MLP
@@ -239,9 +241,9 @@ def test_foofs_step_is_a_ridge_regression_of_the_outputs_gradient_steps(
     X, Y, _, _ = curve
     foof = FOOF(rate=0.4, damping=0.05, momentum=0.7)
     network = MLP([2, 3, 1], "tanh")
-    states = [W for _, W in zip(range(3), (w for _, w in foof._states(network, X, Y, X, Y, 0)))]
+    states = [W for _, W in islice(foof._states(network, X, Y, X, Y, 0), 3)]
     changes = [np.zeros_like(W) for W in states[0]]
-    for weights, following in zip(states, states[1:]):
+    for weights, following in pairwise(states):
         inputs = network.forward(weights, X).inputs
         for layer, W in enumerate(weights):
             gradient = np.zeros_like(W)
@@ -283,9 +285,10 @@ def test_gaussian_process_is_scikit_learns_own_prediction(curve: tuple[np.ndarra
 
     X, Y, X_test, _ = curve
     Y = np.hstack([Y, -3 * Y**2])
+    Y = (Y - Y.mean(axis=0)) / Y.std(axis=0)
     got = GaussianProcess()(X, Y, 0)(X_test)
     for k in range(2):
-        kernel = ConstantKernel() * RBF([1.0, 1.0]) + WhiteKernel(0.01)
+        kernel = ConstantKernel(2.0) * RBF([2.0, 2.0]) + WhiteKernel(0.05)
         model = GaussianProcessRegressor(kernel).fit(X, Y[:, k])
         mean, std = model.predict(X_test, return_std=True)
         # Two starts of the same maximisation end within its tolerance.
@@ -316,11 +319,12 @@ def test_gaussian_process_is_conditioned_on_all_rows(curve: tuple[np.ndarray, ..
 
 
 @needs_laplace
-@pytest.mark.parametrize("structure", ["kron", "full"])
-def test_laplace_is_its_packages_posterior_of_the_network(
-    structure: str, curve: tuple[np.ndarray, ...]
+def test_last_layer_laplace_is_a_dense_regression_on_the_hidden_outputs(
+    curve: tuple[np.ndarray, ...],
 ) -> None:
-    """Last layer, where both structures are exact: dense regression on the hidden outputs."""
+    """With prior precision and noise at the maximum of the evidence, found in another way."""
+    from scipy.optimize import minimize
+
     from balinp.experiments.methods.torch_tools import peers
 
     (torch,) = peers("torch")
@@ -339,15 +343,13 @@ def test_laplace_is_its_packages_posterior_of_the_network(
     np.testing.assert_allclose(got.mean, mean, rtol=1e-10)
 
     def evidence(log_precision: float, log_variance: float) -> float:
-        """log p(y, w) - log q(w) at the trained weights w, with the Gauss-Newton precision."""
+        """Log p(y, w) - log q(w) at the trained weights w, with the Gauss-Newton precision."""
         lam, s2, (N, D) = np.exp(log_precision), np.exp(log_variance), hidden.shape
         P = hidden.T @ hidden / s2 + lam * np.eye(D)
         fit = -0.5 * (residual**2).sum() / s2 - 0.5 * N * np.log(2 * np.pi * s2)
         return fit - 0.5 * lam * (W**2).sum() + 0.5 * (D * log_precision - np.linalg.slogdet(P)[1])
 
     s2 = got.noise_covariance[0, 0]
-    from scipy.optimize import minimize
-
     best = minimize(lambda v: -evidence(*v), [0.0, np.log(s2)]).x
     # A thousand steps of Adam end near the maximum, not at it.
     np.testing.assert_allclose(np.log(s2), best[1], atol=0.02)
@@ -392,8 +394,9 @@ def test_networks_that_are_trained_side_by_side_do_not_touch_each_other(
     setting = MCDropout(REGRESSION, (0.0,), steps=60, samples=1)
     alone = Networks(setting, (0.0,), X, Y, 4).outputs(X_test)[0]
     together = Networks(setting, (0.0, 0.0, 0.0), X, Y, 4).outputs(X_test)
-    # Uniform numbers are drawn for the stack as a whole: batches differ after the first.
-    np.testing.assert_allclose(together[0], together[1], rtol=1e-5)
+    # Single precision; and uniform numbers are drawn for the stack as a whole, so that the
+    # batches of the stack and of the one alone are not the same.
+    np.testing.assert_allclose(together[0], together[1], rtol=1e-4, atol=1e-5)
     assert np.corrcoef(alone.ravel(), together[0].ravel())[0, 1] > 0.9
 
 
@@ -404,7 +407,7 @@ def test_dropout_chooses_noise_by_the_held_out_log_likelihood(rng: np.random.Gen
     setting = MCDropout(REGRESSION, (0.1,), steps=1)
     score, variance = setting._best_noise(outputs, Y)
     by_hand = [
-        np.log(norm(outputs[:, :, 0], np.sqrt(v)).pdf(Y[:, 0]).mean(axis=0)).mean()
+        (logsumexp(norm(outputs[:, :, 0], np.sqrt(v)).logpdf(Y[:, 0]), axis=0) - np.log(50)).mean()
         for v in setting.noise_variances
     ]
     assert variance == setting.noise_variances[int(np.argmax(by_hand))]

@@ -10,7 +10,7 @@ import numpy as np
 from balinp._types import Array
 from balinp.experiments import CLASSIFICATION, REGRESSION
 from balinp.experiments.methods.method import HIDDEN, Predictor, held_out
-from balinp.experiments.methods.torch_tools import initial, peers, rows_at_once
+from balinp.experiments.methods.torch_tools import initial, peers, quiet, rows_at_once
 from balinp.predictive import CategoricalPredictive, GaussianPredictive, Predictive
 
 
@@ -58,22 +58,24 @@ class Laplace:
         approximation = laplace.Laplace(
             model, self.kind, subset_of_weights=self.subset, hessian_structure=self.structure
         )
-        approximation.fit(torch.utils.data.DataLoader(data, batch_size=len(X)))
-        if self.kind == CLASSIFICATION:
-            approximation.optimize_prior_precision(method="marglik")
-        else:
-            self._maximise_evidence(approximation)
+        with quiet():
+            approximation.fit(torch.utils.data.DataLoader(data, batch_size=len(X)))
+            if self.kind == CLASSIFICATION:
+                approximation.optimize_prior_precision(method="marglik")
+            else:
+                self._maximise_evidence(approximation)
         weights = sum(W.numel() for W in model.parameters())
         chunk = rows_at_once(weights * Y.shape[1])
 
         def predict(X_new: Array) -> Predictive:
             parts = torch.as_tensor(X_new).split(chunk)
+            with quiet():
+                found = [approximation(part) for part in parts]
             if self.kind == CLASSIFICATION:
-                p = [approximation(part, link_approx="probit").numpy(force=True) for part in parts]
-                return CategoricalPredictive(np.concatenate(p)[None])
-            pairs = [approximation(part) for part in parts]
+                p = np.concatenate([probabilities.numpy(force=True) for probabilities in found])
+                return CategoricalPredictive(p[None])
             mean, epistemic = (
-                np.concatenate([pair[i].numpy(force=True) for pair in pairs]) for i in (0, 1)
+                np.concatenate([moments[i].numpy(force=True) for moments in found]) for i in (0, 1)
             )
             variance = float(approximation.sigma_noise.detach()) ** 2
             return GaussianPredictive(mean, epistemic, variance * np.eye(mean.shape[1]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,19 @@ def peers(*modules: str) -> list[Any]:
     Runs of different methods on several processes must not compete for cores, and roundings must
     not depend on how many there are.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what they say about each other is not for our users
+    with quiet():
         imported = [importlib.import_module(module) for module in modules]
     importlib.import_module("torch").set_num_threads(1)
     return imported
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Ignore what these packages warn of: parts of each other that are deprecated, and defaults."""
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning, UserWarning):
+            warnings.simplefilter("ignore", category)
+        yield
 
 
 def initial(n_in: int, n_out: int, rng: np.random.Generator) -> Any:
