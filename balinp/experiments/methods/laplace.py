@@ -55,11 +55,13 @@ class Laplace:
         targets = torch.as_tensor(Y if self.kind == REGRESSION else Y.argmax(axis=1))
         model = self._chosen(inputs, targets, Y.shape[1], seed)
         data = torch.utils.data.TensorDataset(inputs, targets)
+        own = torch.Generator()  # a loader moves one even if it does not shuffle
+        loader = torch.utils.data.DataLoader(data, batch_size=len(X), generator=own)
         approximation = laplace.Laplace(
             model, self.kind, subset_of_weights=self.subset, hessian_structure=self.structure
         )
         with quiet():
-            approximation.fit(torch.utils.data.DataLoader(data, batch_size=len(X)))
+            approximation.fit(loader)
             if self.kind == CLASSIFICATION:
                 approximation.optimize_prior_precision(method="marglik")
             else:
