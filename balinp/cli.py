@@ -71,7 +71,11 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="use splits 0 to N-1 (default: 10, or as many as there are; with --gap all)",
     )
     command.add_argument(
-        "--methods", metavar="METHOD", nargs="+", help="names of methods (default: all that fit)"
+        "--methods",
+        metavar="METHOD",
+        nargs="+",
+        help="names of methods (default: all that fit the data and are installed; the extra "
+        "'peers' adds three)",
     )
     command.add_argument("--jobs", metavar="N", type=_count, help="processes (default: 1)")
     command.add_argument(

@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, sem
+from test_methods import runnable, shortened
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from balinp import metrics
@@ -276,10 +277,11 @@ def test_bayesian_linear_regression_finds_the_weights(regression: Dataset) -> No
     np.testing.assert_allclose(noise_std, np.array([0.3, 0.36]) * [0.1, 100.0], rtol=0.4)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: f"{m.kind}-{m.name}")
+@pytest.mark.parametrize("method", [runnable(m) for m in METHODS])
 def test_every_method_gives_a_record(
     method: Method, regression: Dataset, classification: Dataset
 ) -> None:
+    method = shortened(method)
     dataset = regression if method.kind == REGRESSION else classification
     record, curves = run_one(dataset, method, 1)
     assert set(record) == KEYS | SCORE_KEYS[method.kind]
@@ -325,8 +327,10 @@ def test_selection_of_methods() -> None:
         "BayesianRidge",
         REFERENCE,
     ]
-    with pytest.raises(UserError, match="unknown method 'MLP'; for regression: BALI"):
-        select(REGRESSION, ["MLP"])
+    with pytest.raises(UserError, match="unknown method 'mlp'; for regression: BALI"):
+        select(REGRESSION, ["mlp"])
+    with pytest.raises(UserError, match="unknown method 'BayesianRidge'; for classification: BALI"):
+        select(CLASSIFICATION, ["BayesianRidge"])
     with pytest.raises(UserError, match="named twice"):
         select(CLASSIFICATION, ["MLP", "MLP"])
 

@@ -39,7 +39,7 @@ def evaluate(
     gap : test in gaps between training data, see `balinp.experiments.splits.gap_split`.
     ood : directory of images to be told apart from the test data, or None.
     splits : number of splits; None is ten, or as many as there are; with gaps, all.
-    methods : their names, or None for all that fit the data set.
+    methods : their names, or None for all that fit the data set and can be run here.
     jobs : number of workers, see `balinp.experiments.runner.run`.
     json_path : where to write the records, or None. Beside it, in ``NAME.journal``, outcomes are
         kept as they finish.
@@ -73,7 +73,7 @@ def evaluate(
         dataset = with_gaps(dataset)
     if ood is not None:
         dataset = with_outside(dataset, ood)
-    chosen = select(dataset.kind, methods)
+    chosen = select(dataset.kind, methods, len(dataset.X))
     numbers = dataset.first_splits(splits)
     if figure_path is None:
         figure_path = Path(f"evaluate_{dataset.name.replace(':', '_')}.png")

@@ -103,7 +103,7 @@ def run_one(dataset: Dataset, method: Method, split: int) -> Outcome:
     """
     from threadpoolctl import threadpool_limits
 
-    _warm_up_once()
+    _warm_up_once(method.peers)
     train, test = dataset.split(split)
     X, Y = dataset.X, dataset.Y
     with threadpool_limits(limits=1):
@@ -131,9 +131,9 @@ def run_one(dataset: Dataset, method: Method, split: int) -> Outcome:
 
 
 @cache
-def _warm_up_once() -> None:
+def _warm_up_once(modules: tuple[str, ...]) -> None:
     """Once in each process."""
-    warm_up()
+    warm_up(modules)
 
 
 def _with_progress(outcomes: Iterator[Outcome], total: int, done: int) -> Iterator[Outcome]:

@@ -1,0 +1,118 @@
+"""The methods that are compared, all behind one interface.
+
+A method trains on standardised data with a seed and returns a function that predicts; the class
+`Method` does the standardising and maps predictions back. Settings are the same for every data
+set. What a method chooses by data, it chooses by parts of its training data.
+
+`layerwise` has BALI and what is left when parts of it are left out; `scikit`, `laplace` and
+`dropout` have the methods of others; `method` has what they share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from balinp.bali import BALI
+from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
+from balinp.experiments.methods import scikit
+from balinp.experiments.methods.dropout import MCDropout
+from balinp.experiments.methods.laplace import Laplace
+from balinp.experiments.methods.layerwise import FOOF, LINEAR_TRAINING, Network, NeuralLinear
+from balinp.experiments.methods.method import Ensemble, Method, Predictor
+from balinp.experiments.methods.torch_tools import peers
+from balinp.training import CLASSIFICATION_TRAINING, REGRESSION_TRAINING
+
+__all__ = ["METHODS", "REFERENCE", "Method", "Network", "Predictor", "select", "warm_up"]
+
+REFERENCE = "BALI (isotropic)"
+"""The method that the others are compared with, split by split."""
+
+LAPLACE = ("torch", "laplace")
+"""Modules of the extra ``peers`` for Laplace approximations."""
+
+DROPOUT = ("torch",)
+"""Modules of the extra ``peers`` for dropout."""
+
+METHODS = (
+    Method(REFERENCE, REGRESSION, Network(REGRESSION_TRAINING)),
+    Method("BALI (conjugate)", REGRESSION, Network(REGRESSION_TRAINING, "conjugate")),
+    Method("BALI (ensemble of 5)", REGRESSION, Ensemble(Network(REGRESSION_TRAINING))),
+    Method("Bayesian linear regression", REGRESSION, Network(LINEAR_TRAINING)),
+    Method("BayesianRidge", REGRESSION, scikit.BayesianRidge()),
+    Method("neural linear", REGRESSION, NeuralLinear(REGRESSION_TRAINING, LINEAR_TRAINING)),
+    Method("FOOF", REGRESSION, FOOF()),
+    Method("Gaussian process", REGRESSION, scikit.GaussianProcess(), most_data=2000),
+    Method("MLP", REGRESSION, scikit.MLPRegression()),
+    Method("MLP (ensemble of 5)", REGRESSION, Ensemble(scikit.MLPRegression())),
+    Method("Adam + Kronecker Laplace", REGRESSION, Laplace(REGRESSION, "all", "kron"), LAPLACE),
+    Method("last-layer Laplace", REGRESSION, Laplace(REGRESSION, "last_layer", "full"), LAPLACE),
+    Method(
+        "MC dropout", REGRESSION, MCDropout(REGRESSION, (0.005, 0.01, 0.05, 0.1), 8000), DROPOUT
+    ),
+    Method(REFERENCE, CLASSIFICATION, Network(CLASSIFICATION_TRAINING)),
+    Method("BALI (conjugate)", CLASSIFICATION, Network(CLASSIFICATION_TRAINING, "conjugate")),
+    Method("BALI (ensemble of 5)", CLASSIFICATION, Ensemble(Network(CLASSIFICATION_TRAINING))),
+    Method("logistic regression", CLASSIFICATION, scikit.LogisticRegression()),
+    Method("MLP", CLASSIFICATION, scikit.MLPClassification()),
+    Method("MLP (ensemble of 5)", CLASSIFICATION, Ensemble(scikit.MLPClassification())),
+    Method(
+        "Adam + Kronecker Laplace", CLASSIFICATION, Laplace(CLASSIFICATION, "all", "kron"), LAPLACE
+    ),
+    Method(
+        "last-layer Laplace", CLASSIFICATION, Laplace(CLASSIFICATION, "last_layer", "full"), LAPLACE
+    ),
+    Method(
+        "MC dropout",
+        CLASSIFICATION,
+        MCDropout(CLASSIFICATION, (0.05, 0.1, 0.25, 0.5), 4000),
+        DROPOUT,
+    ),
+)
+
+
+def warm_up(modules: Sequence[str] = ()) -> None:
+    """Import and compile what methods need, so that neither counts as their time.
+
+    Parameters
+    ----------
+    modules : those of the extra ``peers`` that are needed.
+    """
+    import sklearn.gaussian_process
+    import sklearn.linear_model
+    import sklearn.neural_network  # noqa: F401
+
+    if modules:
+        peers(*modules)
+    tiny = np.array([[0.0], [1.0]])
+    BALI(hidden=(1,)).fit(tiny, tiny, epochs=1).predict(tiny)
+
+
+def select(kind: str, names: Sequence[str] | None = None, n_data: int = 0) -> list[Method]:
+    """Methods of a kind by name, in the order asked for.
+
+    Parameters
+    ----------
+    kind : ``"regression"`` or ``"classification"``.
+    names : of methods; None is all those that can be run here on so many data.
+    n_data : number of data.
+
+    Raises
+    ------
+    UserError
+        If a name is not that of a method of this kind, comes twice, or is that of a method which
+        cannot be run: it needs the extra ``peers``, or takes fewer data.
+    """
+    known = {method.name: method for method in METHODS if method.kind == kind}
+    if names is None:
+        return [method for method in known.values() if method.obstacle(n_data) is None]
+    for name in names:
+        if name not in known:
+            raise UserError(f"unknown method {name!r}; for {kind}: {', '.join(known)}")
+        obstacle = known[name].obstacle(n_data)
+        if obstacle is not None:
+            raise UserError(f"{name}: {obstacle}")
+    if len(set(names)) < len(names):
+        raise UserError("--methods: a method is named twice")
+    return [known[name] for name in names]
