@@ -154,7 +154,7 @@ def window(values: Array) -> tuple[float, float]:
     Examples
     --------
     >>> window(np.array([[0.0, 1.0, 2.0, 3.0, -1000.0]]))
-    (-9.0, 3.0)
+    (-10.0, 3.0)
     """
     finite = values[np.isfinite(values)]
     if not finite.size:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
-from balinp.experiments.results import CONVERGENCE, RUNS, SMALL, UCI
+from balinp.experiments.results import CONVERGENCE, SMALL, UCI
 from balinp.experiments.results.store import Results, read
 from balinp.experiments.summary import Row, convergence_summary, gap_summary, score_summary
-from balinp.experiments.table import markdown, table
+from balinp.experiments.table import table
 from balinp.experiments.truths import report
 
 ROOT = Path(__file__).parents[3]
@@ -94,21 +94,6 @@ def _title(command: str) -> str:
     return re.findall(r"uci/(\S+)", command)[0]
 
 
-def _index(results: Sequence[Results]) -> str:
-    """What there is: files, commands, dates and versions."""
-    columns = {
-        "file": [f"{name}.json" for name in RUNS],
-        "command": [f"`{only.command}`" for only in results],
-        "date": [only.date for only in results],
-        "records": [str(len(only.records)) for only in results],
-        "versions": [
-            ", ".join(f"{name} {version}" for name, version in only.versions.items())
-            for only in results
-        ],
-    }
-    return markdown(list(columns), list(columns.values()))
-
-
 def _uci(prefix: str) -> list[str]:
     return [f"{prefix}_{name}" for name in UCI]
 
@@ -134,5 +119,4 @@ TABLES = {
     "convergence": Table(
         [f"convergence_{name}" for name in CONVERGENCE], partial(_many, convergence_summary, PASSES)
     ),
-    "index": Table(list(RUNS), _index),
 }
