@@ -1,4 +1,4 @@
-"""The command line: ``balinp evaluate``, ``convergence``, ``demo``, ``--version``.
+"""The command line: ``balinp evaluate``, ``convergence``, ``truths``, ``demo``, ``--version``.
 
 A command's module is imported when the command runs, so that each needs only what it uses.
 Exit status: 0 if all went well, 2 if what was asked for cannot be done.
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_evaluate(commands)
     _add_convergence(commands)
+    _add_truths(commands)
     _add_demo(commands)
     return parser
 
@@ -139,6 +140,27 @@ def _add_name(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_truths(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "truths",
+        help="BALI, a joint Gaussian and Markov chains on tiny networks (extra 'experiments')",
+        description=(
+            "Networks 1-3-1 and 2-2-1 with generated data: mean, standard deviation and "
+            "log-likelihood of BALI's predictions beside those of one Gaussian for all weights "
+            "and of a long Markov chain run, which is exact. Takes about two minutes."
+        ),
+    )
+    command.add_argument("--json", metavar="FILE", type=Path, help="write the records to FILE")
+    command.add_argument(
+        "--figure",
+        metavar="FILE",
+        type=Path,
+        default=Path("truths.png"),
+        help="write the figure to FILE (default: truths.png)",
+    )
+    command.set_defaults(run=_truths)
+
+
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "demo",
@@ -189,6 +211,13 @@ def _convergence(parsed: argparse.Namespace) -> None:
         json_path=parsed.json,
         figure_path=parsed.figure,
     )
+
+
+def _truths(parsed: argparse.Namespace) -> None:
+    from balinp.experiments.truths import truths
+
+    _check_writable(parsed.figure, parsed.json)
+    truths(json_path=parsed.json, figure_path=parsed.figure)
 
 
 def _demo(parsed: argparse.Namespace) -> None:

@@ -1,10 +1,11 @@
-"""Comparison of methods on data sets, behind ``balinp evaluate`` and ``balinp convergence``.
+"""Comparisons behind ``balinp evaluate``, ``balinp convergence`` and ``balinp truths``.
 
 `datasets` finds data by name (`dataset` says what they are, `splits` how they are cut, `idx` reads
 images), `methods` holds every method behind one interface, `scores` turns a prediction into
 numbers, `runner` runs methods on splits, `journal` keeps what is finished, `table` and `figures`
-show what came out; `evaluate` and `convergence` are the two commands. Importing any of them needs
-no optional dependency; running needs the extra ``experiments``.
+show what came out; `evaluate`, `convergence` and `truths` (which needs `exact_posterior`) are the
+commands, and `results` keeps the records behind published tables. Importing any of them needs no
+optional dependency; running needs the extra ``experiments``.
 """
 
 from __future__ import annotations
@@ -20,15 +21,20 @@ class UserError(Exception):
     """What the user asked for cannot be done; the message is one line that says why."""
 
 
-def require_extras() -> None:
+def require_extras(*others: str) -> None:
     """Check that the optional dependencies of the experiments can be imported.
+
+    Parameters
+    ----------
+    others : packages that are needed besides, and are called what their modules are.
 
     Raises
     ------
     UserError
         If one is missing; the message says how to install it.
     """
-    for package, module in [("scikit-learn", "sklearn"), ("joblib", "joblib"), ("tqdm", "tqdm")]:
+    usual = [("scikit-learn", "sklearn"), ("joblib", "joblib"), ("tqdm", "tqdm")]
+    for package, module in [*usual, *((name, name) for name in others)]:
         try:
             importlib.import_module(module)
         except ImportError:

@@ -1,10 +1,13 @@
-"""One figure an evaluation: the compared score of every split, calibration, and detection."""
+"""Pictures of experiments: of an evaluation, of convergence, of three posteriors.
+
+An evaluation is one figure: the compared score of every split, calibration, and detection.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -25,6 +28,9 @@ BINS = 10
 FEWEST = 10
 """A bin with fewer predictions than this is not drawn: its accuracy is mostly chance."""
 
+FARTHEST = 5.0
+"""Interquartile ranges beyond the quartiles that a picture of scores still shows."""
+
 MARKED_PASSES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Where curves of convergence have markers, so that passes can be found against seconds too."""
 
@@ -39,7 +45,8 @@ def save_figure(outcomes: Sequence[Outcome], dataset: Dataset, path: Path) -> No
     path : of the file to write; its ending chooses the format.
     """
     detects = dataset.outside is not None
-    figure = Figure(figsize=(15.5 if detects else 11, 4.6), layout="constrained")
+    height = max(4.6, 1.4 + 0.36 * len(_methods(outcomes)))
+    figure = Figure(figsize=(18 if detects else 13, height), layout="constrained")
     FigureCanvasAgg(figure)
     left, right, *rest = figure.subplots(1, 2 + detects, width_ratios=(1.35, 1, 1)[: 2 + detects])
     n_splits = len({outcome.record["split"] for outcome in outcomes})
@@ -54,6 +61,8 @@ def save_figure(outcomes: Sequence[Outcome], dataset: Dataset, path: Path) -> No
         _draw_roc(axes, outcomes, dataset)
     for axes in (left, right, *rest):
         open_frame(axes)
+    handles, labels = (right, *rest)[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", fontsize=9, frameon=False)
     figure.savefig(path, dpi=160)
 
 
@@ -77,16 +86,15 @@ def save_convergence_figure(records: Sequence[Record], path: Path) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     figure.suptitle(f"{records[0]['dataset']}: split {records[0]['split']}", fontweight="bold")
     top = max(max(record["log_joint"]) for record in records)
-    for (name, colour, marker), record in zip(
-        _styles([curve_title(record) for record in records]), records, strict=True
+    for style, record in zip(
+        styles([curve_title(record) for record in records]), records, strict=True
     ):
         below = top - np.array(record["log_joint"])
         below[below < LEAST_DISTANCE] = np.nan
         passes = np.arange(len(below))
         marked = [t - 1 for t in MARKED_PASSES if t < len(below)]
         for axes, x in ((left, passes), (right, np.array(record["seconds"]))):
-            axes.plot(x[1:], below[1:], color=colour, marker=marker, markersize=5, label=name,
-                      markevery=marked)  # fmt: skip
+            axes.plot(x[1:], below[1:], **style.line, markersize=5, markevery=marked)
     for axes in (left, right):
         axes.axhline(top - records[0]["target"], color="0.4", linewidth=1, linestyle="--", zorder=1)
         axes.set(xscale="log", yscale="log")
@@ -111,68 +119,93 @@ def _draw_scores(axes: Any, outcomes: Sequence[Outcome], kind: str) -> None:
     records = [outcome.record for outcome in outcomes]
     methods = method_names(records)
     values = np.array([by_split(records, method, COMPARED[kind].key) for method in methods])
-    axes.plot(values, np.arange(len(methods)), color="0.8", linewidth=0.8, zorder=1)
-    for row, (method, colour, marker) in enumerate(_styles(methods)):
-        axes.scatter(values[row], np.full(values.shape[1], row), s=22, color=colour, alpha=0.55,
-                     marker=marker, linewidths=0, zorder=2)  # fmt: skip
+    low, high = window(values)
+    shown = np.clip(values, low, high)
+    axes.plot(shown, np.arange(len(methods)), color="0.8", linewidth=0.8, zorder=1)
+    for row, style in enumerate(styles(methods)):
+        axes.scatter(shown[row], np.full(values.shape[1], row), s=22, facecolors=style.face,
+                     edgecolors=style.colour, alpha=0.55, marker=style.marker, linewidths=0.8,
+                     zorder=2)  # fmt: skip
         mean, error = mean_and_error(values[row])
-        axes.errorbar(mean, row - 0.22, xerr=error, fmt=marker, color=colour, markersize=7,
-                      capsize=4, linewidth=1.8, label=method, zorder=3)  # fmt: skip
+        inside = low <= mean <= high
+        axes.errorbar(np.clip(mean, low, high), row - 0.22, xerr=error if inside else None,
+                      fmt=style.marker, color=style.colour, markerfacecolor=style.face,
+                      markersize=7, capsize=4, linewidth=1.8, zorder=3)  # fmt: skip
     axes.set_yticks(range(len(methods)), methods)
-    for label, (_, colour, _) in zip(axes.get_yticklabels(), _styles(methods), strict=True):
-        label.set_color(colour)
+    for label, style in zip(axes.get_yticklabels(), styles(methods), strict=True):
+        label.set_color(style.colour)
     axes.set_ylim(len(methods) - 0.5, -0.6)
+    margin = 0.05 * (high - low)
+    axes.set_xlim(low - margin, high + margin)
     better = "higher" if kind == REGRESSION else "lower"
-    title = COMPARED[kind].title
-    axes.set_xlabel(f"test {title}, nats a datum ({better} is better)")
+    beyond = int(np.sum(values != shown))
+    note = f"; {beyond} at the edge lie{'s' * (beyond == 1)} beyond it" if beyond else ""
+    axes.set_xlabel(f"test {COMPARED[kind].title}, nats a datum ({better} is better){note}")
     axes.set_title("each split (joined across methods); above it, mean ± s.e.", fontsize=10)
     axes.grid(axis="x", color="0.92")
+
+
+def window(values: Array) -> tuple[float, float]:
+    """Where to draw scores (methods, splits): most of them, however far off a few are.
+
+    All finite values, but no more than `FARTHEST` interquartile ranges beyond the quartiles. One
+    method that fails on one split would otherwise press all others into a point.
+
+    Examples
+    --------
+    >>> window(np.array([[0.0, 1.0, 2.0, 3.0, -1000.0]]))
+    (-10.0, 3.0)
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 1.0
+    lower, upper = np.quantile(finite, [0.25, 0.75])
+    reach = FARTHEST * (upper - lower)
+    low, high = max(finite.min(), lower - reach), min(finite.max(), upper + reach)
+    return (float(low), float(high)) if low < high else (float(low) - 0.5, float(low) + 0.5)
 
 
 def _draw_coverage(axes: Any, outcomes: Sequence[Outcome]) -> None:
     """Coverage of central intervals against their probability, mean over splits."""
     diagonal(axes, 0.0)
-    for method, colour, marker in _styles(_methods(outcomes)):
-        levels, coverage = np.mean(_curves(outcomes, method, "calibration"), axis=0).T
-        axes.plot(levels, coverage, color=colour, marker=marker, markersize=4, label=method)
+    for style in styles(_methods(outcomes)):
+        levels, coverage = np.mean(_curves(outcomes, style.name, "calibration"), axis=0).T
+        axes.plot(levels, coverage, **style.line, markersize=4)
     axes.set_xlabel("probability of the central interval")
     axes.set_ylabel("fraction of test targets inside, mean over splits")
     axes.set_title("calibration (above the dashes: too wide)", fontsize=10)
-    axes.legend(loc="lower right", fontsize=8, frameon=False)
 
 
 def _draw_reliability(axes: Any, outcomes: Sequence[Outcome]) -> None:
     """Accuracy against confidence of the most probable class, data of all splits together."""
     start = 1.0
-    for method, colour, marker in _styles(_methods(outcomes)):
-        pooled = np.concatenate(_curves(outcomes, method, "calibration"))
+    for style in styles(_methods(outcomes)):
+        pooled = np.concatenate(_curves(outcomes, style.name, "calibration"))
         bins = calibration.reliability(pooled[:, 0], pooled[:, 1], BINS)
         drawn = bins.size >= FEWEST
         confidence, accuracy = bins.confidence[drawn], bins.accuracy[drawn]
         start = min([start, *confidence, *accuracy])
-        axes.plot(confidence, accuracy, color=colour, marker=marker, markersize=5, label=method)
+        axes.plot(confidence, accuracy, **style.line, markersize=5)
     start = max(0.0, np.floor(10 * start - 0.5) / 10)
     diagonal(axes, start)
     axes.set_xlabel(f"confidence, splits pooled (bins of {FEWEST} data or more)")
     axes.set_ylabel("accuracy")
     axes.set_title("reliability (above the dashes: under-confident)", fontsize=10)
-    axes.legend(loc="lower right", fontsize=8, frameon=False)
 
 
 def _draw_roc(axes: Any, outcomes: Sequence[Outcome], dataset: Dataset) -> None:
     """True against false positive rate of predictive entropy, mean over splits."""
     diagonal(axes, 0.0)
     records = [outcome.record for outcome in outcomes]
-    for method, colour, marker in _styles(_methods(outcomes)):
-        false, true = np.mean(_curves(outcomes, method, "roc"), axis=0).T
-        area = by_split(records, method, "auroc").mean()
-        axes.plot([*false, 1.0], [*true, 1.0], color=colour, marker=marker, markevery=[95],
-                  markersize=7, label=f"{method} (AUROC {area:.3f})")  # fmt: skip
+    for style in styles(_methods(outcomes)):
+        false, true = np.mean(_curves(outcomes, style.name, "roc"), axis=0).T
+        area = by_split(records, style.name, "auroc").mean()
+        named = style.line | {"label": f"{style.name} (AUROC {area:.3f})"}
+        axes.plot([*false, 1.0], [*true, 1.0], **named, markevery=[95], markersize=7)
     assert dataset.outside is not None
     axes.set_xlabel("test data flagged (false positive rate)")
     axes.set_ylabel(f"data of {dataset.outside.name} flagged (true positive rate)")
     axes.set_title("detection by entropy (markers: 95 % flagged)", fontsize=10)
-    axes.legend(loc="lower right", fontsize=8, frameon=False)
 
 
 def _methods(outcomes: Sequence[Outcome]) -> list[str]:
@@ -183,9 +216,94 @@ def _curves(outcomes: Sequence[Outcome], method: str, name: str) -> list[Array]:
     return [outcome.curves[name] for outcome in outcomes if outcome.record["method"] == method]
 
 
-def _styles(methods: Sequence[str]) -> list[tuple[str, str, str]]:
-    """A colour and a marker for each method, by its place."""
-    return [
-        (method, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
-        for i, method in enumerate(methods)
-    ]
+class Style(NamedTuple):
+    """How a method is drawn; no two of the first 21 have the same colour and the same dashes."""
+
+    name: str
+    colour: str
+    marker: str
+    dashes: str
+    face: str
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """Arguments of `plot`."""
+        return {
+            "color": self.colour,
+            "marker": self.marker,
+            "linestyle": self.dashes,
+            "markerfacecolor": self.face,
+            "label": self.name,
+        }
+
+
+def styles(names: Sequence[str]) -> list[Style]:
+    """A style for each method, by its place.
+
+    Once all colours are used they come again with other markers, dashed and hollow; then with
+    others still, dotted and grey inside.
+
+    Examples
+    --------
+    >>> [(style.colour, style.dashes) for style in styles([f"method {i}" for i in range(8)])][::7]
+    [('#0072B2', '-'), ('#0072B2', '--')]
+    """
+    found = []
+    for i, name in enumerate(names):
+        again, place = divmod(i, len(COLOURS))
+        colour, marker = COLOURS[place], MARKERS[(i + again) % len(MARKERS)]
+        dashes, face = (("-", colour), ("--", "white"), (":", "0.8"))[again % 3]
+        found.append(Style(name, colour, marker, dashes, face))
+    return found
+
+
+# -- three posteriors ------------------------------------------------------------------------------
+
+
+class Panel(NamedTuple):
+    """A posterior of a function of one input.
+
+    title : of the panel.
+    x, mean, std : (B,) arrays; std without noise.
+    curves : (S, B) array, functions drawn from it.
+    """
+
+    title: str
+    x: Array
+    mean: Array
+    std: Array
+    curves: Array
+
+
+def save_truths_figure(X: Array, Y: Array, panels: Sequence[Panel], path: Path) -> None:
+    """Draw posteriors side by side, the band of the first also in the others.
+
+    Parameters
+    ----------
+    X, Y : (N, 1) arrays, the data.
+    panels : the exact posterior first.
+    path : of the file to write; its ending chooses the format.
+    """
+    figure = Figure(figsize=(4.4 * len(panels), 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    exact = panels[0]
+    for axes, panel, style in zip(
+        figure.subplots(1, len(panels), sharey=True),
+        panels,
+        styles([panel.title for panel in panels]),
+        strict=True,
+    ):
+        band = panel.mean - 2 * panel.std, panel.mean + 2 * panel.std
+        axes.fill_between(panel.x, *band, color=style.colour, alpha=0.22, linewidth=0,
+                          label="mean ± 2 std")  # fmt: skip
+        axes.plot(panel.x, panel.curves.T, color=style.colour, linewidth=0.7, alpha=0.6)
+        axes.plot(panel.x, panel.mean, color=style.colour, linewidth=2.2)
+        if panel is not exact:
+            for sign, label in ((-2, f"± 2 std of {exact.title}"), (2, None)):
+                axes.plot(exact.x, exact.mean + sign * exact.std, color="black", linestyle="--",
+                          linewidth=1.2, label=label)  # fmt: skip
+        axes.plot(X[:, 0], Y[:, 0], "o", color="black", markersize=4, label="data")
+        axes.set(xlabel="x", title=panel.title, xlim=(exact.x[0], exact.x[-1]))
+        axes.legend(loc="best", fontsize=8, frameon=False)
+        open_frame(axes)
+    figure.savefig(path, dpi=160)

@@ -36,10 +36,12 @@ def table(records: Sequence[Record], kind: str) -> str:
     extras = [column for column in EXTRAS if column.key in records[0]]
     for column in [*SCORES[kind], *extras, Column("seconds", "seconds")]:
         titles.append(column.title)
-        cells.append(_cells([by_split(records, method, column.key) for method in methods]))
+        cells.append(column_cells([by_split(records, method, column.key) for method in methods]))
     if paired:
         differences = [paired_differences(records, method, kind) for method in methods]
-        others = _cells([d for m, d in zip(methods, differences, strict=True) if m != REFERENCE])
+        others = column_cells(
+            [d for m, d in zip(methods, differences, strict=True) if m != REFERENCE]
+        )
         titles.append(f"{COMPARED[kind].title} minus {REFERENCE}")
         cells.append(["-" if method == REFERENCE else others.pop(0) for method in methods])
     n_splits = len({record["split"] for record in records})
@@ -96,7 +98,7 @@ def mean_and_error(values: Array) -> tuple[float, float]:
         return float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
 
 
-def _cells(column: Sequence[Array]) -> list[str]:
+def column_cells(column: Sequence[Array]) -> list[str]:
     """One column's cells, all with as many decimals as show two digits of a typical error."""
     pairs = [mean_and_error(values) for values in column]
     errors = np.array([error for _, error in pairs if np.isfinite(error) and error > 0])

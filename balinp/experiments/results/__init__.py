@@ -1,0 +1,22 @@
+"""Records behind the published tables, as JSON files beside this one, and the tables.
+
+`store` reads and writes the files, `tables` renders them between markers in the documents, and
+``python -m balinp.experiments.results`` makes records again by their commands. `RUNS` says which
+files there are.
+"""
+
+from __future__ import annotations
+
+SMALL = ("diabetes", "digits", "wine", "breast_cancer")
+UCI = ("boston", "concrete", "energy", "wine", "yacht")
+CONVERGENCE = ("energy", "yacht", "concrete", "boston")
+
+RUNS = {
+    **{name: f"balinp evaluate {name}" for name in SMALL},
+    **{f"convergence_{name}": f"balinp convergence uci:uci/{name}" for name in CONVERGENCE},
+    "truths": "balinp truths",
+    "mnist": "balinp evaluate mnist:mnist-t10k --ood notmnist-t10k",
+    **{f"gap_{name}": f"balinp evaluate uci:uci/{name} --gap" for name in UCI},
+    **{f"uci_{name}": f"balinp evaluate uci:uci/{name} --splits 20" for name in UCI},
+}
+"""Command by the name of the file, the quick ones first."""

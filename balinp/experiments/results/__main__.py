@@ -1,0 +1,80 @@
+"""Make stored records again by their commands, and the tables of the documents from them.
+
+    python -m balinp.experiments.results                         # the tables alone
+    python -m balinp.experiments.results diabetes wine           # these records, and all tables
+    python -m balinp.experiments.results --all --jobs 2 --resume # everything; goes on if killed
+
+In a clone of the repository. What commands write lies in the directory `results-work`: with
+``--resume``, outcomes that are in a journal there are not computed again. After a change of the
+code, start without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from balinp import cli
+from balinp.experiments import UserError
+from balinp.experiments.results import RUNS, store, tables
+
+FIGURES = {"diabetes": "tutorials/evaluate_diabetes.png", "truths": "tutorials/truths.png"}
+"""Pictures that the documents show, by run."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool; None takes the arguments of the process."""
+    parser = argparse.ArgumentParser(
+        prog="python -m balinp.experiments.results",
+        description="Make stored records again, and the tables of the documents from them.",
+        epilog=f"runs: {', '.join(RUNS)}",
+    )
+    parser.add_argument("names", metavar="NAME", nargs="*", help="runs to make again")
+    parser.add_argument("--all", action="store_true", help="make all runs again")
+    parser.add_argument("--jobs", metavar="N", default="1", help="processes (default: 1)")
+    parser.add_argument("--resume", action="store_true", help="go on where a run was killed")
+    parser.add_argument("--work", metavar="DIR", type=Path, default=Path("results-work"),
+                        help="where commands write (default: results-work)")  # fmt: skip
+    parsed = parser.parse_args(arguments)
+    names = list(RUNS) if parsed.all else parsed.names
+    try:
+        if unknown := set(names) - set(RUNS):
+            raise UserError(f"no run {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
+        for name in names:
+            print(f"{name}: {RUNS[name]}", file=sys.stderr)
+            record(name, parsed.work, parsed.jobs, parsed.resume)
+        for path in tables.DOCUMENTS:
+            path.write_text(tables.with_tables(path.read_text()))
+    except (UserError, OSError) as error:
+        print(f"balinp: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def record(name: str, work: Path, jobs: str = "1", resume: bool = False) -> None:
+    """Run a command and keep its records.
+
+    Raises
+    ------
+    UserError
+        If the command fails; it has said why.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    json_path = work / f"{name}.json"
+    figure = tables.ROOT / FIGURES[name] if name in FIGURES else work / f"{name}.png"
+    _, *arguments = shlex.split(RUNS[name])
+    extra = ["--json", str(json_path), "--figure", str(figure)]
+    if arguments[0] == "evaluate":
+        extra += ["--jobs", jobs, *(["--resume"] if resume else [])]
+    if cli.main([*arguments, *extra]):
+        raise UserError(f"{name}: the command failed: {RUNS[name]}")
+    results = store.Results.of_today(RUNS[name], json.loads(json_path.read_text()))
+    results.write(store.DIRECTORY / f"{name}.json")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Many data sets in one Markdown table: data sets in rows, methods in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from balinp.experiments.convergence import COMPARED_AT
+from balinp.experiments.scores import Record
+from balinp.experiments.table import by_split, column_cells, markdown, method_names
+
+Row: TypeAlias = tuple[str, list[Record]]
+"""Title of a data set, and its records."""
+
+
+def score_summary(rows: Sequence[Row], key: str) -> str:
+    """Means of one score over splits ± standard errors."""
+
+    def cells(records: Sequence[Record], methods: Sequence[str]) -> list[str]:
+        return column_cells([by_split(records, method, key) for method in methods])
+
+    return _by_method(rows, cells)
+
+
+def gap_summary(rows: Sequence[Row]) -> str:
+    """Median and worst log-likelihood over gaps, and the median epistemic ratio."""
+
+    def cells(records: Sequence[Record], methods: Sequence[str]) -> list[str]:
+        return [_gap_cell(records, method) for method in methods]
+
+    return _by_method(rows, cells)
+
+
+def _gap_cell(records: Sequence[Record], method: str) -> str:
+    scores = by_split(records, method, "log_likelihood_gaussian")
+    ratio = np.median(by_split(records, method, "epistemic_ratio"))
+    return f"{np.median(scores):.2f} / {scores.min():.2f} / {ratio:.1f}"
+
+
+def _by_method(
+    rows: Sequence[Row], cells: Callable[[Sequence[Record], Sequence[str]], list[str]]
+) -> str:
+    """A table with the cells of each row's methods; a dash where a method was not run."""
+    methods = list(dict.fromkeys(name for _, records in rows for name in method_names(records)))
+    shown = []
+    for title, records in rows:
+        run = method_names(records)
+        found = dict(zip(run, cells(records, run), strict=True))
+        shown.append([title, *(found.get(method, "-") for method in methods)])
+    return markdown(["data set", *methods], _columns(shown))
+
+
+def convergence_summary(rows: Sequence[Row]) -> str:
+    """Passes and seconds to the target, for BALI and for the learning rate that sets it.
+
+    Records are those of `balinp.experiments.convergence.compare`.
+    """
+    titles = ["data set", f"Adam's best after {COMPARED_AT} passes, nats", "BALI's passes to it"]
+    titles += ["ratio", "seconds, BALI", "seconds, Adam"]
+    shown = []
+    for title, (bali, *adams) in rows:
+        best = max(adams, key=lambda record: record["log_joint"][COMPARED_AT])
+        passes, seconds = bali["passes_to_target"], bali["seconds_to_target"]
+        reached = passes is not None
+        shown.append(
+            [
+                title,
+                f"{bali['target']:.0f}",
+                f"{passes}" if reached else "-",
+                f"{COMPARED_AT / passes:.1f}" if reached else "-",
+                f"{seconds:.3f}" if reached else "-",
+                f"{best['seconds_to_target']:.3f}",
+            ]
+        )
+    return markdown(titles, _columns(shown))
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,247 @@
+"""The command ``balinp truths``: three posteriors of tiny networks, side by side.
+
+All three have the same model: tanh units, weights N(0, 1 / lam), noise of known variance. They
+differ in what they make of the posterior:
+
+- MCMC, the exact one: a long run of an ensemble of Markov chains;
+- the joint Gaussian of `balinp.dense.ggn_posterior`, all weights together, about BALI's mean;
+- BALI, one Gaussian a layer, the layers independent.
+
+True functions are networks drawn from the prior, so that no prediction has a better expected
+log-likelihood than the exact one: what the others lose is the error of their approximation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.linalg import block_diag
+from scipy.special import logsumexp
+
+from balinp import dense
+from balinp._types import Array
+from balinp.bali import BALI
+from balinp.experiments import require_extras
+from balinp.experiments.evaluate import announce, write_records
+from balinp.experiments.exact_posterior import (
+    NOISE_STD,
+    PRIOR_PRECISION,
+    REGIONS,
+    Chains,
+    Outputs,
+    Problem,
+    exact,
+    functions,
+    hidden_weights,
+    problem,
+)
+from balinp.experiments.figures import Panel, save_truths_figure
+from balinp.experiments.scores import Record
+from balinp.experiments.table import markdown
+
+NETWORKS = ((1, 3, 1), (2, 2, 1))
+SEEDS, STARTS = range(5), range(3)
+"""Of the true networks with their data, and of BALI's initial weights."""
+
+MCMC, JOINT, LAYERWISE = "MCMC", "joint Gaussian", "BALI"
+
+CURVE_INPUTS = np.linspace(-6.0, 6.0, 241)[:, None]
+CURVES = 12
+"""Functions drawn from each posterior in the picture."""
+
+
+def truths(
+    *, json_path: Path | None = None, figure_path: Path, chains: Chains | None = None
+) -> list[Record]:
+    """Compare the three on some problems of both networks; print a table, draw the first.
+
+    Parameters
+    ----------
+    json_path : where to write the records of `compare`, or None.
+    figure_path : where to write the figure.
+    chains : how long they run; None is the usual length.
+
+    Raises
+    ------
+    UserError
+        If a package is missing.
+    """
+    require_extras("emcee")
+    records: list[Record] = []
+    for widths, seed in product(NETWORKS, SEEDS):
+        drawn = problem(widths, seed)
+        draws, accepted = hidden_weights(drawn, chains or Chains(), seed)
+        if not records:
+            save_truths_figure(drawn.X, drawn.Y, _panels(drawn, draws), figure_path)
+        name = "-".join(map(str, widths))
+        found = compare(drawn, draws, accepted)
+        records += [{"network": name, "seed": seed, **record} for record in found]
+    print(report(records), end="")
+    if json_path is not None:
+        write_records(records, json_path)
+        announce(json_path)
+    announce(figure_path)
+    return records
+
+
+def trained(problem: Problem, start: int) -> BALI:
+    """BALI with the problem's prior and noise, trained until it stands still."""
+    model = BALI(
+        problem.network.widths[1:-1],
+        activation="tanh",
+        prior_precision=PRIOR_PRECISION,
+        noise_variance=NOISE_STD**2,
+        seed=start,
+    )
+    return model.fit(problem.X, problem.Y, epochs=1000, tolerance=1e-10)
+
+
+def gaussians(problem: Problem, model: BALI, X_new: Array) -> dict[str, Outputs]:
+    """Outputs at X_new by the joint Gaussian, and by BALI's layers about the same weights."""
+    predictive = model.predict(X_new)
+    mean = predictive.mean[:, 0]
+    joint = _joint(problem, model).epistemic(X_new)
+    return {
+        JOINT: Outputs(mean, np.sqrt(joint[:, 0, 0])),
+        LAYERWISE: Outputs(mean, np.sqrt(predictive.epistemic[:, 0, 0])),
+    }
+
+
+def _joint(problem: Problem, model: BALI) -> dense.GGNPosterior:
+    network: Any = model  # has all that `dense.Network` asks for, some of it read-only
+    return dense.ggn_posterior(network, problem.X)
+
+
+def compare(
+    problem: Problem, draws: Array, accepted: float, starts: Sequence[int] = STARTS
+) -> list[Record]:
+    """Records of MCMC, and of the joint Gaussian and BALI from each start, on one problem.
+
+    Parameters
+    ----------
+    problem : what all have in common.
+    draws, accepted : from `hidden_weights`.
+    starts : seeds of BALI's initial weights.
+
+    Returns
+    -------
+    Records with the keys method, start (None for MCMC) and, for each region, mean_off (root mean
+    square difference of the mean from that of MCMC), std (mean standard deviation that uncertain
+    weights cause) and log_likelihood (nats a fresh datum). MCMC also has accepted, and for the
+    output that mixes worst effective_draws and halves_differ: by how much its means over the
+    first and the second half of the chains differ, in posterior standard deviations. Others have
+    log_joint, the log joint density at their mean.
+    """
+    models = [trained(problem, start) for start in starts]
+    truth: Record = {"method": MCMC, "start": None, "accepted": accepted}
+    records: list[Record] = [
+        {"method": method, "start": start, "log_joint": model.history[-1].log_joint}
+        for start, model in zip(starts, models, strict=True)
+        for method in (JOINT, LAYERWISE)
+    ]
+    mixing = []
+    for region, (X_new, Y_new) in problem.tests.items():
+        y = Y_new[:, 0]
+        reference, means, variances = exact(problem, draws, X_new)
+        mixing.append(_mixing(means.reshape(*draws.shape[:2], -1), reference.std))
+        densities = logsumexp(_log_density(y, means, variances), axis=0) - np.log(len(means))
+        truth |= _scores(region, reference, reference, densities)
+        outputs = [o for model in models for o in gaussians(problem, model, X_new).values()]
+        for record, output in zip(records, outputs, strict=True):
+            densities = _log_density(y, output.mean, output.std**2)
+            record |= _scores(region, output, reference, densities)
+    truth["effective_draws"] = min(effective for effective, _ in mixing)
+    truth["halves_differ"] = max(differ for _, differ in mixing)
+    return [truth, *records]
+
+
+def _scores(region: str, output: Outputs, reference: Outputs, densities: Array) -> Record:
+    off = np.sqrt(np.mean((output.mean - reference.mean) ** 2))
+    return {
+        f"mean_off_{region}": float(off),
+        f"std_{region}": float(output.std.mean()),
+        f"log_likelihood_{region}": float(densities.mean()),
+    }
+
+
+def _log_density(y: Array, mean: Array, epistemic: Array) -> Array:
+    """Log N(y; mean, epistemic + noise variance)."""
+    variance = epistemic + NOISE_STD**2
+    return np.asarray(-0.5 * ((y - mean) ** 2 / variance + np.log(2 * np.pi * variance)))
+
+
+def _mixing(means: Array, std: Array) -> tuple[float, float]:
+    """Fewest effective draws of means (T, walkers, B), and how far their halves differ."""
+    from emcee.autocorr import integrated_time
+
+    first, second = (half.mean(axis=(0, 1)) for half in np.array_split(means, 2))
+    time = integrated_time(means, tol=0).max()
+    return means[:, :, 0].size / float(time), float((np.abs(first - second) / std).max())
+
+
+# -- table and picture -----------------------------------------------------------------------------
+
+
+def report(records: Sequence[Record]) -> str:
+    """A Markdown table, one row a network and method, and lines that explain it."""
+    rows = list(dict.fromkeys((r["network"], r["method"]) for r in records))
+    titles, columns = ["network", "method"], [list(column) for column in zip(*rows, strict=True)]
+    for key, title in [
+        ("mean_off", "mean off"),
+        ("std", "std"),
+        ("log_likelihood", "log-likelihood"),
+    ]:
+        for region in REGIONS:
+            titles.append(f"{title}, {region}")
+            values = [_values(records, f"{key}_{region}", *row) for row in rows]
+            columns.append([f"{value.mean():.3f}" for value in values])
+    seeds, starts = ({r[key] for r in records} - {None} for key in ("seed", "start"))
+    joints: dict[tuple[str, int], list[float]] = {}
+    for r in records:
+        if r["method"] == LAYERWISE:
+            joints.setdefault((r["network"], r["seed"]), []).append(r["log_joint"])
+    apart = max(max(values) - min(values) for values in joints.values())
+    truth = [r for r in records if r["method"] == MCMC]
+    return (
+        f"{markdown(titles, columns)}\n\n"
+        f"Means over {len(seeds)} true networks drawn from the prior, with data of their own, and "
+        f"{len(starts)} starts of BALI, whose log joint densities are at most {apart:.1g} nats "
+        "apart. Mean off: root mean square difference of the predictive mean from that of MCMC; "
+        "std: that uncertain weights cause; log-likelihood: nats a fresh datum, higher is "
+        f"better; prior precision {PRIOR_PRECISION:g}, noise std {NOISE_STD:g}. "
+        f"MCMC: at least {min(r['effective_draws'] for r in truth):.0f} effective draws of every "
+        f"output and {min(r['accepted'] for r in truth):.0%} of moves accepted; first and second "
+        f"half differ by at most {max(r['halves_differ'] for r in truth):.2f} posterior standard "
+        "deviations.\n"
+    )
+
+
+def _values(records: Sequence[Record], key: str, network: str, method: str) -> Array:
+    chosen = (r for r in records if (r["network"], r["method"]) == (network, method))
+    return np.array([record[key] for record in chosen])
+
+
+def _panels(problem: Problem, draws: Array) -> list[Panel]:
+    """What the picture shows of each posterior of a network with one input."""
+    X, rng = CURVE_INPUTS, np.random.default_rng(0)
+    model = trained(problem, STARTS[0])
+    outputs = gaussians(problem, model, X)
+    joint = _joint(problem, model)
+    blocks = block_diag(*(layer.posterior.covariance() for layer in model.layers))
+    J = dense.jacobian(joint.network, X)[:, 0]
+    curves = {
+        method: outputs[method].mean
+        + (J @ np.linalg.cholesky(C) @ rng.standard_normal((len(C), CURVES))).T
+        for method, C in ((JOINT, joint.covariance), (LAYERWISE, blocks))
+    }
+    omega = rng.choice(draws.reshape(-1, draws.shape[-1]), CURVES, replace=False)
+    curves[MCMC] = functions(problem, omega, X, rng)
+    outputs[MCMC] = exact(problem, draws, X)[0]
+    return [
+        Panel(method, X[:, 0], outputs[method].mean, outputs[method].std, curves[method])
+        for method in (MCMC, JOINT, LAYERWISE)
+    ]
