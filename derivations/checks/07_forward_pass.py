@@ -54,7 +54,7 @@ def draws_have_the_predictive():
 
 def one_datum_through_two_layers():
     """Outputs drawn layer by layer, and those of networks drawn whole: the same moments."""
-    M, Q_A, Q_H, L, C = posterior()
+    M, Q_A, Q_H, L, _ = posterior()
     rng, n = np.random.default_rng(6), 200_000
     first = rng.standard_normal((3, D - 1)), np.eye(3), np.eye(D - 1), rng.uniform(1, 6, (3, D - 1))
     x = rng.standard_normal(3)
