@@ -420,6 +420,8 @@ print(f"the data determine {gamma:.2f} of 2 weights")
 # %%
 log_lams, log_noises = np.linspace(-3.5, 5, 80), np.linspace(-3.5, 0.5, 80)
 surface = np.array([[log_evidence(a, b) for a in log_lams] for b in log_noises])
+plt.xscale("log")  # before the contours: their labels turn with the lines as they are drawn
+plt.yscale("log")
 contours = plt.contour(
     np.exp(log_lams),
     np.exp(log_noises),
@@ -429,12 +431,10 @@ contours = plt.contour(
     linestyles="-",
     linewidths=1,
 )
-plt.clabel(contours, fmt="%g", fontsize=8, inline_spacing=2)
-plt.plot([], [], "0.6", lw=1, label="log evidence below its maximum (nats)")
+plt.clabel(contours, fmt=lambda value: f"{-value:g}", fontsize=8, inline_spacing=2)
+plt.plot([], [], "0.6", lw=1, label="nats of log evidence below its maximum")
 plt.plot(*np.transpose(path), "C1.-", lw=1, ms=4, label="BALI, step by step")
 plt.plot(best_lam, best_noise, "k*", ms=12, label="maximum found by scipy")
-plt.xscale("log")
-plt.yscale("log")
 plt.xlabel(r"prior precision $\lambda$")
 plt.ylabel(r"noise variance $\sigma^2$")
 plt.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)

@@ -139,7 +139,7 @@ left.stairs(forgetting_weights, np.arange(N + 1), color="C1", lw=2, label=f"cons
 for border in seen[:-1]:
     left.axvline(border, color="0.85", lw=0.8, zorder=0)
 left.set(xlabel="datum, oldest first (lines between batches)", ylabel="weight in the posterior")
-left.legend(loc="upper left")
+left.legend(loc="upper left", frameon=True, framealpha=1, edgecolor="none")
 for rates, color, shift in [(equal_rates, "C0", -0.12), (constant_rates, "C1", 0.12)]:
     steps = [of_layer for _, of_layer in stream("isotropic", rates)]
     slope = np.array([mean[0, 0] for mean, _ in steps])

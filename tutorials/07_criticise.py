@@ -91,9 +91,9 @@ for row, choice in enumerate((same, in_proportion)):
         axis.plot(x, 2 * std, "--", x, -2 * std, "--", color="C1")
         lam_2 = f"{choice[width][1]:.0f}"
         axis.set_title(rf"{width} units, $\lambda_1 = 1$, $\lambda_2 = {lam_2}$")
-    axes[row, 0].set_ylabel("f(x)")
+    axes[row, 0].set_ylabel("output $f(x)$")
 for axis in axes[1]:
-    axis.set(xlabel="x", xticks=[-5, 0, 5])
+    axis.set(xlabel="input $x$", xticks=[-5, 0, 5])
 plt.show()
 
 # %% [markdown]
@@ -241,7 +241,9 @@ for sign in (-1, 1):
     left.plot(x, curve(x) + sign * 1.96 * spread(x), "--", color="C1", label=label)
 for third, place in enumerate((-1.35, 0.0, 1.35)):
     left.text(place, -2.35, f"{covered[third]:.0%} inside", ha="center", fontsize=9)
-left.set(xlabel="x", ylabel="y", ylim=(-2.6, 2.4), title="one noise for all inputs")
+left.set(
+    xlabel="input $x$", ylabel="target $y$", ylim=(-2.6, 2.4), title="one noise for all inputs"
+)
 left.legend(loc="upper left")
 right.plot([0, 1], [0, 1], color="0.6", linewidth=1)
 for name, marker in (("heavy tails", "o-"), ("heteroscedastic", "s-")):
@@ -498,11 +500,11 @@ for axis, mean, std, color, name in (
     axis.fill_between(x[:, 0], mean - 2 * std, mean + 2 * std, color=color, alpha=0.25, linewidth=0)
     axis.plot(x, mean, color=color)
     axis.plot(X, Y, "o", color="black", markersize=4)
-    axis.set(xlabel="x", title=f"{name}: mean ± 2 epistemic std")
+    axis.set(xlabel="input $x$", title=f"{name}: mean ± 2 epistemic std")
 for sign in (-1, 1):
     label = "exact" if sign > 0 else None
     left.plot(x, mean_exact + sign * 2 * std_exact, "--", color="C1", linewidth=1, label=label)
-left.set_ylabel("f(x)")
+left.set_ylabel("output $f(x)$")
 right.plot(x, m[::1000].T, color="0.5", linewidth=0.7, alpha=0.7)
 right.plot([], [], color="0.5", linewidth=0.7, label="given one draw of hidden weights")
 left.plot([], [], "o", color="black", markersize=4, label="data")

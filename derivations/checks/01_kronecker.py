@@ -23,6 +23,15 @@ def vec_rule():
     assert_allclose(vec(A @ W @ B.T), np.kron(B, A) @ vec(W), rtol=1e-12)
     R = rng.standard_normal((4, 3))
     assert_allclose(vec(R) @ vec(W), np.trace(R.T @ W), rtol=1e-12)
+    # the three consequences, and rows stacked in place of columns
+    A2, B2 = rng.standard_normal((4, 6)), rng.standard_normal((3, 5))
+    product = np.kron(B, A) @ np.kron(B2, A2)
+    assert_allclose(product, np.kron(B @ B2, A @ A2), rtol=1e-10, atol=1e-12)
+    assert_allclose(np.kron(B, A).T, np.kron(B.T, A.T))
+    square = rng.standard_normal((4, 4)), rng.standard_normal((3, 3))
+    inverses = [np.linalg.inv(matrix) for matrix in square]
+    assert_allclose(np.kron(*inverses), np.linalg.inv(np.kron(*square)), rtol=1e-9, atol=1e-10)
+    assert_allclose((A @ W @ B.T).ravel(), np.kron(A, B) @ W.ravel(), rtol=1e-12)
 
 
 def layer_precision():

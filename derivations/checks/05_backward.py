@@ -85,6 +85,19 @@ def curvature_roots():
         J = jacobians(weights, X, layer)
         want = J.transpose(0, 2, 1) @ (S_out @ S_out.transpose(0, 2, 1)) @ J
         assert_allclose(roots[layer].transpose(0, 2, 1) @ roots[layer], want, atol=1e-12)
+        # the term that is dropped: the Hessian is -S S^T and the curvature of the network
+        g = np.eye(2)[[0, 1, 1, 0, 1, 0]] - p
+        hessian, network_curvature = np.empty_like(want), np.empty_like(want)
+        for i, unit in enumerate(np.eye(want.shape[1])):
+            moved = forward(weights, X, {layer: 1j * STEP * unit})[1]
+            labels = np.eye(2)[[0, 1, 1, 0, 1, 0]]
+            rows = (labels - softmax(moved[-1]))[:, None]
+            hessian[:, i] = backward(weights, moved, rows)[layer][:, 0].imag / STEP
+            second = backward(weights, moved, np.broadcast_to(np.eye(2), (len(X), 2, 2)))[layer]
+            network_curvature[:, i] = np.einsum("nk,nkj->nj", g, second.imag / STEP)
+        assert_allclose(hessian, network_curvature - want, atol=1e-12)
+        at_output = layer == len(weights) - 1
+        assert (abs(network_curvature).max() > 0.1) == (not at_output)
 
 
 def tangent():

@@ -44,6 +44,60 @@ def matching_gradient():
     # and it is no accident of the point: elsewhere the two gradients differ
     away = gradient_of(lambda W: pseudo_log_likelihood(W, X, T, H), M + 1)
     assert abs(away - X.T @ G).max() > 1
+    fixed_points()
+
+
+def fixed_points():
+    """Where all layers' regressions leave a network; exact gradients by complex steps."""
+    rng, n, lam, noise = np.random.default_rng(8), 10, 0.7, 0.2
+    x, y = rng.standard_normal((n, 2)), rng.standard_normal((n, 1))
+    start = [rng.standard_normal((3, 2)), rng.standard_normal((3, 1))]
+
+    def designs(weights):
+        X = np.hstack([x, np.ones((n, 1))])
+        return X, np.hstack([np.tanh(X @ weights[0]), np.ones((n, 1))])
+
+    def log_likelihood(weights):
+        return -0.5 * ((y - designs(weights)[1] @ weights[1]) ** 2).sum() / noise
+
+    def slopes(weights):
+        first = gradient_of(lambda W: log_likelihood([W, weights[1]]), weights[0])
+        return first, gradient_of(lambda W: log_likelihood([weights[0], W]), weights[1])
+
+    def told(weights, hidden=None):
+        """Designs, precisions and pseudo-targets of both layers."""
+        X = designs(weights)
+        jacobian = weights[1][:-1, 0] * (1 - X[1][:, :-1] ** 2)
+        g = (y - X[1] @ weights[1]) / noise
+        first = jacobian.T @ jacobian / (n * noise) if hidden is None else hidden
+        Hs = first, np.array([[1 / noise]])
+        triples = zip(X, weights, Hs, (g * jacobian, g), strict=True)
+        return X, Hs, [design @ W + G @ np.linalg.inv(H) for design, W, H, G in triples]
+
+    def regression(design, T, H, M0, prior):
+        P0 = lam * np.kron(H if prior == "conjugate" else np.eye(len(H)), np.eye(len(M0)))
+        right = vec(design.T @ T @ H) + P0 @ vec(M0)
+        P = np.kron(H, design.T @ design) + P0
+        return np.linalg.solve(P, right).reshape(M0.shape, order="F")
+
+    # prior means that make any weights a fixed point balance the gradient, and no others do
+    for prior in ("isotropic", "conjugate"):
+        pieces = zip(start, slopes(start), *told(start), strict=True)
+        for W, slope, design, H, T in pieces:
+            unit = np.linalg.inv(H) if prior == "conjugate" else np.eye(len(H))
+            M0 = W - slope @ unit / lam
+            assert_allclose(regression(design, T, H, M0, prior), W, rtol=1e-8, atol=1e-9)
+            assert abs(regression(design, T, H, M0 + 0.1, prior) - W).max() > 1e-3
+    # regressions followed a part of the way, until they rest: the log joint density is stationary
+    for hidden in (None, np.array([[6.0, 1.0], [1.0, 4.0]])):
+        weights = start
+        for _ in range(3000):
+            pieces = zip(weights, *told(weights, hidden), strict=True)
+            means = [regression(X, T, H, 0 * W, "isotropic") for W, X, H, T in pieces]
+            weights = [W + 0.25 * (mean - W) for W, mean in zip(weights, means, strict=True)]
+        for W, slope in zip(weights, slopes(weights), strict=True):
+            assert abs(slope).max() > 1e-2, "not a point without forces"
+            assert_allclose(slope, lam * W, atol=1e-8)
 
 
 def observations():

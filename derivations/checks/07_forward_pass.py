@@ -52,6 +52,33 @@ def draws_have_the_predictive():
     assert (abs(shared) / scale).max() > 20
 
 
+def one_datum_through_two_layers():
+    """Outputs drawn layer by layer, and those of networks drawn whole: the same moments."""
+    M, Q_A, Q_H, L, _ = posterior()
+    rng, n = np.random.default_rng(6), 200_000
+    first = rng.standard_normal((3, D - 1)), np.eye(3), np.eye(D - 1), rng.uniform(1, 6, (3, D - 1))
+    x = rng.standard_normal(3)
+
+    def drawn(inputs, M, Q_A, Q_H, L):
+        v = (inputs @ Q_A) ** 2 @ (1 / L)
+        return inputs @ M + (rng.standard_normal((n, M.shape[1])) * np.sqrt(v)) @ Q_H.T
+
+    def with_one(z):
+        return np.hstack([np.tanh(z), np.ones((n, 1))])
+
+    by_layers = drawn(with_one(drawn(np.tile(x, (n, 1)), *first)), M, Q_A, Q_H, L)
+    W1 = first[0] + rng.standard_normal((n, 3, D - 1)) / np.sqrt(first[3])
+    W2 = M + Q_A @ (rng.standard_normal((n, D, K)) / np.sqrt(L)) @ Q_H.T
+    whole = np.einsum("nd,ndk->nk", with_one(np.einsum("d,ndk->nk", x, W1)), W2)
+    for power in (1, 2, 3):
+        both = [np.column_stack([f**power, f[:, 0] * f[:, 1]]) for f in (by_layers, whole)]
+        error = np.sqrt((both[0].var(0) + both[1].var(0)) / n)
+        assert (abs(both[0].mean(0) - both[1].mean(0)) / error).max() < 4.5
+    # neither is Gaussian about the outputs of the means
+    at_means = np.append(np.tanh(x @ first[0]), 1.0) @ M
+    assert (abs(whole.mean(0) - at_means) / (whole.std(0) / np.sqrt(n))).max() > 20
+
+
 def gradient_of_one_draw():
     """The term that a gradient through means leaves out, for a fixed draw."""
     M, Q_A, Q_H, L, _ = posterior()
@@ -91,6 +118,7 @@ def gradient_of_the_expectation():
 
 def sample_pass():
     draws_have_the_predictive()
+    one_datum_through_two_layers()
     gradient_of_one_draw()
     gradient_of_the_expectation()
 

@@ -162,6 +162,16 @@ def cap():
         divergence = p @ (log_softmax(f) - log_softmax(f + s * d))
         ratios.append(divergence / (0.5 * ((S.T @ d) ** 2).sum() * s * s))
     assert abs(ratios[1] - 1) < 0.15 * abs(ratios[0] - 1) < 0.01
+    # the bound by the largest curvature, for steps of any length; two sure classes attain it
+    for K in (2, 3, 7):
+        largest = 0.5 * (np.eye(K) - 1 / K)
+        for p in [*rng.dirichlet(np.full(K, 0.3), 200), np.r_[0.5, 0.5, np.zeros(K - 2)]]:
+            gap = np.linalg.eigvalsh(largest - np.diag(p) + np.outer(p, p))
+            assert gap[0] > -1e-14
+        assert abs(gap[:2]).max() < 1e-14, "the last p: zero for 1 and for the two classes"
+        for f, df in 5 * rng.standard_normal((200, 2, K)):
+            divergence = np.exp(log_softmax(f)) @ (log_softmax(f) - log_softmax(f + df))
+            assert divergence <= 0.5 * df @ largest @ df
     # Gaussian: no remainder
     V = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.2], [0.0, 0.2, 3.0]])
     S, d = np.linalg.inv(np.linalg.cholesky(V)).T, rng.standard_normal(3)

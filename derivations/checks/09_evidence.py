@@ -125,6 +125,7 @@ def prior_precision():
     slope = derivative(lambda x: evidence(X, T, M0, x, H, "isotropic"), lam) + shape / lam - rate
     assert abs(slope) < 1e-9
     proportions()
+    exchange_of_scale()
 
 
 def proportions():
@@ -146,6 +147,31 @@ def proportions():
         x *= np.sqrt(q * n) / np.linalg.norm(x)
         variance = (np.append(x, 1.0) ** 2).sum() / (n / n_1 * lam)
         assert_allclose(variance, n_1 / lam * (q + 1 / n), rtol=1e-12)
+
+
+def exchange_of_scale():
+    """Two relu layers without biases: free precisions leave the evidence flat, one does not."""
+    rng = np.random.default_rng(10)
+    X, Y = rng.standard_normal((7, 3)), rng.standard_normal((7, 2))
+    W1, W2 = rng.standard_normal((3, 4)), rng.standard_normal((4, 2))
+
+    def value(W1, W2, lams):
+        Z = X @ W1
+        J = W2.T * (Z > 0)[:, None, :]
+        layers = (X, W1, J), (np.maximum(Z, 0), W2, np.broadcast_to(np.eye(2), (7, 2, 2)))
+        total = -0.5 * ((Y - layers[1][0] @ W2) ** 2).sum()
+        for lam, (inputs, W, J) in zip(lams, layers, strict=True):
+            P = np.kron((J.transpose(0, 2, 1) @ J).mean(0), inputs.T @ inputs)
+            P = P + lam * np.eye(W.size)
+            log_dets = W.size * np.log(lam) - np.linalg.slogdet(P)[1]
+            total += 0.5 * (log_dets - lam * (W * W).sum())
+        return total
+
+    for alpha in (0.1, 3.0, 50.0):
+        free = value(alpha * W1, W2 / alpha, (0.7 / alpha**2, 1.3 * alpha**2))
+        assert_allclose(free, value(W1, W2, (0.7, 1.3)), rtol=1e-9)
+        one = value(alpha * W1, W2 / alpha, (0.7, 0.7))
+        assert abs(one - value(W1, W2, (0.7, 0.7))) > 1
 
 
 def symmetric_derivative(function, H):
