@@ -124,7 +124,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
 
     def _data(
         self, X: Any, y: Any, sample_weight: Any, *, first: bool
-    ) -> tuple[Array, Array, Array | None]:
+    ) -> tuple[Array, Array, Array]:
         X, y = validate_data(
             self, X, y, reset=first, dtype=np.float64, multi_output=True, y_numeric=True
         )
