@@ -7,11 +7,11 @@ an interrupted save leaves the old file as it was.
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import tempfile
-import zipfile
-from collections.abc import Iterator, Mapping
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import pairwise
@@ -26,6 +26,7 @@ from balinp.layer import Factors, MatrixNormalLayer
 from balinp.likelihood import Categorical, Gaussian
 from balinp.mlp import MLP
 from balinp.spectral import Spectrum
+from balinp.validation import as_count, as_positive
 
 if TYPE_CHECKING:
     from balinp.bali import BALI
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 FORMAT = "balinp"
 VERSION = 1
 LAYER_ARRAYS = ("mean", "prior_mean", "last_change", "A", "H", "a", "Q_A", "h", "Q_H", "numbers")
+HEADER = (
+    "widths", "settings", "learns_noise", "mean_precisions", "steps", "data_seen", "random_state",
+)  # fmt: skip
 
 
 def save(model: BALI, path: str | os.PathLike[str]) -> None:
@@ -86,20 +90,25 @@ def unpacked(arrays: Mapping[str, Array]) -> BALI:
     """The model of which `packed` has made these arrays; ValueError or KeyError if none has."""
     from balinp.bali import BALI
 
-    return _rebuilt(BALI, decoded(arrays["header"], FORMAT, VERSION), arrays)
+    return _rebuilt(BALI, decoded(arrays["header"], FORMAT, VERSION, HEADER), arrays)
 
 
 @contextmanager
 def readable(path: str | os.PathLike[str]) -> Iterator[dict[str, Array]]:
     """The arrays of a file; what goes wrong with them within the context names the file."""
+    content = Path(path).read_bytes()  # what fails here is the disk, or the name
+    # Damaged or foreign bytes make the readers of archives, of arrays and of JSON raise almost
+    # any exception; what it was, is in the message and in the cause.
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, KeyError) as error:
-        raise ValueError(f"path: expected a file written by save, got {path!s} ({error})") from None
+    except Exception as error:
+        raise ValueError(
+            f"path: expected a file written by save, got {path!s} ({error})"
+        ) from error
     try:
         yield arrays
-    except (KeyError, TypeError, IndexError, UnicodeDecodeError, ValueError) as error:
+    except Exception as error:
         raise ValueError(f"path: {path!s} is not a readable model ({error})") from error
 
 
@@ -109,14 +118,21 @@ def encoded(header: dict[str, Any], kind: str, version: int) -> Array:
     return np.frombuffer(text.encode(), dtype=np.uint8)
 
 
-def decoded(array: Array, kind: str, version: int) -> dict[str, Any]:
-    """The header; ValueError unless it is of this format and version."""
+def decoded(array: Array, kind: str, version: int, names: Iterable[str]) -> dict[str, Any]:
+    """The header; ValueError unless it is of this format and version and has these names."""
     header: dict[str, Any] = json.loads(array.tobytes().decode())
-    if (header["format"], header["version"]) != (kind, version):
-        raise ValueError(
-            f"expected format {kind} {version}, got {header['format']} {header['version']}"
-        )
+    found = header.pop("format"), header.pop("version")
+    if repr(found) != repr((kind, version)):  # 1 is not True
+        raise ValueError(f"expected format {kind} {version}, got {found[0]} {found[1]!r}")
+    only(header, names, "header")
     return header
+
+
+def only(found: Iterable[str], expected: Iterable[str], what: str) -> None:
+    """Raise ValueError unless there is all that is expected, and nothing else."""
+    missing, unknown = set(expected) - set(found), set(found) - set(expected)
+    if missing or unknown:
+        raise ValueError(f"{what}: missing {sorted(missing)}, unknown {sorted(unknown)}")
 
 
 def _settings(model: BALI) -> dict[str, Any]:
@@ -158,14 +174,24 @@ def _rebuilt(kind: type[BALI], header: dict[str, Any], arrays: Mapping[str, Arra
     for name in ("precision_prior", "noise_prior"):
         settings[name] = settings[name] and HyperPrior(**settings[name])
     model = kind(**settings)
+    only(settings, _settings(model), "settings")
     model.network = MLP(header["widths"], model.activation, bias=model.bias)
-    model.learns_noise = header["learns_noise"]
-    model.mean_precisions = [float(precision) for precision in header["mean_precisions"]]
-    model.steps, model.data_seen = header["steps"], header["data_seen"]
-    model.rng.bit_generator.state = header["random_state"]
-    if isinstance(model.likelihood, Gaussian):
-        model.likelihood = Gaussian(arrays["noise_covariance"])
     widths = model.network.widths
+    if widths[1:-1] != model.hidden:
+        raise ValueError(f"widths: expected {model.hidden} between inputs and outputs")
+    model.learns_noise = bool(header["learns_noise"])
+    model.mean_precisions = [as_positive(p, "mean_precisions") for p in header["mean_precisions"]]
+    if len(model.mean_precisions) != model.network.depth:
+        raise ValueError(f"mean_precisions: expected {model.network.depth}")
+    model.steps = as_count(header["steps"], "steps")
+    model.data_seen = as_positive(header["data_seen"], "data_seen")
+    model.rng.bit_generator.state = header["random_state"]
+    names = ["header"]
+    if isinstance(model.likelihood, Gaussian):
+        names.append("noise_covariance")
+        model.likelihood = Gaussian(arrays["noise_covariance"])
+    layers = range(model.network.depth)
+    only(arrays, names + [f"layer{i}_{name}" for i in layers for name in LAYER_ARRAYS], "arrays")
     model.layers = [
         _layer(model, n_in, n_out, {name: arrays[f"layer{index}_{name}"] for name in LAYER_ARRAYS})
         for index, (n_in, n_out) in enumerate(pairwise(widths))
@@ -207,12 +233,14 @@ def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> Matr
 
 
 def write(arrays: dict[str, Any], path: Path) -> None:
-    """Write to a temporary file in the same directory, then move it into place."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    """Write to a new file in the same directory, then move it into place."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(part, "xb") as file:
             np.savez(file, **arrays)
-        os.replace(name, path)
+            file.flush()
+            os.fsync(file.fileno())  # on the disk before the old file is given up
+        os.replace(part, path)
     except BaseException:
-        os.unlink(name)
+        part.unlink(missing_ok=True)
         raise

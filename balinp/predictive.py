@@ -298,8 +298,11 @@ class CategoricalPredictive:
     @cached_property
     def aleatoric(self) -> Array:
         """(B, K, K) average covariance of the one-hot label given a network."""
-        p, squares = self.probabilities, self._squares(self.probability_draws)
-        return np.asarray(p[:, :, None] * np.eye(p.shape[1]) - squares)
+        products = self._squares(self.probability_draws)
+        # p_k (1 - p_k) as the sum of p_k p_j over the other classes: no difference of numbers
+        # near 1, which rounding can turn negative where a class is all but certain.
+        others = products * (1.0 - np.eye(products.shape[1]))
+        return np.asarray(others.sum(axis=2)[:, :, None] * np.eye(others.shape[1]) - others)
 
     def _squares(self, values: Array) -> Array:
         """Weighted average over draws of v v^T, for values (S, B, K)."""

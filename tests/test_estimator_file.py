@@ -84,6 +84,17 @@ def header(**changes):
     return change
 
 
+def fitted(name, *value):
+    """Replace something that fitting has left, or leave it out."""
+
+    def change(arrays):
+        left = json.loads(arrays["header"].tobytes())["fitted"]
+        del left[name]
+        header(fitted=left | dict(zip([name], value, strict=False)))(arrays)
+
+    return change
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -92,6 +103,19 @@ def header(**changes):
         header(fitted={"predict": 1}),
         header(fitted={"n_features_in_": 7}),
         header(members=0),
+        header(members=True),
+        header(surprise=1),
+        fitted("_data_seen"),
+        fitted("_one_output"),
+        fitted("n_features_in_"),
+        fitted("_data_seen", "150"),
+        fitted("log_evidence_", "1"),
+        fitted("feature_names_in_", ["a"]),
+        fitted("feature_names_in_", [1, 2, 3]),
+        lambda arrays: arrays.update(surprise=np.zeros(1)),
+        lambda arrays: arrays.update(member0_surprise=np.zeros(1)),
+        lambda arrays: arrays.update(input_scale_std=-np.ones(3)),
+        lambda arrays: arrays.update(target_scale_std=np.zeros(1)),
         header(members=2),
         lambda arrays: arrays.pop("member0_layer0_mean"),
         lambda arrays: arrays.pop("input_scale_std"),
@@ -109,6 +133,17 @@ def test_a_file_that_is_not_understood_is_refused(change, tmp_path):
     np.savez(path, **arrays)
     with pytest.raises(ValueError, match="^path: "):
         BALIRegressor.load(path)
+
+
+@pytest.mark.parametrize("classes", [None, [2, 1, 0], [0, 0, 1], [0, 1]])
+def test_a_classifier_has_its_classes_in_order(classes, tmp_path):
+    path = tmp_path / "model.npz"
+    BALIClassifier(**QUICK).fit(*load_iris(return_X_y=True)).save(path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name != "classes"}
+    np.savez(path, **arrays if classes is None else arrays | {"classes": np.array(classes)})
+    with pytest.raises(ValueError, match="^path: .*classes"):
+        BALIClassifier.load(path)
 
 
 def test_what_has_no_plain_form_is_not_saved(tmp_path):

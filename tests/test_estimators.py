@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.calibration import CalibrationDisplay
-from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.linear_model import BayesianRidge
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -190,6 +190,45 @@ def test_units_of_features_and_targets_are_no_matter(hidden):
     assert_same(model, X, rescaled, X, scale=1e4, shift=-7.0)
     expected = model.log_evidence_ - len(y) * np.log(1e4)
     assert rescaled.log_evidence_ == pytest.approx(expected, rel=1e-8)
+
+
+def hard_regression(rng: np.random.Generator) -> tuple[Array, Array]:
+    """A curve in one input, on which training blows up rounding to a tenth of an std and more."""
+    X = rng.uniform(-2, 2, (100, 1))
+    return X, np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=100)
+
+
+@pytest.mark.equation("LR-6")
+@pytest.mark.parametrize("noise", [None, 0.01])
+def test_rounding_by_units_and_by_split_weights_is_not_blown_up(noise, rng):
+    """Factors that are no powers of two, and weights whose parts do not add up exactly."""
+    X, y = hard_regression(rng)
+    w, share = rng.uniform(0.05, 3, 100), rng.uniform(0, 1, 100)
+    model = BALIRegressor(random_state=0, noise_variance=noise).fit(X, y, sample_weight=w)
+    parts = np.append(w * share, w * (1 - share))
+    split = BALIRegressor(random_state=0, noise_variance=noise)
+    split.fit(np.tile(X, (2, 1)), np.tile(y, 2), sample_weight=parts)
+    assert_same(model, X, split, X)
+    Z, factor = 0.3 * X + 7.0, 0.37
+    scaled_noise = None if noise is None else noise * factor**2
+    other = BALIRegressor(random_state=0, noise_variance=scaled_noise)
+    other.fit(Z, factor * y + 3.0, sample_weight=w)
+    assert_same(model, X, other, Z, scale=factor, shift=3.0)
+
+
+@pytest.mark.parametrize("hidden", [(), (50,)], ids=["linear", "default"])
+def test_units_and_split_weights_of_a_classifier(hidden, rng):
+    X, y = load_iris(return_X_y=True)
+    w, share = rng.uniform(0.05, 3, 150), rng.uniform(0, 1, 150)
+    options: dict[str, Any] = {"hidden": hidden, "random_state": 0}
+    p = BALIClassifier(**options).fit(X, y, sample_weight=w).predict_distribution(X)
+    parts = np.append(w * share, w * (1 - share))
+    split = BALIClassifier(**options)
+    split.fit(np.tile(X, (2, 1)), np.tile(y, 2), sample_weight=parts)
+    Z = X * [0.3, 7.0, 1e-3, 11.0] + [1.0, -2.0, 0.1, 5.0]
+    scaled = BALIClassifier(**options).fit(Z, y, sample_weight=w)
+    for q in (split.predict_distribution(X), scaled.predict_distribution(Z)):
+        assert np.abs((p.probabilities - q.probabilities) / p.std).max() < 1e-8
 
 
 @pytest.mark.equation("LR-6")

@@ -53,6 +53,17 @@ def header(**changes):
     return change
 
 
+def setting(name, *value):
+    """Replace one of the settings, or leave it out."""
+
+    def change(arrays):
+        settings = json.loads(arrays["header"].tobytes())["settings"]
+        del settings[name]
+        header(settings=settings | dict(zip([name], value, strict=False)))(arrays)
+
+    return change
+
+
 def without(name):
     return lambda arrays: arrays.pop(name)
 
@@ -68,6 +79,15 @@ def replaced(name, value):
         header(format="other"),
         header(widths=[3, 5, 2]),
         header(settings={}),
+        header(surprise=1),
+        header(version=True),
+        header(steps="3"),
+        header(steps=0),
+        header(data_seen=-1.0),
+        header(mean_precisions=[1.0]),
+        header(mean_precisions=[1.0, -1.0]),
+        setting("prior"),
+        setting("hidden", [4, 4]),
         header(random_state={"bit_generator": "os.system"}),
         without("header"),
         without("layer1_mean"),
@@ -76,6 +96,9 @@ def replaced(name, value):
         replaced("layer0_h", np.zeros(4, dtype=np.float32)),
         replaced("noise_covariance", -np.eye(2)),
         replaced("header", np.frombuffer(b"not json", dtype=np.uint8)),
+        replaced("header", np.frombuffer(b"[" * 100_000, dtype=np.uint8)),
+        replaced("surprise", np.zeros(1)),
+        replaced("layer2_mean", np.zeros((2, 2))),
     ],
 )
 def test_a_file_that_is_not_understood_is_refused(rng, tmp_path, change):
@@ -106,6 +129,35 @@ def test_truncated_foreign_and_pickled_files_are_refused(rng, tmp_path):
     assert not (tmp_path / "executed").exists()
     with pytest.raises(FileNotFoundError):
         BALI.load(tmp_path / "absent.npz")
+
+
+def test_damaged_files_are_refused_or_read_as_they_were(rng, tmp_path):
+    """A flipped bit, anywhere: also in the archive's own tables, where names and sizes stand."""
+    path = tmp_path / "model.npz"
+    saved(rng, path)
+    content, model, X = path.read_bytes(), BALI.load(path), rng.standard_normal((5, 3))
+    refused = 0
+    for place in [*range(120), *range(len(content) - 700, len(content))]:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            loaded = BALI.load(path)
+        except ValueError as error:
+            refused += str(path) in str(error)
+        else:
+            np.testing.assert_array_equal(loaded.predict(X).mean, model.predict(X).mean)
+    assert refused > 400
+    np.save(path.with_suffix(".npy"), X)
+    with pytest.raises(ValueError, match="^path: expected a file written by save"):
+        BALI.load(path.with_suffix(".npy"))
+
+
+def test_a_file_has_the_permissions_of_any_other(rng, tmp_path):
+    path, other = tmp_path / "model.npz", tmp_path / "other"
+    saved(rng, path)
+    other.write_text("")
+    assert path.stat().st_mode == other.stat().st_mode
 
 
 def test_a_failed_save_leaves_the_old_file(rng, tmp_path, monkeypatch):

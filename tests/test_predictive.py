@@ -414,3 +414,15 @@ def test_class_probabilities_do_not_depend_on_the_batch(rng: np.random.Generator
     together = CategoricalPredictive.from_gaussian(logits, covariance).probabilities
     apart = CategoricalPredictive.from_gaussian(logits[2:4], covariance[2:4]).probabilities
     np.testing.assert_allclose(together[2:4], apart, rtol=1e-12)
+
+
+def test_a_class_that_is_all_but_certain_has_no_negative_variance():
+    logits = np.array([[40.0, 0.0, 1.0], [30.0, 1.0, 0.0], [12.0, 0.0, 0.0]])
+    p = CategoricalPredictive.from_gaussian(logits, np.tile(np.eye(3), (3, 1, 1)))
+    assert np.diagonal(p.aleatoric, axis1=1, axis2=2).min() >= 0
+    # E[p (1 - p)], with 1 - p from the other classes
+    others = p.probability_draws.sum(axis=2, keepdims=True) - p.probability_draws
+    others[:, :, 0] = p.probability_draws[:, :, 1:].sum(axis=2)
+    expected = np.tensordot(p.weights, p.probability_draws * others, axes=1)
+    np.testing.assert_allclose(p.aleatoric[:, 0, 0], expected[:, 0], rtol=1e-10)
+    assert np.isfinite(p.std).all()

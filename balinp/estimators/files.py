@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from balinp._types import Array
-from balinp.persistence import decoded, encoded, packed, readable, unpacked, write
+from balinp.persistence import decoded, encoded, only, packed, readable, unpacked, write
 from balinp.standardise import Scale
+from balinp.validation import as_count, as_finite, as_positive
 
 if TYPE_CHECKING:
     from balinp.estimators.base import BALIEstimator
@@ -24,7 +26,10 @@ Estimator = TypeVar("Estimator", bound="BALIEstimator")
 
 FORMAT = "balinp estimator"
 VERSION = 1
-SCALARS = ("n_features_in_", "feature_names_in_", "log_evidence_", "_data_seen", "_one_output")
+HEADER = ("kind", "parameters", "fitted", "members")
+FITTED = ("n_features_in_", "feature_names_in_", "log_evidence_", "_data_seen", "_one_output")
+SOMETIMES = ("feature_names_in_", "log_evidence_")
+SCALES = ("input_scale_mean", "input_scale_std", "target_scale_mean", "target_scale_std")
 
 
 def save(estimator: BALIEstimator, path: str | os.PathLike[str]) -> None:
@@ -42,7 +47,7 @@ def save(estimator: BALIEstimator, path: str | os.PathLike[str]) -> None:
         "parameters": {k: _plain(v, k) for k, v in estimator.get_params(deep=False).items()},
         "fitted": {
             name: _plain(getattr(estimator, name), name)
-            for name in SCALARS
+            for name in FITTED
             if hasattr(estimator, name)
         },
         "members": len(estimator.members_),
@@ -66,30 +71,47 @@ def load(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
         If the file is not one of this kind, format and version, or is not complete.
     """
     with readable(path) as arrays:
-        header = decoded(arrays["header"], FORMAT, VERSION)
+        header = decoded(arrays["header"], FORMAT, VERSION, HEADER)
         if header["kind"] != kind.__name__:
             raise ValueError(f"expected a {kind.__name__}, got a {header['kind']}")
         estimator = kind()
         parameters = {k: _parameter(v) for k, v in header["parameters"].items()}
-        if parameters.keys() != estimator.get_params(deep=False).keys():
-            raise ValueError(f"expected the parameters of {kind.__name__}, got {[*parameters]}")
+        only(parameters, estimator.get_params(deep=False), "parameters")
         estimator.set_params(**parameters)
-        for name, value in header["fitted"].items():
-            if name not in SCALARS:
-                raise ValueError(f"expected one of {', '.join(SCALARS)}, got {name}")
-            array = np.array(value, dtype=object) if name == "feature_names_in_" else value
-            setattr(estimator, name, array)
-        estimator.members_ = [
-            unpacked(_member(arrays, f"member{index}_")) for index in range(header["members"])
+        members = [
+            _split(arrays, f"member{i}_") for i in range(as_count(header["members"], "members"))
         ]
+        estimator.members_ = [unpacked(member) for member, _ in members]
+        classes = ("classes",) if is_classifier(estimator) else ()
+        names = [name for _, prefixed in members for name in prefixed]
+        only(arrays, ["header", *SCALES, *classes, *names], "arrays")
+        _set_fitted(estimator, header["fitted"])
         n_in, n_out = _one_size(estimator)
         estimator._input_scale = _scale(arrays, "input", n_in)
         estimator._target_scale = _scale(arrays, "target", n_out)
-        if "classes" in arrays:
-            if arrays["classes"].shape != (n_out,):
-                raise ValueError(f"classes: expected {n_out}, got {arrays['classes']!r}")
-            estimator.classes_ = arrays["classes"]
+        if classes:
+            labels = arrays["classes"]
+            if labels.shape != (n_out,) or not np.array_equal(np.unique(labels), labels):
+                raise ValueError(f"classes: expected {n_out} in increasing order, got {labels!r}")
+            estimator.classes_ = labels
         return estimator
+
+
+def _set_fitted(estimator: BALIEstimator, fitted: dict[str, Any]) -> None:
+    """Set what fitting has left beside the members, after a look at each."""
+    own = () if is_classifier(estimator) else ("_one_output",)
+    only(fitted, {"n_features_in_", "_data_seen", *own} | (fitted.keys() & {*SOMETIMES}), "fitted")
+    estimator.n_features_in_ = as_count(fitted["n_features_in_"], "n_features_in_")
+    estimator._data_seen = as_positive(fitted["_data_seen"], "_data_seen")
+    if own:
+        estimator._one_output = bool(fitted["_one_output"])
+    if "log_evidence_" in fitted:
+        estimator.log_evidence_ = as_finite(fitted["log_evidence_"], "log_evidence_")
+    if "feature_names_in_" in fitted:
+        names = fitted["feature_names_in_"]
+        if len(names) != estimator.n_features_in_ or not all(isinstance(n, str) for n in names):
+            raise ValueError(f"feature_names_in_: expected {estimator.n_features_in_}, got {names}")
+        estimator.feature_names_in_ = np.array(names, dtype=object)
 
 
 def _one_size(estimator: BALIEstimator) -> tuple[int, int]:
@@ -100,8 +122,10 @@ def _one_size(estimator: BALIEstimator) -> tuple[int, int]:
     return sizes.pop()
 
 
-def _member(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+def _split(arrays: dict[str, Array], prefix: str) -> tuple[dict[str, Array], list[str]]:
+    """The arrays of a member by their own names, and their names in the file."""
+    names = [name for name in arrays if name.startswith(prefix)]
+    return {name.removeprefix(prefix): arrays[name] for name in names}, names
 
 
 def _scale(arrays: dict[str, Array], name: str, columns: int) -> Scale:
@@ -109,6 +133,8 @@ def _scale(arrays: dict[str, Array], name: str, columns: int) -> Scale:
     for array in (mean, std):
         if array.shape != (columns,) or array.dtype != np.float64 or not np.isfinite(array).all():
             raise ValueError(f"{name}: expected {columns} finite float64 numbers")
+    if not (std > 0).all():
+        raise ValueError(f"{name}: expected positive standard deviations")
     return Scale(mean, std)
 
 

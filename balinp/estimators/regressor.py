@@ -11,11 +11,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
-from balinp.estimators.base import BALIEstimator, merged, present
+from balinp.estimators.base import BALIEstimator, merged, present, rounded
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, MixturePredictive
 from balinp.training import REGRESSION_TRAINING, Training
-from balinp.validation import as_count
+from balinp.validation import as_count, as_widths
 
 
 class BALIRegressor(RegressorMixin, BALIEstimator):
@@ -124,7 +124,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
 
     def _data(
         self, X: Any, y: Any, sample_weight: Any, *, first: bool
-    ) -> tuple[Array, Array, Array | None]:
+    ) -> tuple[Array, Array, Array]:
         X, y = validate_data(
             self, X, y, reset=first, dtype=np.float64, multi_output=True, y_numeric=True
         )
@@ -141,7 +141,8 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         options = super()._model_options()
         if self.noise_variance is not None:
             V = Gaussian(self.noise_variance).covariance(len(self._target_scale.mean))
-            options["noise_variance"] = V / self._target_scale.squares
+            V = V / self._target_scale.squares
+            options["noise_variance"] = rounded(V) if as_widths(self.hidden, "hidden") else V
         return options
 
     def predict_distribution(self, X: Any) -> GaussianPredictive:
