@@ -214,9 +214,9 @@ def report(records: Sequence[Record]) -> str:
         "std: that uncertain weights cause; log-likelihood: nats a fresh datum, higher is "
         f"better; prior precision {PRIOR_PRECISION:g}, noise std {NOISE_STD:g}. "
         f"MCMC: at least {min(r['effective_draws'] for r in truth):.0f} effective draws of every "
-        f"output and {100 * min(r['accepted'] for r in truth):.0f} % of moves accepted; first and second "
-        f"half differ by at most {max(r['halves_differ'] for r in truth):.2f} posterior standard "
-        "deviations.\n"
+        f"output and {100 * min(r['accepted'] for r in truth):.0f} % of moves accepted; first and "
+        f"second half differ by at most {max(r['halves_differ'] for r in truth):.2f} posterior "
+        "standard deviations.\n"
     )
 
 
