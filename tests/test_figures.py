@@ -74,6 +74,6 @@ def test_fourteen_methods_in_one_picture(kind, panels, rng, tmp_path, monkeypatc
     scores = figure.axes[0]
     assert [label.get_text() for label in scores.get_yticklabels()] == METHODS
     left, right = scores.get_xlim()
-    assert right - left < 3
+    assert right - left < 6
     assert "2 at the edge lie beyond it" in scores.get_xlabel()
     assert all(axes.get_legend() is None for axes in figure.axes)

@@ -117,12 +117,14 @@ def test_score_summary_by_hand():
 
 
 def test_gap_summary_by_hand():
-    log_likelihoods = {"BALI": [-1.0, -9.0, -2.0], "GP": [-1.5, -1.0, -3.25]}
-    records = regression(log_likelihoods, "log_likelihood_gaussian")
-    for record, ratio in zip(records, [1.0, 5.0, 2.0, 7.0, 3.0, 4.0], strict=True):
+    values = {"BALI": [-1.0, -9.0, -2.0], "GP": [-1.5, -1.0, -3.25], "MLP": [-1.0, -2.0, -3.0]}
+    records = regression(values, "log_likelihood_gaussian")
+    ratios = [1.0, 5.0, 2.0, 7.0, 3.0, 4.0, np.nan, np.nan, np.nan]
+    for record, ratio in zip(records, ratios, strict=True):
         record["epistemic_ratio"] = ratio
+    records = rounded(records)
     _, _, row = cells(gap_summary([("yacht", records)]))
-    assert row == ["yacht", "-2.00 / -9.00 / 2.0", "-1.50 / -3.25 / 4.0"]
+    assert row == ["yacht", "-2.00 / -9.00 / 2.0", "-1.50 / -3.25 / 4.0", "-2.00 / -3.00 / -"]
 
 
 def test_convergence_summary_by_hand():

@@ -28,7 +28,7 @@ BINS = 10
 FEWEST = 10
 """A bin with fewer predictions than this is not drawn: its accuracy is mostly chance."""
 
-FARTHEST = 5.0
+FARTHEST = 10.0
 """Interquartile ranges beyond the quartiles that a picture of scores still shows."""
 
 MARKED_PASSES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -154,7 +154,7 @@ def window(values: Array) -> tuple[float, float]:
     Examples
     --------
     >>> window(np.array([[0.0, 1.0, 2.0, 3.0, -1000.0]]))
-    (-10.0, 3.0)
+    (-20.0, 3.0)
     """
     finite = values[np.isfinite(values)]
     if not finite.size:
@@ -306,4 +306,5 @@ def save_truths_figure(X: Array, Y: Array, panels: Sequence[Panel], path: Path) 
         axes.set(xlabel="x", title=panel.title, xlim=(exact.x[0], exact.x[-1]))
         axes.legend(loc="best", fontsize=8, frameon=False)
         open_frame(axes)
+    figure.axes[0].set_ylabel("network's output")
     figure.savefig(path, dpi=160)

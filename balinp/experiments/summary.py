@@ -25,7 +25,10 @@ def score_summary(rows: Sequence[Row], key: str) -> str:
 
 
 def gap_summary(rows: Sequence[Row]) -> str:
-    """Median and worst log-likelihood over gaps, and the median epistemic ratio."""
+    """Median and worst log-likelihood over gaps, and the median epistemic ratio.
+
+    Methods whose weights are not uncertain have no ratio: a dash.
+    """
 
     def cells(records: Sequence[Record], methods: Sequence[str]) -> list[str]:
         return [_gap_cell(records, method) for method in methods]
@@ -36,7 +39,8 @@ def gap_summary(rows: Sequence[Row]) -> str:
 def _gap_cell(records: Sequence[Record], method: str) -> str:
     scores = by_split(records, method, "log_likelihood_gaussian")
     ratio = np.median(by_split(records, method, "epistemic_ratio"))
-    return f"{np.median(scores):.2f} / {scores.min():.2f} / {ratio:.1f}"
+    shown = "-" if np.isnan(ratio) else f"{ratio:.1f}"
+    return f"{np.median(scores):.2f} / {scores.min():.2f} / {shown}"
 
 
 def _by_method(

@@ -209,14 +209,14 @@ def report(records: Sequence[Record]) -> str:
     return (
         f"{markdown(titles, columns)}\n\n"
         f"Means over {len(seeds)} true networks drawn from the prior, with data of their own, and "
-        f"{len(starts)} starts of BALI, whose log joint densities are at most {apart:.1g} nats "
+        f"{len(starts)} starts of BALI, whose log joint densities are at most {apart:.2g} nats "
         "apart. Mean off: root mean square difference of the predictive mean from that of MCMC; "
         "std: that uncertain weights cause; log-likelihood: nats a fresh datum, higher is "
         f"better; prior precision {PRIOR_PRECISION:g}, noise std {NOISE_STD:g}. "
         f"MCMC: at least {min(r['effective_draws'] for r in truth):.0f} effective draws of every "
-        f"output and {min(r['accepted'] for r in truth):.0%} of moves accepted; first and second "
-        f"half differ by at most {max(r['halves_differ'] for r in truth):.2f} posterior standard "
-        "deviations.\n"
+        f"output and {100 * min(r['accepted'] for r in truth):.0f} % of moves accepted; first and "
+        f"second half differ by at most {max(r['halves_differ'] for r in truth):.2f} posterior "
+        "standard deviations.\n"
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,15 +84,17 @@ def versions() -> dict[str, str]:
 
 
 def rounded(value: Any) -> Any:
-    """The same lists, dictionaries and values, with floats rounded.
+    """The same lists, dictionaries and values, with floats rounded; NaN, which JSON lacks, is None.
 
     Examples
     --------
-    >>> rounded({"split": 0, "rmse": 1 / 3, "log_joint": [-12345678.9]})
-    {'split': 0, 'rmse': 0.333333, 'log_joint': [-12345700.0]}
+    >>> rounded({"split": 0, "rmse": 1 / 3, "log_joint": [-12345678.9], "ratio": float("nan")})
+    {'split': 0, 'rmse': 0.333333, 'log_joint': [-12345700.0], 'ratio': None}
     """
     if isinstance(value, dict):
         return {key: rounded(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [rounded(inner) for inner in value]
-    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(f"{value:.{DIGITS}g}")
+    return value
