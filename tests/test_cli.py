@@ -131,7 +131,7 @@ def test_progress_on_a_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (["evaluate", "nothing"], "unknown data set 'nothing'; known: diabetes, digits"),
         (["evaluate", "uci:nowhere"], "no directory nowhere"),
         (["evaluate", "uci:."], "data.txt: no such file"),
-        (["evaluate", "diabetes", "--methods", "MLP"], "unknown method 'MLP'"),
+        (["evaluate", "diabetes", "--methods", "mlp"], "unknown method 'mlp'"),
         (["evaluate", "diabetes", "--json", "no/where.json"], "no directory no to write to"),
         (["evaluate", "diabetes", "--figure", "no/where.png"], "no directory no to write to"),
         (["evaluate", "diabetes", "--figure", "figure.doc"], "expected a name with one of"),

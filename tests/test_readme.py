@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from balinp import cli
+from balinp.experiments.methods import REFERENCE
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -36,11 +37,16 @@ def test_commands_are_found():
 
 @pytest.mark.parametrize("command", sorted(set(commands())))
 def test_balinp_commands_run(command, tmp_path, monkeypatch, capsys):
-    """Each command as it stands, on a single split where it evaluates."""
+    """Each command as it stands, on a single split where it evaluates.
+
+    All methods are run on wine, where they are quick, and one on the other data sets.
+    """
     monkeypatch.chdir(tmp_path)
     arguments = shlex.split(command)[1:]
     if arguments[0] == "evaluate":
         arguments += ["--splits", "1"]
+        if "wine" not in arguments:
+            arguments += ["--methods", REFERENCE]
     assert cli.main(arguments) == 0
     assert capsys.readouterr().out
     assert list(tmp_path.glob("*.png"))

@@ -79,11 +79,12 @@ class FOOF:
     is smallest, and their residuals give the noise variance.
 
     Source: Benzing (2022), Gradient descent on neurons and its link to approximate second-order
-    optimization. Rate, damping and momentum were chosen on parts of training data.
+    optimization. Rate, damping and momentum were chosen on parts of training data, see
+    balinp/experiments/results/README.md.
     """
 
-    rate: float = 0.3
-    damping: float = 1e-2
+    rate: float = 0.1
+    damping: float = 1.0
     momentum: float = 0.9
     steps: int = 2000
     patience: int = 100
