@@ -931,8 +931,8 @@ predictive PR-3: noise of variance one
 +
 
 predictive PR-3: aleatoric without its mean
-- (p[:, :, None] * np.eye(p.shape[1]) - squares)
-+ (p[:, :, None] * np.eye(p.shape[1]))
+- (others.sum(axis=2)[:, :, None] * np.eye(others.shape[1]) - others)
++ (others.sum(axis=2)[:, :, None] * np.eye(others.shape[1]))
 
 predictive PR-4: mean of log densities
 - logsumexp(log_densities, axis=0) - np.log(len(self.outputs))
