@@ -140,7 +140,7 @@ assert close(gradient(some), differences, rtol=1e-7)  # the accuracy of a differ
 #
 # A layer's two matrices (the second moment $A$ of its inputs and its output precision $H$) are
 # moving averages over the steps; a new step has the weight $r$, called its *rate*. In step $t$ it
-# is $1/\sqrt t$, but never less than 0.2. Tutorial
+# is $1/\sqrt t$, but never less than 0.5. Tutorial
 # [04](04_minibatches.ipynb) is about that.
 
 
@@ -190,7 +190,7 @@ model, twin = fresh_model(seed=0), fresh_model(seed=0)
 print("step  proposals  last change  log joint")
 for t in range(1, 7):
     start = twin.weights
-    chosen, told, proposals = step_from_parts(twin.layers, rate=max(0.2, t**-0.5))
+    chosen, told, proposals = step_from_parts(twin.layers, rate=max(0.5, t**-0.5))
     record = model.step(X, Y)
     value = log_joint(flat(twin.weights))
     print(f"{t:4d}  {chosen.step:9.3f}  {chosen.momentum:11.3f}  {value:9.2f}")
@@ -552,11 +552,11 @@ shape = 50.0
 learners = []
 for seed in range(3):
     learner = BALI(hidden=(n,), precision_prior=HyperPrior(shape, shape), seed=seed)
-    learners.append(learner.fit(X, Y, epochs=1000))
+    learners.append(learner.fit(X, Y, epochs=2500))
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2))
 for seed, learner in enumerate(learners):
-    steps = np.arange(1, 1001)
+    steps = np.arange(1, len(learner.history) + 1)
     left.plot(
         steps, [r.prior_precision for r in learner.history], f"C{seed}", label=f"start {seed}"
     )

@@ -588,7 +588,7 @@ assert best_rate / rates[surprises.mean(axis=1).argmin()] < 1.5
 #
 # In a network the data stay the same, but the pseudo-targets change because the weights do. Old
 # ones have to be forgotten. `BALI` uses in step $t$ the rate $1/\sqrt t$, but never less than a
-# floor: the share of a batch in the data, $B/N$, kept between 0.02 and 0.2. At the floor $B/N$ the
+# floor: the share of a batch in the data, $B/N$, kept between 0.02 and 0.5. At the floor $B/N$ the
 # memory is about one pass over the data long.
 #
 # We train the network of section 3 on batches of different sizes, with its noise variance and prior
@@ -623,7 +623,7 @@ def fit_in_batches(size, epochs, seed, rate=None):
             lengths.append(0.5 * (df**2).mean() / noise_variance)
             values.append(log_joint(model.weights))
     if rate is None:
-        floor = np.clip(size / n_all, 0.02, 0.2)
+        floor = np.clip(size / n_all, 0.02, 0.5)
         expected_rates = np.maximum(floor, np.arange(1, model.steps + 1) ** -0.5)
         assert close([record.rate for record in model.history], expected_rates)
     return np.array(values), np.array(lengths)
@@ -708,7 +708,7 @@ def steps_from_parts(size, steps, seed, cap):
                 told.pseudo_targets[index],
                 told.output_precisions[index],
                 n_data=n_all,
-                rate=max(0.02, min(0.2, size / n_all), t**-0.5),
+                rate=max(0.02, min(0.5, size / n_all), t**-0.5),
                 precision_is_known=told.precision_is_known[index],
             )
             for index, layer in enumerate(layers)
