@@ -31,7 +31,13 @@ from balinp.expected import Expected
 from balinp.factors import amount, root_weighted, weighted_sum
 from balinp.joint_step import TRUST, JointStep, joint_step, shortened
 from balinp.layer import PRIORS, MatrixNormalLayer, Proposal
-from balinp.likelihood import Categorical, Gaussian, Likelihood, contrasts
+from balinp.likelihood import (
+    Categorical,
+    Gaussian,
+    Likelihood,
+    contrasts,
+    orthonormal_contrasts,
+)
 from balinp.mlp import ACTIVATIONS, MLP, Forward, OutputNoise
 from balinp.prediction import (
     linearised_outputs,
@@ -392,10 +398,11 @@ class BALI:
         if self.forward != "linearised" or self.steps == 1 or known:
             return self.likelihood
         draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / N / 2))
+        R = orthonormal_contrasts(K)
         deviations = output_deviations(
-            self.network, self.layers, X, draws, self.rng, combinations=contrasts(K)
+            self.network, self.layers, X, draws, self.rng, combinations=R
         )
-        return Expected(self.likelihood, deviations)
+        return Expected(self.likelihood, deviations @ R)
 
     def _largest_curvature(self, batch: Trace) -> Array:
         return self.likelihood.largest_curvature_rows(batch.outputs[-1])

@@ -128,9 +128,10 @@ def noise_target(
     K, B = residuals.shape[1], amount(residuals, trace.sample_weight)
     spread = np.zeros((K, K))
     for index in [len(layers) - 1] if sampled else range(len(layers)):
-        roots = root_weighted(trace.curvature_roots[index], trace.sample_weight)
+        rows = np.swapaxes(trace.curvature_roots[index], 1, 2)  # S_n^T
+        rows = root_weighted(rows, trace.sample_weight)
         missing = _missing_squares(layers[index])
-        spread += np.einsum("bic,ij,bjd->cd", roots, missing, roots, optimize=True) / B
+        spread += np.tensordot(rows @ missing, rows, axes=([0, 2], [0, 2])) / B
     C = np.linalg.cholesky(noise_covariance)
     R = root_weighted(residuals, trace.sample_weight)
     squares = (n_data / B) * (R.T @ R) + C @ spread @ C.T

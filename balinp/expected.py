@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
-from balinp.likelihood import Likelihood
-from balinp.spectral import root
+from balinp.factors import semidefinite_rows
+from balinp.likelihood import Categorical, Likelihood
 
 
 class Expected:
@@ -65,10 +65,12 @@ class Expected:
 
     def curvature_rows(self, f: Array) -> Array:
         """Rows of a root S_n^T (B, K, K) of the expected curvature."""
+        if isinstance(self.likelihood, Categorical):
+            return semidefinite_rows(self.likelihood.mean_curvature(f + self.deviations))
         B, K = f.shape
         rows = self.likelihood.curvature_rows(self._deviated(f))
         stacked = rows.reshape(-1, B, rows.shape[1], K).swapaxes(0, 1).reshape(B, -1, K)
-        return root(np.swapaxes(stacked, 1, 2) @ stacked / len(self.deviations))
+        return semidefinite_rows(np.swapaxes(stacked, 1, 2) @ stacked / len(self.deviations))
 
     def largest_curvature_rows(self, f: Array) -> Array:
         """The likelihood's own: no average exceeds a bound that holds for all outputs."""

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from balinp._types import Array
+from balinp.spectral import root, rounding
 
 
 @njit(cache=True)
@@ -36,6 +37,29 @@ def _forget(old: Array, new: Array, rate: float) -> Array:  # pragma: no cover -
             blend[i, j] = value
             blend[j, i] = value
     return blend
+
+
+@njit(cache=True)
+def _semidefinite_rows(matrices: Array, tolerance: float) -> Array:  # pragma: no cover - jitted
+    count, n, _ = matrices.shape
+    rows = np.zeros_like(matrices)
+    for b in range(count):
+        left = matrices[b].copy()
+        zero = tolerance * max(np.diag(left).max(), 0.0)
+        for r in range(n):
+            pivot = np.diag(left).argmax()
+            if left[pivot, pivot] <= zero:
+                break
+            row = left[pivot] / np.sqrt(left[pivot, pivot])
+            for i in range(n):
+                for j in range(n):
+                    left[i, j] -= row[i] * row[j]
+            left[pivot, :] = 0.0  # to the last bit: this pivot is done with
+            left[:, pivot] = 0.0
+            rows[b, r] = row
+        if np.diag(left).min() < -zero:
+            rows[b, 0, 0] = np.nan
+    return rows
 
 
 def amount(rows: Array, weights: Array | None) -> float:
@@ -152,3 +176,40 @@ def forget(old: Array, new: Array, rate: float) -> Array:
 def forget_reference(old: Array, new: Array, rate: float) -> Array:
     """Plain twin of `forget`."""
     return (1.0 - rate) * old + rate * new
+
+
+def semidefinite_rows(matrices: Array) -> Array:
+    """Rows R (B, n, n) with R^T R the given matrices, by Cholesky with complete pivoting.
+
+    Where a matrix is singular to rounding, what is left of it after the last pivot that can be
+    told from zero is zero, too, and so are the remaining rows: a semi-definite matrix is nowhere
+    larger than on its diagonal.
+
+    Parameters
+    ----------
+    matrices : (B, n, n) array, symmetric positive semi-definite up to rounding.
+
+    Raises
+    ------
+    ValueError
+        If a matrix is not.
+
+    Examples
+    --------
+    >>> semidefinite_rows(np.array([[[1.0, -2.0], [-2.0, 4.0]]]))
+    array([[[-1.,  2.],
+            [ 0.,  0.]]])
+    """
+    rows = _semidefinite_rows(np.ascontiguousarray(matrices), rounding(matrices.shape[-1], 1.0))
+    failed = np.flatnonzero(np.isnan(rows[:, 0, 0])) if rows.size else []
+    if len(failed):
+        raise ValueError(
+            "curvature: expected positive semi-definite matrices, got one with the diagonal "
+            f"{np.diag(matrices[failed[0]])}"
+        )
+    return rows
+
+
+def semidefinite_rows_reference(matrices: Array) -> Array:
+    """Plain twin of `semidefinite_rows`, by eigendecompositions: other rows, the same product."""
+    return root(matrices)

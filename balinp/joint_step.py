@@ -93,20 +93,17 @@ def joint_step(
     directions = [proposed] if previous is None else [proposed, list(previous)]
     tangents = [network.tangent(weights, trace.forward, d) for d in directions]
     weighted = [root_weighted(df, trace.sample_weight) for df in tangents]
-    white = [np.einsum("bkc,bk->bc", trace.curvature_roots[-1], df) for df in weighted]
+    white = [(df[:, None, :] @ trace.curvature_roots[-1])[:, 0, :] for df in weighted]
     B = amount(white[0], trace.sample_weight)
     scale = n_data / B
 
+    pulls = [[p.prior_times(D) for p, D in zip(proposals, d, strict=True)] for d in directions]
     slopes = np.array([_inner([p.gradient for p in proposals], d) for d in directions])
     bends = np.array(
         [
             [
-                scale * float((white_i * white_j).sum())
-                + sum(
-                    proposal.prior_product(U, V)
-                    for proposal, U, V in zip(proposals, d_i, d_j, strict=True)
-                )
-                for white_j, d_j in zip(white, directions, strict=True)
+                scale * float((white_i * white_j).sum()) + _inner(d_i, pulls_j)
+                for white_j, pulls_j in zip(white, pulls, strict=True)
             ]
             for white_i, d_i in zip(white, directions, strict=True)
         ]
@@ -117,7 +114,7 @@ def joint_step(
     if trust is not None:
         df = sum(c * tangent for c, tangent in zip(factors, weighted, strict=True))
         rows = np.swapaxes(trace.curvature_roots[-1], 1, 2) if trust_rows is None else trust_rows
-        change = np.einsum("bck,bk->bc", rows, df)
+        change = rows @ df[:, :, None]
         half_square = 0.5 * float((change**2).sum()) / B
         if half_square > trust:
             factors = factors * np.sqrt(trust / half_square)

@@ -53,6 +53,10 @@ class Factors:
         h = self.outputs.values
         return prior_precision * (h if prior == "conjugate" else np.ones_like(h))
 
+    def prior_times(self, W: Array, prior: str, prior_precision: float) -> Array:
+        """Prior precision times vec(W), as a matrix (D, K): lam W, or lam W H."""
+        return prior_precision * (W @ self.H if prior == "conjugate" else W)
+
     def likelihood_eigenvalues(self) -> Array:
         """Eigenvalues N a_i h_j (D, K) of what the data add to the prior precision."""
         return self.n_data * np.outer(self.inputs.values, self.outputs.values)
@@ -68,28 +72,29 @@ class Proposal:
     gradient : (D, K) array, gradient of the log joint density with respect to the mean, the
         batch standing for all n_data data.
     posterior : KroneckerGaussian about mean + change.
-    prior_mean : (D, K) array M0.
-    prior_eigenvalues : (K,) array, prior precision in the posterior's column basis.
     factors : the factors and their spectra that accepting will store.
+    prior, prior_precision : name and lam of the prior.
+    prior_mean : (D, K) array M0.
     """
 
     change: Array
     gradient: Array
     posterior: KroneckerGaussian
-    prior_mean: Array
-    prior_eigenvalues: Array
     factors: Factors
+    prior: str
+    prior_precision: float
+    prior_mean: Array
 
-    def prior_product(self, U: Array, V: Array) -> float:
-        """Inner product vec(U)^T Lam0 vec(V) of two changes in the prior precision."""
-        basis = self.posterior.column_basis
-        return float(((U @ basis) * (V @ basis) @ self.prior_eigenvalues).sum())
+    def prior_times(self, W: Array) -> Array:
+        """Lam0 vec(W), the prior precision times a change (D, K) of the mean, as a matrix."""
+        return self.factors.prior_times(W, self.prior, self.prior_precision)
 
     def log_prior(self, mean: Array) -> float:
         """Log density of the layer's prior at a mean (D, K), in nats."""
-        shift, p = mean - self.prior_mean, self.prior_eigenvalues
+        shift = mean - self.prior_mean
+        p = self.factors.prior_eigenvalues(self.prior, self.prior_precision)
         log_det = len(shift) * float(np.log(p / (2 * np.pi)).sum())
-        return 0.5 * (log_det - self.prior_product(shift, shift))
+        return 0.5 * (log_det - float((shift * self.prior_times(shift)).sum()))
 
 
 class Regression(NamedTuple):
@@ -175,6 +180,7 @@ class MatrixNormalLayer:
             else _frozen(as_matrix(initial_mean, "initial_mean", rows=D, columns=K))
         )
         self._factors: Factors | None = None
+        self._posterior: KroneckerGaussian | None = None
         self._proposal: Proposal | None = None
         self._remembered: tuple[float, float] | None = None
         self._last_change = zero
@@ -197,6 +203,7 @@ class MatrixNormalLayer:
     @prior_precision.setter
     def prior_precision(self, value: float) -> None:
         self._prior_precision = as_positive(value, "prior_precision")
+        self._posterior = None
 
     @property
     def mean(self) -> Array:
@@ -223,6 +230,7 @@ class MatrixNormalLayer:
     ) -> None:
         """Put back a state that was read from these attributes earlier, as from a file."""
         self._factors, self._last_change, self._remembered = factors, last_change, remembered
+        self._posterior = None
 
     @property
     def posterior(self) -> KroneckerGaussian:
@@ -234,7 +242,9 @@ class MatrixNormalLayer:
             For the conjugate prior before any data: its covariance V / lam is not yet known.
         """
         if self._factors is not None:
-            return self._posterior_about(self._mean, self._factors)
+            if self._posterior is None:  # worked out once for each state
+                self._posterior = self._posterior_about(self._mean, self._factors)
+            return self._posterior
         if self.prior == "conjugate":
             raise ValueError(
                 "posterior: expected at least one observed batch, got none; the covariance of "
@@ -315,12 +325,9 @@ class MatrixNormalLayer:
         A_batch = input_factor(X, w)
         factors = self._updated_factors(A_batch, H_batch, n_data, rate, precision_is_known)
         posterior = self._posterior_about(M, factors)
-        p = factors.prior_eigenvalues(self.prior, self.prior_precision)
-
-        Q = posterior.column_basis
         residuals = root_weighted(T - X @ M, w)
         likelihood_pull = (n_data / B) * (root_weighted(X, w).T @ (residuals @ H_batch))
-        prior_pull = ((M - self.prior_mean) @ Q * p) @ Q.T
+        prior_pull = factors.prior_times(M - self.prior_mean, self.prior, self.prior_precision)
         c = self._remembered_share(n_data, rate)
         change = posterior.solve(rate * likelihood_pull - (1 - c) * prior_pull)
 
@@ -328,9 +335,10 @@ class MatrixNormalLayer:
             change=change,
             gradient=likelihood_pull - prior_pull,
             posterior=posterior.with_mean(M + change),
-            prior_mean=self.prior_mean,
-            prior_eigenvalues=p,
             factors=factors,
+            prior=self.prior,
+            prior_precision=self.prior_precision,
+            prior_mean=self.prior_mean,
         )
         is_whole = rate == 1 and n_data == B
         kept_w = None if w is None else w.copy()
@@ -386,7 +394,7 @@ class MatrixNormalLayer:
         proposal, self._proposal = self._proposal, None
         self._last_change = step * proposal.change + momentum * self._last_change
         self._mean = _frozen(self._mean + self._last_change)
-        self._factors = proposal.factors
+        self._factors, self._posterior = proposal.factors, None
         self._remembered = (proposal.factors.n_data, self.prior_precision)
         exact = step == 1 and momentum == 0
         self._regression = self._proposed_regression if exact else None

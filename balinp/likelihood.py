@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import helmert, solve_triangular
 from scipy.special import log_softmax, softmax
 
 from balinp._types import Array
@@ -62,6 +62,7 @@ class Gaussian:
 
     def __init__(self, noise_variance: Any = None) -> None:
         self.noise_variance = None if noise_variance is None else _noise(noise_variance)
+        self._roots: dict[int, tuple[Array, float]] = {}
 
     def __repr__(self) -> str:
         shown = None if self.noise_variance is None else self.noise_variance.tolist()
@@ -84,6 +85,14 @@ class Gaussian:
             return noise
         return np.diag(np.broadcast_to(noise, K))
 
+    def _inverse_root(self, K: int) -> tuple[Array, float]:
+        """C^{-1} with V = C C^T, lower triangular, and log det V; worked out once for each K."""
+        if K not in self._roots:
+            C = np.linalg.cholesky(self.covariance(K))
+            inverse = solve_triangular(C, np.eye(K), lower=True)
+            self._roots[K] = inverse, 2 * float(np.log(np.diag(C)).sum())
+        return self._roots[K]
+
     def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
         """Return Y (B, K) as a finite matrix that fits the noise."""
         Y = as_matrix(Y, "Y", rows=rows, columns=columns)
@@ -93,10 +102,9 @@ class Gaussian:
 
     def log_density(self, Y: Array, f: Array) -> Array:
         """Log N(y_n; f_n, V), shape (B,)."""
-        C = np.linalg.cholesky(self.covariance(Y.shape[1]))
-        white = solve_triangular(C, (Y - f).T, lower=True)
-        log_det = 2 * np.log(np.diag(C)).sum()
-        return -0.5 * ((white**2).sum(axis=0) + log_det + Y.shape[1] * np.log(2 * np.pi))
+        inverse_root, log_det = self._inverse_root(Y.shape[1])
+        white = (Y - f) @ inverse_root.T
+        return -0.5 * ((white**2).sum(axis=1) + log_det + Y.shape[1] * np.log(2 * np.pi))
 
     def gradient(self, Y: Array, f: Array) -> Array:
         """V^{-1} (y_n - f_n), shape (B, K)."""
@@ -105,8 +113,7 @@ class Gaussian:
     def curvature_rows(self, f: Array) -> Array:
         """Rows of S^T = C^{-1}, with V = C C^T, the same for each datum: (B, K, K)."""
         B, K = f.shape
-        C = np.linalg.cholesky(self.covariance(K))
-        return np.broadcast_to(solve_triangular(C, np.eye(K), lower=True), (B, K, K))
+        return np.broadcast_to(self._inverse_root(K)[0], (B, K, K))
 
     def largest_curvature_rows(self, f: Array) -> Array:
         """The curvature is the same everywhere: `curvature_rows`."""
@@ -114,7 +121,7 @@ class Gaussian:
 
     def known_precision(self, K: int) -> Array:
         """V^{-1}, exactly symmetric."""
-        inverse_root = self.curvature_rows(np.zeros((1, K)))[0]
+        inverse_root, _ = self._inverse_root(K)
         return inverse_root.T @ inverse_root
 
 
@@ -152,6 +159,11 @@ class Categorical:
         p = softmax(f, axis=1)
         return np.sqrt(p)[:, :, None] * (np.eye(f.shape[1]) - p[:, None, :])
 
+    def mean_curvature(self, f: Array) -> Array:
+        """diag(p) - p p^T, averaged over draws of outputs f (S, B, K): shape (B, K, K)."""
+        p = np.moveaxis(softmax(f, axis=2), 0, 1)
+        return label_covariance(np.swapaxes(p, 1, 2) @ p / len(f))
+
     def largest_curvature_rows(self, f: Array) -> Array:
         """(I - 1 1^T / K) / sqrt 2: no eigenvalue of diag(p) - p p^T exceeds 1/2.
 
@@ -166,12 +178,42 @@ class Categorical:
         return None
 
 
+def label_covariance(products: Array) -> Array:
+    """Average of diag(p) - p p^T, from averages (..., K, K) of p p^T, with sum_k p_k = 1.
+
+    p_k (1 - p_k) is the sum of p_k p_j over the other classes: no difference of numbers near 1,
+    which rounding can turn negative where a class is all but certain.
+
+    Examples
+    --------
+    >>> label_covariance(np.array([[0.25, 0.25], [0.25, 0.25]]))
+    array([[ 0.25, -0.25],
+           [-0.25,  0.25]])
+    """
+    identity = np.eye(products.shape[-1])
+    others = products * (1.0 - identity)
+    return np.asarray(others.sum(axis=-1)[..., None] * identity - others)
+
+
 def contrasts(K: int) -> Array:
     """I - 1 1^T / K: rows that take from each of K logits the mean of all.
 
     Class probabilities are functions of these alone.
     """
     return np.eye(K) - 1.0 / K
+
+
+def orthonormal_contrasts(K: int) -> Array:
+    """Rows (K - 1, K), orthonormal and orthogonal to 1: R^T R is `contrasts`.
+
+    Logits have a singular covariance of contrasts, and as a rule a regular one of these.
+
+    Examples
+    --------
+    >>> orthonormal_contrasts(2).round(3)
+    array([[ 0.707, -0.707]])
+    """
+    return np.asarray(helmert(K))
 
 
 def _noise(noise_variance: Any) -> Array:

@@ -8,7 +8,7 @@ because weights belong to the layers' posteriors. Four passes are written out: f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -150,10 +150,11 @@ class MLP:
         """
         B, C, _ = output_rows.shape
         rows = [output_rows]
-        for W, z in zip(weights[:0:-1], forward.outputs[-2::-1], strict=True):
+        for W, h in zip(weights[:0:-1], forward.inputs[:0:-1], strict=True):
             linear = W[:-1] if self.bias else W
             pulled = (rows[-1].reshape(B * C, -1) @ linear.T).reshape(B, C, -1)
-            rows.append(pulled * self._slope(z)[:, None, :])
+            pulled *= self._slope(h)[:, None, :]
+            rows.append(pulled)
         return rows[::-1]
 
     def tangent(
@@ -167,11 +168,9 @@ class MLP:
         Derivation: BP-3
         """
         dz = self._affine(forward.inputs[0], changes[0])
-        for W, D, h, z in zip(
-            weights[1:], changes[1:], forward.inputs[1:], forward.outputs, strict=False
-        ):
+        for W, D, h in zip(weights[1:], changes[1:], forward.inputs[1:], strict=True):
             linear = W[:-1] if self.bias else W
-            dz = self._affine(h, D) + (self._slope(z) * dz) @ linear
+            dz = self._affine(h, D) + (self._slope(h) * dz) @ linear
         return dz
 
     # -- pieces ---------------------------------------------------------------------------------
@@ -184,8 +183,8 @@ class MLP:
             return np.maximum(z, 0.0)
         return np.tanh(z) if self.activation == "tanh" else z
 
-    def _slope(self, z: Array) -> Any:
-        """phi'(z); the slope of relu at its kink is taken as 0."""
+    def _slope(self, h: Array) -> Array:
+        """phi'(z), from h = phi(z); the slope of relu at its kink is taken as 0."""
         if self.activation == "relu":
-            return (z > 0).astype(np.float64)
-        return 1.0 - np.tanh(z) ** 2 if self.activation == "tanh" else np.ones_like(z)
+            return (h > 0).astype(np.float64)
+        return 1.0 - h * h if self.activation == "tanh" else np.ones_like(h)

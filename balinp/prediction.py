@@ -12,6 +12,7 @@ import numpy as np
 from balinp._types import Array
 from balinp.layer import MatrixNormalLayer
 from balinp.mlp import MLP, OutputNoise
+from balinp.spectral import covariance_root
 
 
 def linearised_outputs(
@@ -33,12 +34,17 @@ def linearised_outputs(
     X : (B, n_in) array.
     combinations : (C, K) array; the identity for the outputs themselves.
     """
-    B, C = len(X), len(combinations)
-    covariance = np.zeros((B, C, C))
-    outputs, roots = _linearised(network, layers, X, combinations)
-    for R in roots:
+    means = [layer.mean for layer in layers]
+    forward = network.forward(means, X)
+    rows = np.broadcast_to(combinations, (len(X), *combinations.shape))
+    jacobians = network.backward(means, forward, rows)
+    covariance = np.zeros((len(X), len(combinations), len(combinations)))
+    for layer, inputs, J in zip(layers, forward.inputs, jacobians, strict=True):
+        posterior = layer.posterior
+        variances = posterior.output_variances(layer.design(inputs))
+        R = (J @ posterior.column_basis) * np.sqrt(variances)[:, None, :]
         covariance += R @ np.swapaxes(R, 1, 2)
-    return outputs, covariance
+    return forward.outputs[-1], covariance
 
 
 def output_deviations(
@@ -52,9 +58,8 @@ def output_deviations(
 ) -> Array:
     """Draws (S, B, C) of combinations of the outputs of the linearised network, less their mean.
 
-    e = sum_l R_l eps_l with eps_l ~ N(0, I), independent for each datum, and R_l R_l^T the
-    covariance of the outputs that layer l's weights cause. Half of the draws mirror the others, so
-    that their average vanishes.
+    e = R eps with eps ~ N(0, I), independent for each datum, and R R^T the covariance of
+    `linearised_outputs`. Half of the draws mirror the others, so that their average vanishes.
 
     Derivation: FP-2
 
@@ -64,31 +69,10 @@ def output_deviations(
     draws : even number S.
     rng : numpy.random.Generator
     """
-    half = np.zeros((len(X), len(combinations), draws // 2))
-    for R in _linearised(network, layers, X, combinations)[1]:
-        half += R @ rng.standard_normal((len(X), R.shape[2], draws // 2))
+    _, covariance = linearised_outputs(network, layers, X, combinations=combinations)
+    roots = covariance_root(covariance)
+    half = roots @ rng.standard_normal((len(X), len(combinations), draws // 2))
     return np.moveaxis(np.concatenate([half, -half], axis=2), 2, 0)
-
-
-def _linearised(
-    network: MLP, layers: Sequence[MatrixNormalLayer], X: Array, combinations: Array
-) -> tuple[Array, list[Array]]:
-    """Outputs at the means, and for each layer R_l (B, C, K_l) with R_l R_l^T its covariance.
-
-    R_l = J_l Q_H diag(sqrt v_l) Q_H^T: a root that does not turn with the signs and the order of
-    the eigenvectors, so that draws made with it are continuous in the posterior.
-    """
-    means = [layer.mean for layer in layers]
-    forward = network.forward(means, X)
-    rows = np.broadcast_to(combinations, (len(X), *combinations.shape))
-    roots = []
-    jacobians = network.backward(means, forward, rows)
-    for layer, inputs, J in zip(layers, forward.inputs, jacobians, strict=True):
-        posterior = layer.posterior
-        variances = posterior.output_variances(layer.design(inputs))
-        Q = posterior.column_basis
-        roots.append(((J @ Q) * np.sqrt(variances)[:, None, :]) @ Q.T)
-    return forward.outputs[-1], roots
 
 
 def sampled_outputs(

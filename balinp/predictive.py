@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit, logsumexp, ndtr, ndtri, softmax
 
 from balinp._types import Array
-from balinp.likelihood import contrasts
+from balinp.likelihood import contrasts, label_covariance
 from balinp.spectral import root
 from balinp.validation import as_count, as_matrix, as_one_hot, as_positive
 
@@ -298,11 +298,7 @@ class CategoricalPredictive:
     @cached_property
     def aleatoric(self) -> Array:
         """(B, K, K) average covariance of the one-hot label given a network."""
-        products = self._squares(self.probability_draws)
-        # p_k (1 - p_k) as the sum of p_k p_j over the other classes: no difference of numbers
-        # near 1, which rounding can turn negative where a class is all but certain.
-        others = products * (1.0 - np.eye(products.shape[1]))
-        return np.asarray(others.sum(axis=2)[:, :, None] * np.eye(others.shape[1]) - others)
+        return label_covariance(self._squares(self.probability_draws))
 
     def _squares(self, values: Array) -> Array:
         """Weighted average over draws of v v^T, for values (S, B, K)."""

@@ -73,7 +73,7 @@ def decompose(matrix: Array, name: str) -> Spectrum:
     array([0., 2.])
     """
     values, vectors = np.linalg.eigh(matrix)
-    if values[0] < -_rounding(len(values), abs(values[-1])):
+    if values[0] < -rounding(len(values), abs(values[-1])):
         raise ValueError(
             f"{name}: expected a positive semi-definite matrix, got one of shape {matrix.shape} "
             f"with eigenvalues from {values[0]:.3g} to {values[-1]:.3g}"
@@ -104,6 +104,24 @@ def floored(matrix: Array, name: str, fraction: float = CURVATURE_FLOOR) -> Spec
     return Spectrum(np.maximum(values, fraction * mean), vectors)
 
 
+def covariance_root(covariance: Array) -> Array:
+    """Roots R of a stack of covariances R R^T, shape (..., n, n), each determined by its matrix.
+
+    Cholesky factors if all matrices are positive definite to rounding, else symmetric roots.
+    Both are continuous: draws made with them do not turn with signs and order of eigenvectors.
+
+    Examples
+    --------
+    >>> covariance_root(np.array([[4.0, 2.0], [2.0, 2.0]]))
+    array([[2., 0.],
+           [1., 1.]])
+    """
+    try:
+        return np.asarray(np.linalg.cholesky(covariance))
+    except np.linalg.LinAlgError:
+        return root(covariance)
+
+
 def root(covariance: Array, scale: Array | None = None) -> Array:
     """Symmetric square roots of a stack of covariances, shape (..., n, n).
 
@@ -124,9 +142,7 @@ def root(covariance: Array, scale: Array | None = None) -> Array:
     """
     values, vectors = np.linalg.eigh(covariance)
     largest = np.abs(values[..., -1])
-    tolerance = _rounding(
-        values.shape[-1], largest if scale is None else np.maximum(scale, largest)
-    )
+    tolerance = rounding(values.shape[-1], largest if scale is None else np.maximum(scale, largest))
     if (values[..., 0] < -tolerance).any():
         worst = np.unravel_index(np.argmin(values[..., 0] + tolerance), tolerance.shape)
         raise ValueError(
@@ -138,6 +154,6 @@ def root(covariance: Array, scale: Array | None = None) -> Array:
     return scaled @ np.swapaxes(vectors, -1, -2)
 
 
-def _rounding(size: int, largest: Any) -> Any:
+def rounding(size: int, largest: Any) -> Any:
     """What counts as rounding for matrices (size, size) of a given largest eigenvalue."""
     return RANK_TOLERANCE * size * np.finfo(np.float64).eps * largest

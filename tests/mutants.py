@@ -44,7 +44,7 @@ TESTS = {
     "layer": "layer weights forgetting pseudo_targets joint_step evidence bali",
     "mlp": "mlp pseudo_targets joint_step bali",
     "expected": "expected bali",
-    "likelihood": "likelihood pseudo_targets bali",
+    "likelihood": "likelihood pseudo_targets bali predictive",
     "pseudo_targets": "pseudo_targets evidence bali",
     "joint_step": "joint_step weights bali",
     "evidence": "evidence weights bali",
@@ -101,8 +101,8 @@ spectral KR-4: sign of a small eigenvalue lost
 + return Spectrum(np.abs(values), vectors)
 
 spectral KR-4: rounding errors refused
-- if values[0] < -_rounding(
-+ if values[0] < -1e-30 * _rounding(
+- if values[0] < -rounding(
++ if values[0] < -1e-30 * rounding(
 
 spectral KR-4: absolute bound
 - np.finfo(np.float64).eps * largest
@@ -220,9 +220,9 @@ layer LR-2: V for H in the conjugate prior
 - (h if prior == "conjugate" else
 + (1 / h if prior == "conjugate" else
 
-layer LR-2: prior's pull in the transposed basis
-- @ Q * p) @ Q.T
-+ @ Q.T * p) @ Q
+layer LR-2: prior's pull without the output precision
+- prior_precision * (W @ self.H if prior == "conjugate" else W)
++ prior_precision * W
 
 layer LR-3: missing N/B
 - likelihood_pull = (n_data / B) *
@@ -245,8 +245,8 @@ layer LR-3: missing H
 + residuals
 
 layer LR-3: missing prior mean
-- ((M - self.prior_mean) @ Q * p)
-+ (M @ Q * p)
+- prior_times(M - self.prior_mean, self.prior
++ prior_times(M, self.prior
 
 layer LR-3: gradient without the prior
 - gradient=likelihood_pull - prior_pull
@@ -321,8 +321,8 @@ evidence LR-6: weights missing in the squares
 + R = residuals
 
 evidence LR-6: weights missing in the spread
-- roots = root_weighted(trace.curvature_roots[index], trace.sample_weight)
-+ roots = trace.curvature_roots[index]
+- rows = root_weighted(rows, trace.sample_weight)
++ rows = root_weighted(rows, None)
 
 bali LR-6: weights missing at the start of the noise
 - R = root_weighted(Y, w)
@@ -441,8 +441,8 @@ layer NP-6: H averaged with 1 - rate
 + forget(old.H, H_batch, 1 - rate)
 
 mlp BP-1: missing slope
-- rows.append(pulled * self._slope(z)[:, None, :])
-+ rows.append(pulled)
+- pulled *= self._slope(h)[:, None, :]
++ pulled *= 1.0
 
 mlp BP-1: bias taken for the first row
 - linear = W[:-1] if self.bias else W
@@ -451,31 +451,31 @@ mlp BP-1: bias taken for the first row
 +             pulled
 
 mlp BP-1: slope of tanh at h for z
-- 1.0 - np.tanh(z) ** 2
-+ 1.0 - np.tanh(np.tanh(z)) ** 2
+- 1.0 - h * h
++ 1.0 - np.tanh(h) ** 2
 
 mlp BP-1: slope of relu at its kink
-- return (z > 0)
-+ return (z >= 0)
+- return (h > 0)
++ return (h >= 0)
 
 mlp BP-2: slope squared
-- rows.append(pulled * self._slope(z)[:, None, :])
-+ rows.append(pulled * self._slope(z)[:, None, :] ** 2)
+- pulled *= self._slope(h)[:, None, :]
++ pulled *= self._slope(h)[:, None, :] ** 2
 
 pseudo_targets BP-2: curvature root of another row order
 - np.swapaxes(row[:, 1:, :], 1, 2)
 + np.swapaxes(row[:, 1:, ::-1], 1, 2)
 
 mlp BP-3: missing change of the upper layer
-- dz = self._affine(h, D) + (self._slope(z) * dz) @ linear
-+ dz = (self._slope(z) * dz) @ linear
+- dz = self._affine(h, D) + (self._slope(h) * dz) @ linear
++ dz = (self._slope(h) * dz) @ linear
 
 mlp BP-3: missing change from below
-- dz = self._affine(h, D) + (self._slope(z) * dz) @ linear
+- dz = self._affine(h, D) + (self._slope(h) * dz) @ linear
 + dz = self._affine(h, D)
 
 mlp BP-3: missing slope
-- (self._slope(z) * dz) @ linear
+- (self._slope(h) * dz) @ linear
 + dz @ linear
 
 mlp BP-3: change of the bias forgotten
@@ -487,16 +487,16 @@ likelihood BP-4: sign of the Gaussian gradient
 + return (f - Y) @ self.known_precision
 
 likelihood BP-4: C for its inverse
-- solve_triangular(C, np.eye(K), lower=True), (B, K, K)
-+ C, (B, K, K)
+- inverse = solve_triangular(C, np.eye(K), lower=True)
++ inverse = C
 
 likelihood BP-4: root on the wrong side
 - return inverse_root.T @ inverse_root
 + return inverse_root @ inverse_root.T
 
 likelihood BP-4: half the log determinant
-- log_det = 2 * np.log(np.diag(C)).sum()
-+ log_det = np.log(np.diag(C)).sum()
+- 2 * float(np.log(np.diag(C)).sum())
++ float(np.log(np.diag(C)).sum())
 
 likelihood BP-4: sign of the softmax gradient
 - return Y - softmax(f, axis=1)
@@ -523,8 +523,8 @@ mlp FP-1: noise for mean and noise
 + means[-1] if drawn is None else drawn
 
 mlp FP-1: derivatives at the means
-- forward.outputs[-2::-1]
-+ forward.means[-2::-1]
+- forward.inputs[:0:-1]
++ [self._activate(z) for z in forward.means[-2::-1]]
 
 prediction FP-1: missing square root
 - @ Q) * np.sqrt(variances)) @ Q.T
@@ -554,9 +554,9 @@ expected FP-2: summed over draws
 - *values.shape[1:]).mean(axis=0)
 + *values.shape[1:]).sum(axis=0)
 
-prediction FP-2: draws not in the basis
-- ((J @ Q) * np.sqrt(variances)[:, None, :])
-+ (J * np.sqrt(variances)[:, None, :])
+prediction FP-2: root of another covariance
+- roots = covariance_root(covariance)
++ roots = covariance_root(covariance**2)
 
 prediction FP-2: draws not mirrored
 - np.concatenate([half, -half], axis=2)
@@ -643,8 +643,8 @@ joint_step JS-1: missing N/B
 + scale = 1.0
 
 joint_step JS-1: missing prior term
-- proposal.prior_product(U, V)
-+ 0.0 * proposal.prior_product(U, V)
+- + _inner(d_i, pulls_j)
++ + 0.0 * _inner(d_i, pulls_j)
 
 joint_step JS-1: bound of one removed
 - np.minimum(factors, 1.0)
@@ -655,16 +655,16 @@ joint_step JS-1: slope of the proposals along themselves
 + _inner([p.change for p in proposals], d)
 
 joint_step JS-1: outputs not whitened
-- "bkc,bk->bc", trace.curvature_roots[-1], df
-+ "bkc,bk->bk", trace.curvature_roots[-1], df
+- (df[:, None, :] @ trace.curvature_roots[-1])[:, 0, :]
++ df
 
 layer JS-1: whole change taken
 - self._last_change = step * proposal.change
 + self._last_change = proposal.change
 
 layer JS-1: prior product without the prior
-- (V @ basis) @ self.prior_eigenvalues).sum()
-+ (V @ basis)).sum()
+- return self.factors.prior_times(W, self.prior, self.prior_precision)
++ return W
 
 joint_step JS-2: sign of the momentum
 - float(factors[1])
@@ -719,16 +719,18 @@ joint_step JS-3: any step taken
 + if ratio >= -1e300
 
 layer JS-3: missing prior mean
-- shift, p = mean - self.prior_mean
-+ shift, p = mean
+- shift = mean - self.prior_mean
+        p
++ shift = mean
+        p
 
 layer JS-3: constant of one row only
 - log_det = len(shift) * float(
 + log_det = float(
 
 layer JS-3: sign of the prior's quadratic
-- 0.5 * (log_det - self.prior_product
-+ 0.5 * (log_det + self.prior_product
+- 0.5 * (log_det - float(
++ 0.5 * (log_det + float(
 
 bali JS-3: gain of the batch for that of all data
 - scale = N / amount(X, w)
@@ -879,8 +881,8 @@ prediction PR-1: last layer only
 + covariance = R
 
 prediction PR-1: basis transposed
-- (J @ Q)
-+ (J @ Q.T)
+- (J @ posterior.column_basis)
++ (J @ posterior.column_basis.T)
 
 prediction PR-1: standard deviations for variances
 - variances = posterior.output_variances(layer.design(inputs))
@@ -930,9 +932,9 @@ predictive PR-3: noise of variance one
 - noise = np.einsum("sbij,sbj->sbi", roots[chosen, data], noise)
 +
 
-predictive PR-3: aleatoric without its mean
-- (others.sum(axis=2)[:, :, None] * np.eye(others.shape[1]) - others)
-+ (others.sum(axis=2)[:, :, None] * np.eye(others.shape[1]))
+likelihood PR-3: aleatoric without its mean
+- (others.sum(axis=-1)[..., None] * identity - others)
++ (others.sum(axis=-1)[..., None] * identity)
 
 predictive PR-4: mean of log densities
 - logsumexp(log_densities, axis=0) - np.log(len(self.outputs))

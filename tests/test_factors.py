@@ -14,6 +14,8 @@ from balinp.factors import (
     input_factor_reference,
     output_factor,
     output_factor_reference,
+    semidefinite_rows,
+    semidefinite_rows_reference,
 )
 
 
@@ -61,6 +63,30 @@ def test_output_factor(shape: tuple[int, int, int], rng: np.random.Generator) ->
 def test_output_factor_of_one_root_for_all_data(rng: np.random.Generator) -> None:
     S_T = rng.normal(size=(2, 2))
     assert_close(output_factor(np.broadcast_to(S_T, (5, 2, 2))), S_T.T @ S_T)
+
+
+@pytest.mark.equation("FP-2")
+@pytest.mark.parametrize("rank", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
+def test_semidefinite_rows(rank: int, scale: float, rng: np.random.Generator) -> None:
+    left = rng.normal(size=(6, 4, rank))
+    left[0] *= 1e-3  # each matrix of the stack by its own scale
+    matrices = scale * (left @ np.swapaxes(left, 1, 2))
+    expected = semidefinite_rows_reference(matrices)
+    assert_close(expected @ np.swapaxes(expected, 1, 2), matrices)
+    for version in layouts(matrices):
+        rows = semidefinite_rows(version)
+        for row, matrix in zip(rows, matrices, strict=True):
+            assert_close(row.T @ row, matrix)
+        assert (rows != 0).any(axis=2).sum() == 6 * rank
+
+
+def test_what_is_not_semidefinite_has_no_rows() -> None:
+    small = np.diag([1e-6, -1e-16, 1e-6])  # beside the rounding errors of its larger neighbour
+    with pytest.raises(ValueError, match="curvature: expected positive semi-definite matrices"):
+        semidefinite_rows(np.stack([np.eye(3), small]))
+    with pytest.raises(ValueError, match="curvature"):
+        semidefinite_rows(-np.eye(2)[None])
 
 
 @pytest.mark.equation("NP-1")

@@ -11,7 +11,14 @@ from cases import CASES, Case, assert_close, random_covariance, regression
 
 import balinp
 from balinp._types import Array
-from balinp.spectral import CURVATURE_FLOOR, RANK_TOLERANCE, decompose, floored, root
+from balinp.spectral import (
+    CURVATURE_FLOOR,
+    RANK_TOLERANCE,
+    covariance_root,
+    decompose,
+    floored,
+    root,
+)
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -104,6 +111,19 @@ def test_roots_of_a_stack_of_singular_covariances(rng: np.random.Generator) -> N
     stack[0, 2] = np.diag([1e-6, 1e-6, -1e-16])
     with pytest.raises(ValueError, match=r"covariance: expected .* stack of shape \(2, 5, 3, 3\)"):
         root(stack)
+
+
+def test_roots_of_covariances_are_continuous(rng: np.random.Generator) -> None:
+    factors: Array = rng.normal(size=(5, 3, 3))
+    stack = factors @ np.swapaxes(factors, -1, -2)
+    roots = covariance_root(stack)
+    assert_close(roots @ np.swapaxes(roots, -1, -2), stack)
+    moved = covariance_root(stack * (1 + 1e-12 * rng.normal()))
+    np.testing.assert_allclose(moved, roots, rtol=1e-11)
+    stack[0] = np.outer([1.0, 2.0, 2.0], [1.0, 2.0, 2.0])  # has no Cholesky factor to rounding
+    singular = np.concatenate([stack, np.zeros((1, 3, 3))])
+    roots = covariance_root(singular)
+    assert_close(roots @ np.swapaxes(roots, -1, -2), singular)
 
 
 def test_nothing_else_decomposes() -> None:

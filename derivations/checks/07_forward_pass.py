@@ -162,7 +162,7 @@ def linearised_pass():
         assert_allclose(-2 * slope, precision[i, j], rtol=1e-5, atol=1e-7)
     # R eps has the covariance of the linearised outputs
     v = (Q_A.T @ x) ** 2 @ (1 / L)
-    R = (later @ Q_H * np.sqrt(v)) @ Q_H.T
+    R = later @ Q_H * np.sqrt(v)
     assert_allclose(R @ R.T, J @ C @ J.T, rtol=1e-12)
 
 
