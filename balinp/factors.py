@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from balinp._types import Array
-from balinp.spectral import root, rounding
+from balinp.spectral import SMALLEST_SCALE, root, rounding
 
 
 @njit(cache=True)
@@ -45,7 +45,7 @@ def _semidefinite_rows(matrices: Array, tolerance: float) -> Array:  # pragma: n
     rows = np.zeros_like(matrices)
     for b in range(count):
         left = matrices[b].copy()
-        zero = tolerance * max(np.diag(left).max(), 0.0)
+        zero = max(tolerance * np.diag(left).max(), SMALLEST_SCALE)
         for r in range(n):
             pivot = np.diag(left).argmax()
             if left[pivot, pivot] <= zero:
@@ -183,7 +183,7 @@ def semidefinite_rows(matrices: Array) -> Array:
 
     Where a matrix is singular to rounding, what is left of it after the last pivot that can be
     told from zero is zero, too, and so are the remaining rows: a semi-definite matrix is nowhere
-    larger than on its diagonal.
+    larger than on its diagonal. Numbers below 1e-280 have no digits left and count as zero.
 
     Parameters
     ----------
@@ -201,8 +201,8 @@ def semidefinite_rows(matrices: Array) -> Array:
             [ 0.,  0.]]])
     """
     rows = _semidefinite_rows(np.ascontiguousarray(matrices), rounding(matrices.shape[-1], 1.0))
-    failed = np.flatnonzero(np.isnan(rows[:, 0, 0])) if rows.size else []
-    if len(failed):
+    (failed,) = np.isnan(rows).any(axis=(1, 2)).nonzero()
+    if failed.size:
         raise ValueError(
             "curvature: expected positive semi-definite matrices, got one with the diagonal "
             f"{np.diag(matrices[failed[0]])}"

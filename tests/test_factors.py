@@ -81,6 +81,11 @@ def test_semidefinite_rows(rank: int, scale: float, rng: np.random.Generator) ->
         assert (rows != 0).any(axis=2).sum() == 6 * rank
 
 
+def test_a_curvature_without_digits_is_none() -> None:
+    tiny = np.array([[1e-313, -1e-313, 0.0], [-1e-313, 3e-314, 0.0], [0.0, 0.0, 0.0]])
+    np.testing.assert_array_equal(semidefinite_rows(tiny[None]), np.zeros((1, 3, 3)))
+
+
 def test_what_is_not_semidefinite_has_no_rows() -> None:
     small = np.diag([1e-6, -1e-16, 1e-6])  # beside the rounding errors of its larger neighbour
     with pytest.raises(ValueError, match="curvature: expected positive semi-definite matrices"):
