@@ -65,7 +65,7 @@ from balinp.validation import (
 LEAST_RATE, LARGEST_RATE, LARGEST_SAMPLED_RATE = 0.02, 0.5, 0.05
 """Bounds of the rate's floor B / N, the weight at which the memory is one epoch long."""
 
-LOGIT_VARIANCE = 50.0
+LOGIT_VARIANCE = 5.0
 """Prior variance of logits, for inputs of unit size, that a learnt precision starts from."""
 
 FORWARD_PASSES = ("mean", "linearised", "sample")

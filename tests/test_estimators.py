@@ -80,8 +80,10 @@ def test_defaults_are_those_of_the_shared_training():
     ):
         parameters = kind().get_params()
         assert parameters["hidden"] == training.model["hidden"]
-        assert parameters["epochs"] == training.fit["epochs"]
-        assert kind()._batch_size(10**6) == training.batch_size_for(10**6)
+        for rows in (100, 10**6):
+            batch_size = training.batch_size_for(rows)
+            assert kind()._batch_size(rows) == batch_size
+            assert kind()._epochs(batch_size) == training.epochs_for(batch_size)
         # What the shared training sets and the estimators do not know would be lost.
         assert set(training.model) == {"likelihood", "hidden"}
         assert set(training.fit) == {"epochs"}

@@ -308,18 +308,21 @@ def test_reference_comes_first_for_both_kinds() -> None:
 def test_batches_are_used_for_many_data_only(monkeypatch: pytest.MonkeyPatch) -> None:
     from balinp.bali import BALI
 
-    sizes = []
+    schedules = []
     fit = BALI.fit
-    monkeypatch.setattr(
-        BALI,
-        "fit",
-        lambda self, X, Y, **kw: sizes.append(kw["batch_size"]) or fit(self, X, Y, **kw),
-    )
-    training = Training({"hidden": (2,)}, {"epochs": 1}, batch_size=4, full_batch_up_to=10)
-    for n in (10, 11):
-        X = np.linspace(0, 1, n)[:, None]
-        training.trained(X, X, 0)
-    assert sizes == [None, 4]
+
+    def noted(self, X, Y, *, epochs, batch_size):
+        schedules.append((epochs, batch_size))
+        return fit(self, X, Y, epochs=epochs, batch_size=batch_size)
+
+    monkeypatch.setattr(BALI, "fit", noted)
+    rule = {"batch_size": 4, "full_batch_up_to": 10}
+    for batch_epochs in (None, 2):
+        training = Training({"hidden": (2,)}, {"epochs": 3}, batch_epochs=batch_epochs, **rule)
+        for n in (10, 11):
+            X = np.linspace(0, 1, n)[:, None]
+            training.trained(X, X, 0)
+    assert schedules == [(3, None), (3, 4), (3, None), (2, 4)]
 
 
 def test_selection_of_methods() -> None:

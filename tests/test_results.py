@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import re
+import shlex
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def test_every_run_is_in_a_table_and_every_command_can_be_parsed():
     runs = {run for table in TABLES.values() for run in table.runs}
     assert runs == set(RUNS)
     for command in RUNS.values():
-        program, *arguments = command.split()
+        program, *arguments = shlex.split(command)
         assert program == "balinp"
         cli._parser().parse_args(arguments)
 

@@ -40,7 +40,7 @@ class BALIEstimator(BaseEstimator):
     prior_precision: float | None
     bias: bool
     standardize: bool
-    epochs: int
+    epochs: int | str
     batch_size: int | str | None
     tolerance: float | None
     n_members: int
@@ -55,9 +55,10 @@ class BALIEstimator(BaseEstimator):
         members = self._start(X, Y, w)
         X, Y = self._input_scale.to_standard(X), self._target_scale.to_standard(Y)
         X_seen, Y_seen, w_seen = self._as_trained_on(X, Y, w, members[0])
+        batch_size = self._batch_size(len(X))
         options = {
-            "epochs": self.epochs,
-            "batch_size": self._batch_size(len(X)),
+            "epochs": self._epochs(batch_size),
+            "batch_size": batch_size,
             "tolerance": self.tolerance,
             "sample_weight": w_seen,
         }
@@ -100,7 +101,7 @@ class BALIEstimator(BaseEstimator):
     ) -> tuple[Array, Array, Array | None]:
         """Data as training takes them: rounded, unless the regression is exact.
 
-        Two hundred steps of a network can blow up a difference in the sixteenth digit to a tenth
+        Hundreds of steps of a network can blow up a difference in the sixteenth digit to a tenth
         of the predictive standard deviation. Other units, or the weight 1 as .3 + .7, make such
         differences. So standardised data are rounded to a millionth of a standard deviation, and
         weights to nine digits: what is the same data then trains to the same network.
@@ -128,6 +129,12 @@ class BALIEstimator(BaseEstimator):
             as_choice(self.batch_size, "batch_size", ("auto",))
             return self.training.batch_size_for(rows)
         return None if self.batch_size is None else as_count(self.batch_size, "batch_size")
+
+    def _epochs(self, batch_size: int | None) -> int:
+        if isinstance(self.epochs, str):
+            as_choice(self.epochs, "epochs", ("auto",))
+            return self.training.epochs_for(batch_size)
+        return as_count(self.epochs, "epochs")
 
     # -- prediction ----------------------------------------------------------------------------
 

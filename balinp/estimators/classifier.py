@@ -51,7 +51,7 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
         prior_precision: float | None = None,
         bias: bool = True,
         standardize: bool = True,
-        epochs: int = CLASSIFICATION_TRAINING.fit["epochs"],
+        epochs: int | str = "auto",
         batch_size: int | str | None = "auto",
         tolerance: float | None = None,
         n_members: int = 1,

@@ -31,8 +31,8 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         whether or not targets are standardised. None learns a covariance.
     standardize : whether inputs and targets are brought to (weighted) mean 0 and standard
         deviation 1 first; a constant column becomes 0. Predictions are in original units always.
-    epochs : passes over the data in `fit`.
-    batch_size : rows a step; None is all, ``"auto"`` the rule of `balinp.training`.
+    epochs : passes over the data in `fit`; ``"auto"`` follows the rule of `balinp.training`.
+    batch_size : rows a step; None is all, ``"auto"`` likewise.
     tolerance : stop early, see `BALI.fit`.
     n_members : number of networks, trained from independent starts; predictions are those of
         their equal mixture (PR-5).
@@ -71,7 +71,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         noise_variance: Any = None,
         bias: bool = True,
         standardize: bool = True,
-        epochs: int = REGRESSION_TRAINING.fit["epochs"],
+        epochs: int | str = "auto",
         batch_size: int | str | None = "auto",
         tolerance: float | None = None,
         n_members: int = 1,
