@@ -98,7 +98,7 @@ def fewer_steps(train: Any) -> Any:
     if isinstance(train, Ensemble):
         return replace(train, member=fewer_steps(train.member), size=2)
     if isinstance(train, Network):
-        return replace(train, training=Training(train.training.model, {"epochs": 100}))
+        return replace(train, training=Training(train.training.model, {"epochs": 60}))
     if isinstance(train, NeuralLinear):
         return replace(train, features=Training(train.features.model, {"epochs": 25}))
     if isinstance(train, MCDropout):

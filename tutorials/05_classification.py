@@ -340,7 +340,7 @@ def split(seed):
 
 def bayesian(X, digit, **options):
     model = BALI(hidden=(50,), likelihood="categorical", **options)
-    return model.fit(X, np.eye(KNOWN)[digit], epochs=50)
+    return model.fit(X, np.eye(KNOWN)[digit], epochs=100)
 
 
 results, pooled, trained = {"BALI": [], "logistic regression": []}, {}, []
