@@ -18,7 +18,12 @@ from balinp.experiments import UserError
 from balinp.experiments.results import RUNS, __main__, store, tables
 from balinp.experiments.results.store import Results, read, rounded
 from balinp.experiments.results.tables import TABLES, tables_in, with_tables
-from balinp.experiments.summary import convergence_summary, gap_summary, score_summary
+from balinp.experiments.summary import (
+    convergence_summary,
+    difference_summary,
+    gap_summary,
+    score_summary,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted(store.DIRECTORY.glob("*.json"))
@@ -110,11 +115,22 @@ def test_score_summary_by_hand():
         ("boston", regression({"BALI": [2.0, 4.0], "GP": [30.0, 35.0]})),
         ("yacht", regression({"BALI": [0.1, 0.11], "MLP": [0.2, 0.24]})),
     ]
-    header, _, boston, yacht = cells(score_summary(rows, "rmse"))
-    assert header == ["data set", "BALI", "GP", "MLP"]
+    header, _, *lines = cells(score_summary(rows, "rmse"))
+    assert header == ["method", "boston", "yacht"]
     # standard errors 1 and 2.5: one decimal; .005 and .02: at most three
-    assert boston == ["boston", f"3.0 ± {sem([2, 4]):.1f}", "32.5 ± 2.5", "-"]
-    assert yacht == ["yacht", "0.105 ± 0.005", "-", "0.220 ± 0.020"]
+    assert lines == [
+        ["BALI", f"3.0 ± {sem([2, 4]):.1f}", "0.105 ± 0.005"],
+        ["GP", "32.5 ± 2.5", "-"],
+        ["MLP", "-", "0.220 ± 0.020"],
+    ]
+
+
+def test_difference_summary_by_hand():
+    values = {"MLP": [-1.5, -1.0], "BALI (isotropic)": [-1.0, -2.0]}
+    records = regression(values, "log_likelihood_gaussian")
+    _, _, mlp, bali = cells(difference_summary([("boston", records)], "regression"))
+    assert mlp == ["MLP", f"0.25 ± {sem([-0.5, 1.0]):.2f}"]
+    assert bali == ["BALI (isotropic)", "0"]
 
 
 def test_gap_summary_by_hand():
@@ -124,8 +140,12 @@ def test_gap_summary_by_hand():
     for record, ratio in zip(records, ratios, strict=True):
         record["epistemic_ratio"] = ratio
     records = rounded(records)
-    _, _, row = cells(gap_summary([("yacht", records)]))
-    assert row == ["yacht", "-2.00 / -9.00 / 2.0", "-1.50 / -3.25 / 4.0", "-2.00 / -3.00 / -"]
+    _, _, *lines = cells(gap_summary([("yacht", records)]))
+    assert lines == [
+        ["BALI", "-2.00 / -9.00 / 2.0"],
+        ["GP", "-1.50 / -3.25 / 4.0"],
+        ["MLP", "-2.00 / -3.00 / -"],
+    ]
 
 
 def test_convergence_summary_by_hand():

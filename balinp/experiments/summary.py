@@ -1,4 +1,4 @@
-"""Many data sets in one Markdown table: data sets in rows, methods in columns."""
+"""Many data sets in one Markdown table."""
 
 from __future__ import annotations
 
@@ -8,18 +8,36 @@ from typing import TypeAlias
 import numpy as np
 
 from balinp.experiments.convergence import COMPARED_AT
+from balinp.experiments.methods import REFERENCE
 from balinp.experiments.scores import Record
-from balinp.experiments.table import by_split, column_cells, markdown, method_names
+from balinp.experiments.table import (
+    by_split,
+    column_cells,
+    markdown,
+    method_names,
+    paired_differences,
+)
 
 Row: TypeAlias = tuple[str, list[Record]]
 """Title of a data set, and its records."""
 
 
 def score_summary(rows: Sequence[Row], key: str) -> str:
-    """Means of one score over splits ± standard errors."""
+    """Means of one score over splits ± standard errors, methods in rows."""
 
     def cells(records: Sequence[Record], methods: Sequence[str]) -> list[str]:
         return column_cells([by_split(records, method, key) for method in methods])
+
+    return _by_method(rows, cells)
+
+
+def difference_summary(rows: Sequence[Row], kind: str) -> str:
+    """Mean differences to `REFERENCE` in the compared score ± standard errors, by split."""
+
+    def cells(records: Sequence[Record], methods: Sequence[str]) -> list[str]:
+        others = [method for method in methods if method != REFERENCE]
+        shown = iter(column_cells([paired_differences(records, m, kind) for m in others]))
+        return ["0" if method == REFERENCE else next(shown) for method in methods]
 
     return _by_method(rows, cells)
 
@@ -46,14 +64,14 @@ def _gap_cell(records: Sequence[Record], method: str) -> str:
 def _by_method(
     rows: Sequence[Row], cells: Callable[[Sequence[Record], Sequence[str]], list[str]]
 ) -> str:
-    """A table with the cells of each row's methods; a dash where a method was not run."""
+    """Methods in rows, a column for each data set; a dash where a method was not run."""
     methods = list(dict.fromkeys(name for _, records in rows for name in method_names(records)))
-    shown = []
-    for title, records in rows:
+    columns = []
+    for _, records in rows:
         run = method_names(records)
         found = dict(zip(run, cells(records, run), strict=True))
-        shown.append([title, *(found.get(method, "-") for method in methods)])
-    return markdown(["data set", *methods], _columns(shown))
+        columns.append([found.get(method, "-") for method in methods])
+    return markdown(["method", *(title for title, _ in rows)], [methods, *columns])
 
 
 def convergence_summary(rows: Sequence[Row]) -> str:

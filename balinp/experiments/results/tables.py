@@ -15,7 +15,13 @@ from typing import NamedTuple
 from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
 from balinp.experiments.results import CONVERGENCE, SMALL, UCI
 from balinp.experiments.results.store import Results, read
-from balinp.experiments.summary import Row, convergence_summary, gap_summary, score_summary
+from balinp.experiments.summary import (
+    Row,
+    convergence_summary,
+    difference_summary,
+    gap_summary,
+    score_summary,
+)
 from balinp.experiments.table import table
 from balinp.experiments.truths import report
 
@@ -86,7 +92,7 @@ def _many(
         only.command.replace(f"/{title}", "/NAME")
         for title, only in zip(titles, results, strict=True)
     }
-    return f"{summary(rows)}\n\n{explanation}; each row by `{'`, `'.join(sorted(commands))}`."
+    return f"{summary(rows)}\n\n{explanation}; each data set by `{'`, `'.join(sorted(commands))}`."
 
 
 def _title(command: str) -> str:
@@ -99,6 +105,11 @@ def _uci(prefix: str) -> list[str]:
 
 
 LOG_LIKELIHOOD = "Gaussian log-likelihood, nats a datum, mean over splits ± standard error"
+DIFFERENCES = (
+    "Gaussian log-likelihood minus that of BALI (isotropic), split by split: mean ± standard "
+    "error, above 0 where the method is better"
+)
+SECONDS = "Seconds to fit and predict, on one core"
 GAPS = (
     "Median / worst Gaussian log-likelihood over gaps / median ratio of epistemic standard "
     "deviations in the gap and in the data"
@@ -114,6 +125,12 @@ TABLES = {
     "uci RMSE": Table(
         _uci("uci"),
         partial(_many, partial(score_summary, key="rmse"), "RMSE in the target's unit, likewise"),
+    ),
+    "uci differences": Table(
+        _uci("uci"), partial(_many, partial(difference_summary, kind=REGRESSION), DIFFERENCES)
+    ),
+    "uci seconds": Table(
+        _uci("uci"), partial(_many, partial(score_summary, key="seconds"), SECONDS)
     ),
     "uci gaps": Table(_uci("gap"), partial(_many, gap_summary, GAPS)),
     "convergence": Table(
