@@ -4,9 +4,9 @@
 images), `methods` holds every method behind one interface, `scores` turns a prediction into
 numbers, `runner` runs methods on splits, `journal` keeps what is finished, `table` and `figures`
 show what came out; `evaluate`, `convergence`, `truths` (which needs `exact_posterior`) and
-`benchmark` (which needs `step_parts`, `limits` and others) are the commands, and `results` keeps the
-records behind published tables. Importing any of them needs no optional dependency; running needs
-the extra ``experiments``.
+`benchmark` (which needs `step_parts`, `limits` and others) are the commands, and `results` keeps
+the records behind published tables. Importing any of them needs no optional dependency; running
+needs the extra ``experiments``.
 """
 
 from __future__ import annotations

@@ -23,10 +23,11 @@ def available(*modules: str) -> bool:
     return all(find_spec(module) is not None for module in modules)
 
 
-def adam_step(network: MLP, X: Array, Y: Array, kind: str) -> Callable[[], None]:
-    """One step of PyTorch's Adam, to be called as often as is wanted.
+def adam_step(network: MLP, X: Array, Y: Array, kind: str) -> Callable[[], Any]:
+    """One step of PyTorch's Adam on a batch, float32, to be called as often as is wanted.
 
-    Same network and batch, float32; squared error or cross-entropy, forward and backward pass.
+    Forward pass, squared error or cross-entropy, backward pass, change. A call returns the loss
+    before the change, a tensor.
 
     Parameters
     ----------
@@ -39,18 +40,22 @@ def adam_step(network: MLP, X: Array, Y: Array, kind: str) -> Callable[[], None]
     loss, inputs, targets = _loss_and_data(X, Y, kind)
     adam = torch.optim.Adam(model.parameters())
 
-    def step() -> None:
+    def step() -> Any:
         adam.zero_grad()
-        loss(model(inputs), targets).backward()
+        before = loss(model(inputs), targets)
+        before.backward()
         adam.step()
+        return before.detach()
 
     return step
 
 
 def kronecker_fit(
     network: MLP, weights: Sequence[Array], X: Array, Y: Array, kind: str
-) -> Callable[[], None]:
+) -> Callable[[], Any]:
     """A fit of laplace-torch to a trained network, all weights, Kronecker factors, float32.
+
+    Calling it fits anew and returns the approximation.
 
     Parameters
     ----------
@@ -70,11 +75,13 @@ def kronecker_fit(
     own = torch.Generator()  # a loader moves one even if it does not shuffle
     loader = torch.utils.data.DataLoader(data, batch_size=len(X), generator=own)
 
-    def fit() -> None:
+    def fit() -> Any:
+        approximation = laplace.Laplace(
+            model, kind, subset_of_weights="all", hessian_structure="kron"
+        )
         with quiet():
-            laplace.Laplace(model, kind, subset_of_weights="all", hessian_structure="kron").fit(
-                loader
-            )
+            approximation.fit(loader)
+        return approximation
 
     return fit
 
