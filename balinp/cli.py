@@ -174,7 +174,7 @@ def _add_benchmark(commands: argparse._SubParsersAction[argparse.ArgumentParser]
             "Training steps of networks from 8-50-1 to 784-512-512-10: time by part, next to plain "
             "NumPy in place of the compiled kernels, to the arithmetic limit and, with the extra "
             "'peers', to Adam and Laplace in PyTorch; memory; growth with batch, width, depth and "
-            "outputs. Takes some minutes."
+            "outputs. Takes some minutes. (All data at once are left out for the widest network.)"
         ),
     )
     command.add_argument(

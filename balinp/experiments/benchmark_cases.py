@@ -68,7 +68,7 @@ CASES = (
     *(Case((784, 100, 10), batch, 2000) for batch in (32, 256, 2000)),
     *(Case((784, 512, 512, 10), batch, 2000) for batch in (32, 256)),
 )
-"""All data at once are left out for the widest network: some ten seconds a step."""
+"""All data at once are left out for the widest network: many seconds a step."""
 
 BASE = Case((64, 100, 10), 256, 10_000)
 SWEEPS: Mapping[str, Mapping[int, Case]] = {

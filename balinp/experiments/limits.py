@@ -27,7 +27,7 @@ from balinp.experiments.step_parts import (
     replaced,
 )
 
-RATE_SIZE, RATE_REPEATS = 768, 8
+RATE_SIZE, RATE_REPEATS = 768, 30
 """Rows and columns of the product whose rate is measured, and how often: the fastest counts."""
 
 
