@@ -1,4 +1,4 @@
-"""The command line: ``balinp evaluate``, ``convergence``, ``truths``, ``demo``, ``--version``.
+"""The command line: ``balinp evaluate``, ``convergence``, ``truths``, ``benchmark``, ``demo``.
 
 A command's module is imported when the command runs, so that each needs only what it uses.
 Exit status: 0 if all went well, 2 if what was asked for cannot be done.
@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_convergence(commands)
     _add_truths(commands)
+    _add_benchmark(commands)
     _add_demo(commands)
     return parser
 
@@ -140,6 +141,16 @@ def _add_name(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_figure(command: argparse.ArgumentParser, name: str) -> None:
+    command.add_argument(
+        "--figure",
+        metavar="FILE",
+        type=Path,
+        default=Path(name),
+        help=f"write the figure to FILE (default: {name})",
+    )
+
+
 def _add_truths(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "truths",
@@ -151,14 +162,37 @@ def _add_truths(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         ),
     )
     command.add_argument("--json", metavar="FILE", type=Path, help="write the records to FILE")
-    command.add_argument(
-        "--figure",
-        metavar="FILE",
-        type=Path,
-        default=Path("truths.png"),
-        help="write the figure to FILE (default: truths.png)",
-    )
+    _add_figure(command, "truths.png")
     command.set_defaults(run=_truths)
+
+
+def _add_benchmark(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "benchmark",
+        help="where the time of a training step goes (extra 'experiments')",
+        description=(
+            "Training steps of networks from 8-50-1 to 784-512-512-10: time by part, next to plain "
+            "NumPy in place of the compiled kernels, to the arithmetic limit and, with the extra "
+            "'peers', to Adam and Laplace in PyTorch; memory; growth with batch, width, depth and "
+            "outputs. Takes some minutes. (All data at once are left out for the widest network.)"
+        ),
+    )
+    command.add_argument(
+        "--only",
+        metavar="NAME",
+        nargs="+",
+        help="networks such as 8-50-1 (default: all, and the growth)",
+    )
+    command.add_argument(
+        "--repeats",
+        metavar="N",
+        type=_count,
+        default=40,
+        help="steps that are timed for a figure, fewer where they take long (default: 40)",
+    )
+    command.add_argument("--json", metavar="FILE", type=Path, help="write the records to FILE")
+    _add_figure(command, "benchmark.png")
+    command.set_defaults(run=_benchmark)
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -170,13 +204,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
             "convergence, and the uncertainty in the gap."
         ),
     )
-    command.add_argument(
-        "--figure",
-        metavar="FILE",
-        type=Path,
-        default=Path("demo.png"),
-        help="write the figure to FILE (default: demo.png)",
-    )
+    _add_figure(command, "demo.png")
     command.add_argument(
         "--seed", metavar="N", type=_seed, default=0, help="of data and weights (default: 0)"
     )
@@ -218,6 +246,18 @@ def _truths(parsed: argparse.Namespace) -> None:
 
     _check_writable(parsed.figure, parsed.json)
     truths(json_path=parsed.json, figure_path=parsed.figure)
+
+
+def _benchmark(parsed: argparse.Namespace) -> None:
+    from balinp.experiments.benchmark import benchmark
+
+    _check_writable(parsed.figure, parsed.json)
+    benchmark(
+        only=parsed.only,
+        repeats=parsed.repeats,
+        json_path=parsed.json,
+        figure_path=parsed.figure,
+    )
 
 
 def _demo(parsed: argparse.Namespace) -> None:

@@ -1,11 +1,12 @@
-"""Comparisons behind ``balinp evaluate``, ``balinp convergence`` and ``balinp truths``.
+"""What is behind ``balinp evaluate``, ``convergence``, ``truths`` and ``benchmark``.
 
 `datasets` finds data by name (`dataset` says what they are, `splits` how they are cut, `idx` reads
 images), `methods` holds every method behind one interface, `scores` turns a prediction into
 numbers, `runner` runs methods on splits, `journal` keeps what is finished, `table` and `figures`
-show what came out; `evaluate`, `convergence` and `truths` (which needs `exact_posterior`) are the
-commands, and `results` keeps the records behind published tables. Importing any of them needs no
-optional dependency; running needs the extra ``experiments``.
+show what came out; `evaluate`, `convergence`, `truths` (which needs `exact_posterior`) and
+`benchmark` (which needs `step_parts`, `limits` and others) are the commands, and `results` keeps
+the records behind published tables. Importing any of them needs no optional dependency; running
+needs the extra ``experiments``.
 """
 
 from __future__ import annotations

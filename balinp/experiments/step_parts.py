@@ -1,0 +1,192 @@
+"""Where the time of a training step goes, measured from outside.
+
+The core has no timers. For as long as a measurement lasts, functions of the package are replaced
+by ones that tell a stopwatch which part of the step has begun and ended.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from types import FunctionType
+from typing import Any, NamedTuple
+
+from balinp import bali, evidence, factors, joint_step, layer, likelihood, pseudo_targets, spectral
+from balinp.expected import Expected
+from balinp.mlp import MLP
+
+Function = Callable[..., Any]
+
+FORWARD, BACKWARD = "forward", "likelihood and backward"
+DEVIATIONS, TARGETS = "output deviations", "pseudo-targets"
+FACTORS, EIGEN, SOLVE = "factors", "eigendecompositions", "solve"
+JOINT, HYPER, REST = "joint step", "hyper-parameters", "rest"
+PARTS = (FORWARD, BACKWARD, DEVIATIONS, TARGETS, FACTORS, EIGEN, SOLVE, JOINT, HYPER, REST)
+"""In the order of a step; each is without the parts that are called from it.
+
+Output deviations are the linearised pass; pseudo-targets include the output precisions from
+their spectra; solve is all of `propose` that is not factors or eigendecompositions; the joint
+step has the tangents and the forward passes of its check.
+"""
+
+CLOCK = time.process_time
+"""Time of this process's processor, which on one thread nothing else on the machine adds to."""
+
+
+class Entry(NamedTuple):
+    """A part of the step that a function begins.
+
+    part : one of `PARTS`.
+    within : the only part whose calls begin it; called from any other, the function belongs to
+        its caller. None begins the part wherever the call comes from.
+    """
+
+    part: str
+    within: str | None = None
+
+
+_PASS = [(MLP.forward, FORWARD), (MLP.backward, BACKWARD)] + [
+    (getattr(kind, name), BACKWARD)
+    for kind in (likelihood.Gaussian, likelihood.Categorical, Expected)
+    for name in ("log_density", "gradient", "curvature_rows")
+]
+
+ENTRIES: dict[Function, Entry] = {
+    pseudo_targets.trace: Entry(TARGETS),
+    **{function: Entry(part, within=TARGETS) for function, part in _PASS},
+    likelihood.Gaussian._inverse_root: Entry(BACKWARD),
+    bali.BALI._expected: Entry(DEVIATIONS),
+    factors.input_factor: Entry(FACTORS),
+    factors.output_factor: Entry(FACTORS),
+    factors.forget: Entry(FACTORS),
+    spectral.decompose: Entry(EIGEN),
+    layer.MatrixNormalLayer.propose: Entry(SOLVE),
+    joint_step.joint_step: Entry(JOINT),
+    bali.BALI._safe: Entry(JOINT),
+    bali.BALI._set_precisions: Entry(HYPER),
+    bali.BALI._update_hyper_parameters: Entry(HYPER),
+    evidence.effective_parameters: Entry(HYPER),
+}
+
+
+class Stopwatch:
+    """Seconds of each part; every moment belongs to exactly one, so that they add up.
+
+    Parameters
+    ----------
+    clock : returns the time in seconds.
+
+    Examples
+    --------
+    >>> ticks = iter([0.0, 1.0, 3.0, 4.0])
+    >>> watch = Stopwatch(lambda: next(ticks))
+    >>> square = watch.timed(lambda x: x * x, Entry("solve"))
+    >>> square(3)
+    9
+    >>> watch.read()
+    {'rest': 2.0, 'solve': 2.0}
+    """
+
+    def __init__(self, clock: Callable[[], float] = CLOCK) -> None:
+        self._clock = clock
+        self._seconds: dict[str, float] = {}
+        self._part, self._since = REST, clock()
+
+    def _switch(self, part: str) -> str:
+        """Let another part begin; return the one that ends."""
+        now = self._clock()
+        ended = self._part
+        self._seconds[ended] = self._seconds.get(ended, 0.0) + now - self._since
+        self._part, self._since = part, now
+        return ended
+
+    def timed(self, function: Function, entry: Entry) -> Function:
+        """Return the function, but so that a call begins a part and its end resumes the last."""
+
+        @wraps(function)
+        def within_part(*arguments: Any, **options: Any) -> Any:
+            if entry.within not in (None, self._part):
+                return function(*arguments, **options)
+            interrupted = self._switch(entry.part)
+            try:
+                return function(*arguments, **options)
+            finally:
+                self._switch(interrupted)
+
+        return within_part
+
+    def read(self) -> dict[str, float]:
+        """Seconds of each part since the start or the last reading, which begins anew."""
+        self._switch(self._part)
+        seconds, self._seconds = self._seconds, {}
+        return seconds
+
+
+@contextmanager
+def replaced(replacements: Mapping[Function, Function]) -> Iterator[None]:
+    """Replace functions by others under every name that the package has for them.
+
+    A function is replaced in the module that defines it, in all that import it, and as a method
+    of its class. At the end, also after an exception, all names mean what they did before.
+
+    Raises
+    ------
+    ValueError
+        If the package has no name for a function, so that replacing it would change nothing.
+
+    Examples
+    --------
+    >>> from balinp.factors import amount
+    >>> with replaced({amount: lambda rows, weights: 7}):
+    ...     bali.amount(None, None), layer.amount(None, None)
+    (7, 7)
+    >>> bali.amount is amount
+    True
+    """
+    names = [
+        (owner, name, value)
+        for owner in _owners()
+        for name, value in vars(owner).items()
+        if isinstance(value, FunctionType) and value in replacements
+    ]
+    unknown = replacements.keys() - {value for _, _, value in names}
+    if unknown:
+        raise ValueError(f"replacements: expected functions of balinp, got {unknown}")
+    try:
+        for owner, name, value in names:
+            setattr(owner, name, replacements[value])
+        yield
+    finally:
+        for owner, name, value in names:
+            setattr(owner, name, value)
+
+
+def _owners() -> list[Any]:
+    """The package's modules that have been imported, and the classes that they define."""
+    modules = [m for name, m in sys.modules.items() if name.partition(".")[0] == "balinp"]
+    classes = [
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type) and value.__module__ == module.__name__
+    ]
+    return [*modules, *classes]
+
+
+@contextmanager
+def timed_parts(twins: Mapping[Function, Function] | None = None) -> Iterator[Stopwatch]:
+    """A stopwatch of `PARTS` that runs inside the context; a wrapped call costs some microseconds.
+
+    Parameters
+    ----------
+    twins : functions to use in place of others of `ENTRIES` or of the package, on the same watch.
+    """
+    watch = Stopwatch()
+    replacements = dict(twins or {})
+    for function, entry in ENTRIES.items():
+        replacements[function] = watch.timed(replacements.get(function, function), entry)
+    with replaced(replacements):
+        yield watch
