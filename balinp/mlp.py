@@ -152,7 +152,7 @@ class MLP:
         rows = [output_rows]
         for W, h in zip(weights[:0:-1], forward.inputs[:0:-1], strict=True):
             linear = W[:-1] if self.bias else W
-            pulled = (rows[-1].reshape(B * C, -1) @ linear.T).reshape(B, C, -1)
+            pulled = (rows[-1].reshape(B * C, W.shape[1]) @ linear.T).reshape(B, C, len(linear))
             pulled *= self._slope(h)[:, None, :]
             rows.append(pulled)
         return rows[::-1]
