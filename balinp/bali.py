@@ -55,6 +55,7 @@ from balinp.pseudo_targets import Trace, trace
 from balinp.validation import (
     as_choice,
     as_count,
+    as_flag,
     as_matrix,
     as_positive,
     as_rate,
@@ -193,10 +194,12 @@ class BALI:
         default_activation, default_forward = (
             ("tanh", "mean") if gaussian else ("relu", "linearised")
         )
-        self.activation = as_choice(activation or default_activation, "activation", ACTIVATIONS)
-        self.forward = as_choice(forward or default_forward, "forward", FORWARD_PASSES)
+        activation = default_activation if activation is None else activation
+        forward = default_forward if forward is None else forward
+        self.activation = as_choice(activation, "activation", ACTIVATIONS)
+        self.forward = as_choice(forward, "forward", FORWARD_PASSES)
         self.prior = as_choice(prior, "prior", PRIORS)
-        self.bias = bool(bias)
+        self.bias = as_flag(bias, "bias")
         self.seed = as_count(seed, "seed", minimum=0)
         self.rate = None if rate is None else as_rate(rate)
         self.precision_prior = precision_prior
@@ -645,13 +648,19 @@ class BALI:
 
 
 def _likelihood(likelihood: str | Likelihood, noise_variance: Any) -> Likelihood:
-    if likelihood == "gaussian":
-        return Gaussian(noise_variance)
+    if isinstance(likelihood, str):
+        as_choice(likelihood, "likelihood", ("gaussian", "categorical"))
+        if likelihood == "gaussian":
+            return Gaussian(noise_variance)
     if noise_variance is not None:
         raise ValueError("noise_variance: expected None unless likelihood is 'gaussian'")
     if isinstance(likelihood, str):
-        as_choice(likelihood, "likelihood", ("gaussian", "categorical"))
         return Categorical()
+    if not hasattr(likelihood, "check_targets"):
+        raise TypeError(
+            "likelihood: expected 'gaussian', 'categorical' or an object with the methods of "
+            f"Likelihood, got {likelihood!r}"
+        )
     return likelihood
 
 

@@ -3,8 +3,9 @@
 This module exists to be compared against. It shares no code with the rest of the package,
 never diagonalises anything and works datum by datum: slow, but each line is a textbook line.
 One convention is needed: ``vec`` stacks columns. The output of a linear layer is then
-``W^T x = J vec(W)`` with ``J = kron(I_K, x^T)``. Every function raises ValueError on wrong
-shapes, on values that are not finite, and on what else its docstring names.
+``W^T x = J vec(W)`` with ``J = kron(I_K, x^T)``. Every function raises TypeError on
+what is not real numbers, ValueError on wrong shapes and on values that are not finite, and on what
+else its docstring names.
 """
 
 from __future__ import annotations
@@ -272,7 +273,16 @@ def _regression(X: Array, T: Array, V: Array, M0: Array, C0: Array) -> tuple[Arr
 
 def _array(name: str, value: Array, *shape: int | str) -> Array:
     """A finite float64 array of this shape; a letter stands for any length."""
-    array = np.asarray(value, dtype=np.float64)
+    if np.ma.isMaskedArray(value):
+        raise TypeError(f"{name} must not be a masked array")
+    try:
+        raw = np.asarray(value)
+    except ValueError as error:  # ragged lists
+        raise ValueError(f"{name} must be an array, got {error}") from None
+    if raw.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must be real numbers, got dtype {raw.dtype}")
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused
+        array = raw.astype(np.float64, copy=False)
     pairs = zip(shape, array.shape, strict=False)
     if array.ndim != len(shape) or any(s != n for s, n in pairs if not isinstance(s, str)):
         raise ValueError(

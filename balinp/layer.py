@@ -22,6 +22,7 @@ from balinp.validation import (
     as_count,
     as_covariance,
     as_finite,
+    as_flag,
     as_matrix,
     as_positive,
     as_rate,
@@ -164,7 +165,7 @@ class MatrixNormalLayer:
         initial_mean: Any = None,
         bias: bool = True,
     ) -> None:
-        self.bias = bool(bias)
+        self.bias = as_flag(bias, "bias")
         self.n_in = as_count(n_in, "n_in")
         self.n_out = as_count(n_out, "n_out")
         self.prior = as_choice(prior, "prior", PRIORS)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from balinp._types import Array
-from balinp.validation import as_choice, as_widths
+from balinp.validation import as_choice, as_flag, as_widths
 
 ACTIVATIONS = ("relu", "tanh", "identity")
 
@@ -66,7 +66,7 @@ class MLP:
         if len(self.widths) < 2:
             raise ValueError(f"widths: expected at least two widths, got {list(self.widths)}")
         self.activation = as_choice(activation, "activation", ACTIVATIONS)
-        self.bias = bool(bias)
+        self.bias = as_flag(bias, "bias")
 
     def __repr__(self) -> str:
         return f"MLP({list(self.widths)}, {self.activation!r}, bias={self.bias})"
@@ -152,7 +152,7 @@ class MLP:
         rows = [output_rows]
         for W, h in zip(weights[:0:-1], forward.inputs[:0:-1], strict=True):
             linear = W[:-1] if self.bias else W
-            pulled = (rows[-1].reshape(B * C, -1) @ linear.T).reshape(B, C, -1)
+            pulled = (rows[-1].reshape(B * C, W.shape[1]) @ linear.T).reshape(B, C, len(linear))
             pulled *= self._slope(h)[:, None, :]
             rows.append(pulled)
         return rows[::-1]

@@ -55,8 +55,11 @@ def as_array(value: Any, name: str) -> Array:
     except (ValueError, TypeError) as error:  # ragged lists, objects that cannot be arrays
         raise type(error)(f"{name}: expected an array of real numbers, got {error}") from None
     if raw.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected real numbers, got dtype {raw.dtype}")
-    array = raw.astype(np.float64, copy=False)
+        # What NumPy wraps whole, such as a sparse matrix, is named by what it was.
+        found = f"dtype {raw.dtype}" if raw.ndim else type(value).__name__
+        raise TypeError(f"{name}: expected real numbers, got {found}")
+    with np.errstate(over="ignore"):  # a longer float that overflows is infinite, and refused
+        array = raw.astype(np.float64, copy=False)
     if not np.isfinite(array).all():
         bad = int(array.size - np.isfinite(array).sum())
         raise ValueError(f"{name}: expected finite numbers, got {bad} NaN or infinite entries")
@@ -136,6 +139,13 @@ def as_count(value: Any, name: str, *, minimum: int = 1) -> int:
     return int(value)
 
 
+def as_flag(value: Any, name: str) -> bool:
+    """Return `value`, which is True or False, as a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
+
+
 def as_widths(value: Any, name: str) -> tuple[int, ...]:
     """Return `value`, a sequence of integers of at least 1, as a tuple."""
     try:
@@ -147,7 +157,7 @@ def as_widths(value: Any, name: str) -> tuple[int, ...]:
 
 def as_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
     """Return `value` if it is one of `choices`."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
     return str(value)
 
@@ -168,4 +178,8 @@ def _as_number(value: Any, name: str) -> float:
         value, (int, float, np.integer, np.floating)
     ):
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-    return float(value)
+    try:
+        with np.errstate(over="ignore"):
+            return float(value)
+    except OverflowError:  # an integer beyond all floats
+        return math.inf if value > 0 else -math.inf

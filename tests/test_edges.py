@@ -1,0 +1,310 @@
+"""Every public call with every kind of array: the plain float64 result, or a named refusal.
+
+What is accepted gives the same as the same numbers in an ordinary array, and stays as it was.
+What is not raises TypeError or ValueError that names the argument. A warning is an error here.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from balinp import BALI, BALIClassifier, BALIRegressor, MatrixNormalLayer, dense
+from balinp._types import Array
+
+# Whole numbers, so that every type holds them exactly.
+X = np.array([[1, -1, 2], [0, 3, -2], [-4, 1, 1], [2, 2, -1], [-1, -3, 0], [3, 0, 4.0]])
+Y = np.array([[1, 0], [2, -3], [-1, 1], [0, 4], [-2, 2], [3, -1.0]])
+LABELS = np.array([0, 1, 1, 0, 1, 0])
+ONE_HOT = np.eye(2)[LABELS]
+V, M0, C0 = np.diag([1.0, 2.0]), np.zeros((3, 2)), np.eye(6)
+W = np.array([1.0, 2.0, 0.0, 1.0, 3.0, 1.0])
+
+# The calls ----------------------------------------------------------------------------------------
+
+
+def network(likelihood: str = "gaussian") -> BALI:
+    return BALI((2,), likelihood, prior_precision=1.0)
+
+
+TRAINED = network().fit(X, Y, epochs=2)
+
+
+def stepped(**changes: Any) -> Array:
+    model = network()
+    model.step(**({"X": X, "Y": Y} | changes))
+    return model.weights[0]
+
+
+def observed(**changes: Any) -> Array:
+    layer = MatrixNormalLayer(3, 2)
+    good = {"inputs": X, "pseudo_targets": Y, "output_precision": V, "n_data": 6}
+    layer.observe(**(good | changes))
+    return layer.posterior.covariance() + layer.mean.sum()
+
+
+def proposed(**changes: Any) -> Array:
+    good = {"inputs": X, "pseudo_targets": Y, "output_precision": V, "n_data": 6}
+    return MatrixNormalLayer(3, 2, prior="conjugate").propose(**(good | changes)).change
+
+
+def exact(**changes: Any) -> Array:
+    good = {"X": X, "T": Y, "noise_covariance": V, "prior_mean": M0, "prior_covariance": C0}
+    return dense.posterior(**(good | changes))[0]
+
+
+Edge = tuple[str, Callable[[Any], Any], Array]
+"""The name in the message, a call of this argument, and what it is as a rule."""
+
+MATRICES: dict[str, Edge] = {
+    "fit, X": ("X", lambda a: network().fit(a, Y, epochs=2).weights[0], X),
+    "fit, Y": ("Y", lambda a: network().fit(X, a, epochs=2).weights[0], Y),
+    "fit, classes": (
+        "Y",
+        lambda a: network("categorical").fit(X, a, epochs=2).predict(X).probabilities,
+        ONE_HOT,
+    ),
+    "step, X": ("X", lambda a: stepped(X=a), X),
+    "step, Y": ("Y", lambda a: stepped(Y=a), Y),
+    "trace, X": ("X", lambda a: TRAINED.trace(a, Y).gradients[0], X),
+    "log_evidence, Y": ("Y", lambda a: TRAINED.log_evidence(X, a), Y),
+    "predict, X": ("X", lambda a: TRAINED.predict(a).covariance, X),
+    "predict by samples, X": ("X", lambda a: TRAINED.predict(a, samples=3).mean, X),
+    "observe, inputs": ("inputs", lambda a: observed(inputs=a), X),
+    "observe, pseudo_targets": ("pseudo_targets", lambda a: observed(pseudo_targets=a), Y),
+    "observe, output_precision": ("output_precision", lambda a: observed(output_precision=a), V),
+    "propose, inputs": ("inputs", lambda a: proposed(inputs=a), X),
+    "dense.posterior, X": ("X", lambda a: exact(X=a), X),
+    "dense.posterior, T": ("T", lambda a: exact(T=a), Y),
+    "dense.posterior, V": ("noise_covariance", lambda a: exact(noise_covariance=a), V),
+    "dense.posterior, C0": ("prior_covariance", lambda a: exact(prior_covariance=a), C0),
+    "dense.log_evidence, X": ("X", lambda a: dense.log_evidence(a, Y, V, M0, C0), X),
+    "dense.predictive, X": ("X_new", lambda a: dense.predictive(a, M0, C0, V)[1], X),
+}
+WEIGHTS: dict[str, Edge] = {
+    "fit": (
+        "sample_weight",
+        lambda a: network().fit(X, Y, epochs=2, sample_weight=a).weights[0],
+        W,
+    ),
+    "step": ("sample_weight", lambda a: stepped(sample_weight=a), W),
+    "observe": ("sample_weight", lambda a: observed(n_data=8, sample_weight=a), W),
+    "dense.posterior": ("weights", lambda a: exact(weights=a), W),
+}
+ESTIMATORS: dict[str, Edge] = {
+    "regressor, X": ("X", lambda a: regressor().fit(a, Y).predict(X), X),
+    "regressor, y": ("y", lambda a: regressor().fit(X, a).predict(X), Y),
+    "regressor, weights": (
+        "sample_weight",
+        lambda a: regressor().fit(X, Y, sample_weight=a).predict(X),
+        W,
+    ),
+    "classifier, X": ("X", lambda a: classifier().fit(a, LABELS).predict_proba(X), X),
+    "classifier, y": ("y", lambda a: classifier().fit(X, a).predict_proba(X), LABELS),
+}
+
+
+def regressor() -> BALIRegressor:
+    return BALIRegressor((2,), epochs=2, random_state=0)
+
+
+def classifier() -> BALIClassifier:
+    return BALIClassifier((2,), epochs=2, random_state=0)
+
+
+def every(*groups: dict[str, Edge]) -> Any:
+    edges = {name: edge for group in groups for name, edge in group.items()}
+    return pytest.mark.parametrize("edge", edges.values(), ids=edges)
+
+
+# What is accepted ---------------------------------------------------------------------------------
+
+
+def read_only(a: Array) -> Array:
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+def doubled(a: Array) -> Array:
+    """Every other entry along each axis of an array twice as large."""
+    large = np.full([2 * n for n in a.shape], 99.0, dtype=a.dtype)
+    view = large[(slice(None, None, 2),) * a.ndim]
+    view[...] = a
+    return view
+
+
+class Tagged(np.ndarray):
+    """A subclass that adds nothing."""
+
+
+ACCEPTED: dict[str, Callable[[Array], Any]] = {
+    "int": lambda a: a.astype(int),
+    "uint8": lambda a: np.abs(a).astype(np.uint8),
+    "bool": lambda a: a > 0,
+    "float16": lambda a: a.astype(np.float16),
+    "float32": lambda a: a.astype(np.float32),
+    "longdouble": lambda a: a.astype(np.longdouble),
+    "other byte order": lambda a: a.astype(">f8"),
+    "list": lambda a: a.tolist(),
+    "Fortran order": np.asfortranarray,
+    "negative strides": lambda a: a[::-1].copy()[::-1],
+    "a view with gaps": doubled,
+    "broadcast": lambda a: np.broadcast_to(a, (3, *a.shape))[1],
+    "read-only": read_only,
+    "subclass": lambda a: a.copy().view(Tagged),
+    "pandas": lambda a: pd.DataFrame(a) if a.ndim == 2 else pd.Series(a),
+}
+
+
+@pytest.mark.parametrize("kind", ACCEPTED)
+@every(MATRICES, WEIGHTS, ESTIMATORS)
+def test_the_result_is_that_of_plain_numbers_and_inputs_stay(edge: Edge, kind: str) -> None:
+    _, call, good = edge
+    given = ACCEPTED[kind](good)
+    before, plain = copy.deepcopy(given), np.array(given, dtype=float)
+    np.testing.assert_allclose(call(given), call(plain), rtol=1e-10, atol=1e-12)
+    np.testing.assert_array_equal(np.asarray(given), np.asarray(before))
+
+
+# What is refused ----------------------------------------------------------------------------------
+
+
+def with_first(value: float) -> Callable[[Array], Array]:
+    def spoilt(a: Array) -> Array:
+        bad = a.astype(float)
+        bad.flat[0] = value
+        return bad
+
+    return spoilt
+
+
+Errors = type[Exception] | tuple[type[Exception], ...]
+REFUSED: dict[str, tuple[Errors, Callable[[Array], Any]]] = {
+    "object": (TypeError, lambda a: a.astype(object)),
+    "text": (TypeError, lambda a: a.astype(str)),
+    "bytes": (TypeError, lambda a: a.astype("S8")),
+    "complex": (TypeError, lambda a: a + 0j),
+    "dates": (TypeError, lambda a: a.astype(int).astype("M8[s]")),
+    "durations": (TypeError, lambda a: a.astype(int).astype("m8[s]")),
+    "masked": (TypeError, lambda a: np.ma.masked_array(a, a > 0)),
+    "sparse": (TypeError, lambda a: sparse.csr_matrix(np.atleast_2d(a))),
+    "nullable pandas": ((TypeError, ValueError), lambda a: pd.DataFrame(a).convert_dtypes()),
+    "a dictionary": (TypeError, lambda a: dict(enumerate(a))),
+    "a generator": (TypeError, lambda a: (row for row in a)),
+    "one string": (TypeError, lambda a: "abc"),
+    "integers beyond floats": (TypeError, lambda a: [10**400] * len(a)),
+    "ragged": (ValueError, lambda a: [[1.0], *[[1.0, 2.0]] * (len(a) - 1)]),
+    "NaN": (ValueError, with_first(np.nan)),
+    "infinite": (ValueError, with_first(np.inf)),
+    "a float beyond float64": (ValueError, lambda a: np.full(a.shape, np.longdouble("1e4000"))),
+    "0-D": (ValueError, lambda a: a.flat[0]),
+    "3-D": (ValueError, lambda a: a.reshape(1, 1, -1)),
+    "no columns": (ValueError, lambda a: a.reshape(len(a), -1)[:, :0]),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+@every(MATRICES, WEIGHTS)
+def test_what_is_no_such_array_is_refused_by_name(edge: Edge, kind: str) -> None:
+    name, call, good = edge
+    error, spoil = REFUSED[kind]
+    with pytest.raises(error, match=rf"^{name}(:| must)"):
+        call(spoil(good))
+
+
+@every({name: edge for name, edge in (MATRICES | WEIGHTS).items() if "predict" not in name})
+def test_another_number_of_rows_is_refused_by_name(edge: Edge) -> None:
+    name, call, good = edge
+    partner = {"X": "Y|T", "inputs": "pseudo_targets"}.get(name, name)  # either may be named
+    for bad in (good[:-1], np.concatenate([good, good])):
+        with pytest.raises(ValueError, match=rf"^({name}|{partner})(:| must)"):
+            call(bad)
+
+
+@pytest.mark.parametrize("kind", ["complex", "sparse", "ragged", "NaN", "infinite", "0-D", "3-D"])
+@every(ESTIMATORS)
+def test_estimators_refuse_what_scikit_learn_refuses(edge: Edge, kind: str) -> None:
+    """Its checks come first: they read text and objects as numbers, and may not name `y`."""
+    _, call, good = edge
+    with pytest.raises((TypeError, ValueError)):
+        call(REFUSED[kind][1](good))
+
+
+# Numbers, counts, flags and choices ---------------------------------------------------------------
+
+COUNTS: dict[str, tuple[Callable[[Any], Any], int]] = {
+    "epochs": (lambda v: network().fit(X, Y, epochs=v), 0),
+    "batch_size": (lambda v: network().fit(X, Y, epochs=1, batch_size=v), 1),
+    "seed": (lambda v: BALI(seed=v), 0),
+    "hidden": (lambda v: BALI((3, v)), 1),
+    "samples": (lambda v: TRAINED.predict(X, samples=v), 1),
+    "n_in": (lambda v: MatrixNormalLayer(v, 2), 1),
+    "n_out": (lambda v: MatrixNormalLayer(3, v), 1),
+}
+NUMBERS: dict[str, Callable[[Any], Any]] = {
+    "n_data": lambda v: stepped(n_data=v),
+    "n_data ": lambda v: observed(n_data=v),
+    "rate": lambda v: stepped(rate=v),
+    "rate ": lambda v: observed(rate=v),
+    "rate  ": lambda v: BALI(rate=v),
+    "tolerance": lambda v: network().fit(X, Y, epochs=1, tolerance=v),
+    "prior_precision": lambda v: BALI(prior_precision=v),
+    "prior_precision ": lambda v: MatrixNormalLayer(3, 2, prior_precision=v),
+}
+NO_NUMBERS = [True, np.True_, "1", b"1", 1j, [1], np.ones(1), np.ones(()), {}, object()]
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts(name: str) -> None:
+    call, least = COUNTS[name]
+    for good in (least, np.int8(least), np.uint64(least + 1)):
+        call(good)
+    for bad in [*NO_NUMBERS, 1.0, np.float64(2), np.nan]:
+        with pytest.raises(TypeError, match=f"^{name}: expected"):
+            call(bad)
+    for bad in (least - 1, np.int64(-3), -(10**30)):
+        with pytest.raises(ValueError, match=f"^{name}: expected"):
+            call(bad)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers(name: str) -> None:
+    call = NUMBERS[name]
+    for good in (1, 0.5, np.float32(0.5), np.int8(1), np.longdouble(0.5)):
+        call(good)
+    for bad in NO_NUMBERS:
+        with pytest.raises(TypeError, match=f"^{name.strip()}: expected"):
+            call(bad)
+    beyond = [10**400, -(10**400), np.longdouble("1e4000")]
+    for bad in [0, -1, np.nan, np.inf, -np.inf, *beyond]:
+        with pytest.raises(ValueError, match=f"^{name.strip()}: expected"):
+            call(bad)
+
+
+@pytest.mark.parametrize("name", ["activation", "forward", "prior", "likelihood"])
+def test_choices(name: str) -> None:
+    for bad in ("", "Relu", b"relu", 0, False, ["relu"], np.array(["relu", "tanh"]), {}):
+        with pytest.raises((TypeError, ValueError), match=f"^{name}: expected"):
+            BALI(**{name: bad})
+
+
+@pytest.mark.parametrize("make", [BALI, lambda bias: MatrixNormalLayer(3, 2, bias=bias)])
+def test_flags(make: Callable[..., Any]) -> None:
+    assert make(bias=np.False_).bias is False
+    for bad in ("False", 0, 1, None, [], np.array([True, False])):
+        with pytest.raises(TypeError, match="^bias: expected True or False"):
+            make(bias=bad)
+
+
+def test_weights_are_at_least_zero_and_not_all_zero() -> None:
+    for name, call, good in WEIGHTS.values():
+        for bad in (-good, *([0 * good] if name == "sample_weight" else [])):
+            with pytest.raises(ValueError, match=rf"^{name}(:| must)"):
+                call(bad)
