@@ -15,7 +15,7 @@ import pytest
 
 NOTES = Path(__file__).resolve().parent.parent / "derivations"
 CHECKS = sorted((NOTES / "checks").glob("*.py"))
-WITHOUT_CHECK = ("00", "12")
+WITHOUT_CHECK = ("00", "12", "14")
 
 
 def _load() -> ModuleType:
@@ -291,6 +291,16 @@ def test_links_lead_somewhere(path: Path) -> None:
         if fragment:
             headings = re.findall(r"^#+ (.*)$", linked.read_text("utf-8"), flags=re.MULTILINE)
             assert fragment in {tool.anchor(heading) for heading in headings}, target
+
+
+def test_tests_that_are_named_as_guarantees_exist() -> None:
+    named = re.findall(
+        r"`(test_\w+\.py)::(test_\w+)`", (NOTES / "14_guarantees.md").read_text("utf-8")
+    )
+    assert len(named) > 30
+    for file, test in named:
+        source = (NOTES.parent / "tests" / file).read_text("utf-8")
+        assert re.search(rf"^def {test}\(", source, flags=re.MULTILINE), f"{file}::{test}"
 
 
 @pytest.mark.parametrize("path", sorted(NOTES.glob("*.md")), ids=lambda path: path.stem)

@@ -166,3 +166,12 @@ def test_initial_weights_keep_the_scale(activation: str, gain: float, bias: bool
     np.testing.assert_array_equal(again[0], first)
     (only,) = MLP([3, 2], activation, bias=bias).initial_weights(np.random.default_rng(0))
     np.testing.assert_array_equal(only, np.zeros((3 + bias, 2)))
+
+
+def test_no_rows_are_carried_back_as_none() -> None:
+    """As in a softmax of one class, which has no contrasts."""
+    network = MLP([2, 3, 1])
+    weights = network.initial_weights(np.random.default_rng(0))
+    forward = network.forward(weights, np.ones((4, 2)))
+    shapes = [rows.shape for rows in network.backward(weights, forward, np.empty((4, 0, 1)))]
+    assert shapes == [(4, 0, 3), (4, 0, 1)]

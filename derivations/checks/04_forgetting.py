@@ -111,7 +111,7 @@ def train(remember, seed, steps=150, n=60, size=10, units=8, noise=0.15**2, lam=
         jacobian = means[1][:-1, 0] * (1 - np.tanh(Z) ** 2)
         error = y[rows] - designs[1] @ means[1]
         h, Q = np.linalg.eigh(jacobian.T @ jacobian / (size * noise))
-        h = np.maximum(h, 1e-8 * h.mean())  # as in PT-5
+        h = np.maximum(h, 1e-8 * h.mean() + 1e-280)  # as in PT-5; saturated units have none
         G = [error / noise * jacobian, error / noise]
         targets = [Z + (G[0] @ Q / h) @ Q.T, y[rows]]
         H[0] = (1 - (r if t > 1 else 1)) * H[0] + r * (Q * h) @ Q.T
