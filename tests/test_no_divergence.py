@@ -192,8 +192,10 @@ EXCLUDED = {
     "the conjugate prior over-fits small data in deep networks": (
         lambda run: run.prior == "conjugate" and run.depth > 0
     ),
-    "the sample pass, which no default takes, is noisier": (lambda run: run.forward == "sample"),
-    "two passes of single data end before the noise has settled; eight do not": (
+    "the sample pass, which no default takes; not looked into": (
+        lambda run: run.forward == "sample"
+    ),
+    "single data a step, few passes: the noise has often not settled (derivations/14)": (
         lambda run: run.batch_size == 1
     ),
     "the mean pass, no default for classes, is too sure with two data a class": (
