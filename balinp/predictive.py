@@ -226,8 +226,12 @@ class CategoricalPredictive:
     >>> p = CategoricalPredictive(np.array([[[0.9, 0.1]], [[0.5, 0.5]]]))
     >>> p.probabilities
     array([[0.7, 0.3]])
-    >>> p.epistemic[0, 0, 0].round(2), p.aleatoric[0, 0, 0].round(2)
-    (np.float64(0.04), np.float64(0.17))
+    >>> p.epistemic[0].round(2)
+    array([[ 0.04, -0.04],
+           [-0.04,  0.04]])
+    >>> p.aleatoric[0].round(2)
+    array([[ 0.17, -0.17],
+           [-0.17,  0.17]])
     """
 
     def __init__(self, probability_draws: Array, weights: Array | None = None) -> None:
