@@ -306,7 +306,7 @@ def test_learnt_precisions_keep_in_proportion_to_the_inputs_of_the_layers() -> N
     classes = BALI((5, 4), "categorical").fit(d.X, one_hot, epochs=3)
     ratios = [layer.prior_precision / layer.n_in for layer in classes.layers]
     assert_close(ratios, np.full(3, ratios[0]))
-    assert 1e-3 < abs(np.log(50 * ratios[0])) < 0.5  # started from 1 / 50, and damped
+    assert 1e-3 < abs(np.log(5 * ratios[0])) < 0.5  # started from 1 / 5, and damped
 
 
 @pytest.mark.equation("EV-4")
