@@ -45,7 +45,7 @@ def write_images(
         content = idx(values)
         ending = ".gz" if compressed else ""
         path = directory / f"{part}-{name}-ubyte{ending}"
-        path.write_bytes(gzip.compress(content) if compressed else content)
+        path.write_bytes(gzip.compress(content, mtime=0) if compressed else content)
     return pixels, labels
 
 
@@ -77,8 +77,8 @@ SMALL = idx(np.arange(6).reshape(2, 3))
         (SMALL + b"\0", "expected data of 2 x 3, at least one, got 7 bytes"),
         (idx(np.zeros((0, 3))), "expected data of 0 x 3, at least one, got 0 bytes"),
         (SMALL[:4] + b"\xff" * 8, "expected data of 4294967295 x 4294967295"),
-        (gzip.compress(SMALL)[:-9], "damaged gzip file"),
-        (gzip.compress(SMALL)[:-8] + bytes(8), "damaged gzip file"),
+        (gzip.compress(SMALL, mtime=0)[:-9], "damaged gzip file"),
+        (gzip.compress(SMALL, mtime=0)[:-8] + bytes(8), "damaged gzip file"),
         (b"\x1f\x8b\x00", "damaged gzip file"),
     ],
 )
