@@ -339,6 +339,13 @@ def test_full_batch_log_joint_never_falls(rng, activation):
     model.fit(X, Y, epochs=60)
     log_joints = np.array([record.log_joint for record in model.history])
     assert np.all(np.diff(log_joints) >= -1e-9 * np.abs(log_joints[1:]))
+    # What is recorded is the log joint where the step has ended, along both directions.
+    W = np.concatenate([weights.ravel() for weights in model.weights])
+    f = model.network.forward(model.weights, X).outputs[-1]
+    log_prior = -0.5 * (W @ W + len(W) * np.log(2 * np.pi))
+    assert log_joints[-1] == pytest.approx(
+        model.likelihood.log_density(Y, f).sum() + log_prior, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("prior", PRIORS)
