@@ -11,15 +11,16 @@ The way of the data through one training step:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from balinp import persistence
 from balinp._types import Array
+from balinp.batch import Batch, Data, Traces, pieces
 from balinp.evidence import (
     HyperPrior,
     effective_parameters,
@@ -28,7 +29,7 @@ from balinp.evidence import (
     prior_precision_target,
 )
 from balinp.expected import Expected
-from balinp.factors import amount, root_weighted, weighted_sum
+from balinp.factors import gram, root_weighted, weighted_sum
 from balinp.joint_step import TRUST, JointStep, joint_step, shortened
 from balinp.layer import PRIORS, MatrixNormalLayer, Proposal
 from balinp.likelihood import (
@@ -39,8 +40,10 @@ from balinp.likelihood import (
     orthonormal_contrasts,
 )
 from balinp.mlp import ACTIVATIONS, MLP, Forward, OutputNoise
+from balinp.natural_parameters import Terms
 from balinp.prediction import (
     linearised_outputs,
+    output_covariance,
     output_deviations,
     output_noise,
     sampled_outputs,
@@ -52,6 +55,7 @@ from balinp.predictive import (
     Predictive,
 )
 from balinp.pseudo_targets import Trace, trace
+from balinp.spectral import CURVATURE_FLOOR
 from balinp.validation import (
     as_choice,
     as_count,
@@ -59,7 +63,7 @@ from balinp.validation import (
     as_matrix,
     as_positive,
     as_rate,
-    as_weights,
+    as_share,
     as_widths,
 )
 
@@ -73,6 +77,9 @@ FORWARD_PASSES = ("mean", "linearised", "sample")
 
 DRAWN_OUTPUTS, FEWEST_DRAWS = 8192, 8
 """Outputs drawn for all data together in the linearised pass, and for each datum, at least."""
+
+BASIS_TOLERANCE = 0.5
+"""Share of the averages that may be newer than their bases: those of the last half epoch or so."""
 
 WEAK = HyperPrior()
 DEEP_PRECISION_SHAPE = 50.0
@@ -137,6 +144,11 @@ class BALI:
     precision_prior : Gamma prior on a learnt lam. None is one of shape 50 and mean n_1 for a
         Gaussian likelihood and hidden layers, and a vanishing one otherwise.
     noise_prior : Gamma prior on a learnt noise precision; None is a vanishing one.
+    basis_tolerance : share of the layers' moving averages, in [0, 1], that may be newer than the
+        eigenbases that training works in; 0 decomposes them in every step (NP-7). It saves time
+        in batches: a full batch is at least half of the averages. A single Gaussian layer, whose
+        regression is exact, always has 0. What comes after training (`predict`, posteriors)
+        decomposes the averages as they are.
 
     Raises
     ------
@@ -180,6 +192,7 @@ class BALI:
         rate: float | None = None,
         precision_prior: HyperPrior | None = None,
         noise_prior: HyperPrior | None = None,
+        basis_tolerance: float = BASIS_TOLERANCE,
     ) -> None:
         self.hidden = as_widths(hidden, "hidden")
         self.likelihood = _likelihood(likelihood, noise_variance)
@@ -204,6 +217,7 @@ class BALI:
         self.rate = None if rate is None else as_rate(rate)
         self.precision_prior = precision_prior
         self.noise_prior = WEAK if noise_prior is None else noise_prior
+        self.basis_tolerance = as_share(basis_tolerance, "basis_tolerance")
         self.rng = np.random.default_rng(self.seed)
         self.layers: list[MatrixNormalLayer] = []
         self.history: list[Record] = []
@@ -255,20 +269,16 @@ class BALI:
         TypeError, ValueError
             If an argument is not of the form above.
         """
-        X, Y, w = self._present(*self._checked(X, Y, sample_weight))
-        rows, N, epochs = len(X), amount(X, w), as_count(epochs, "epochs", minimum=0)
-        B = rows if batch_size is None else min(as_count(batch_size, "batch_size"), rows)
+        epochs = as_count(epochs, "epochs", minimum=0)
         tolerance = None if tolerance is None else as_positive(tolerance, "tolerance")
+        size = None if batch_size is None else as_count(batch_size, "batch_size")
+        data = self._checked(X, Y, sample_weight)
+        N = data.amount
         if not self.layers:
-            self._start(X, Y, w)
+            self._start(data)
         previous = np.inf
         for _ in range(epochs):
-            order = np.arange(rows) if B == rows else self.rng.permutation(rows)
-            batches = [order[start : start + B] for start in range(0, rows, B)]
-            records = [
-                self._step(X[batch], Y[batch], N, None if w is None else w[batch])
-                for batch in batches
-            ]
+            records = [self._step(batch, N) for batch in data.batches(size, self.rng)]
             if callback is not None:
                 callback(self)
             log_joint = float(np.mean([record.log_joint for record in records])) / N
@@ -295,15 +305,17 @@ class BALI:
         rate : weight of the batch in the moving averages; None follows the schedule.
         sample_weight : (B,) weights as in `fit`, or None for ones.
         """
-        X, Y, w = self._present(*self._checked(X, Y, sample_weight))
-        N = amount(X, w) if n_data is None else as_positive(n_data, "n_data")
+        data = self._checked(X, Y, sample_weight)
+        N = data.amount if n_data is None else as_positive(n_data, "n_data")
+        rate = None if rate is None else as_rate(rate)
         if not self.layers:
-            self._start(X, Y, w)
-        return self._step(X, Y, N, w, None if rate is None else as_rate(rate))
+            self._start(data)
+        return self._step(Batch(data, data.present), N, rate)
 
-    def _start(self, X: Array, Y: Array, w: Array | None = None) -> None:
+    def _start(self, data: Data) -> None:
         """Lay out the network, and start what is learnt from the spread of the targets."""
-        self.network = MLP([X.shape[1], *self.hidden, Y.shape[1]], self.activation, bias=self.bias)
+        n_in, K = data.X.shape[1], data.Y.shape[1]
+        self.network = MLP([n_in, *self.hidden, K], self.activation, bias=self.bias)
         widths, weights = self.network.widths, self.network.initial_weights(self.rng)
         self.mean_precisions = [self._first_precision(n_in) for n_in in widths[:-1]]
         self.layers = [
@@ -314,6 +326,7 @@ class BALI:
                 prior_precision=precision,
                 initial_mean=W,
                 bias=self.bias,
+                basis_tolerance=0.0 if self.targets_are_observations else self.basis_tolerance,
             )
             for W, precision in zip(weights, self.mean_precisions, strict=True)
         ]
@@ -322,9 +335,11 @@ class BALI:
             shape = DEEP_PRECISION_SHAPE
             self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else WEAK
         if self.learns_noise:
-            R = root_weighted(Y, w)
-            squares = R.T @ R + 2 * self.noise_prior.rate * np.eye(Y.shape[1])
-            self.likelihood = Gaussian(squares / (amount(Y, w) + 2 * self.noise_prior.shape))
+            squares = 2 * self.noise_prior.rate * np.eye(K)
+            for part in pieces(len(data), K):
+                _, Y, w = Batch(data, slice(0, len(data))).take(part)
+                squares += gram(root_weighted(Y, w))
+            self.likelihood = Gaussian(squares / (data.amount + 2 * self.noise_prior.shape))
 
     def _first_precision(self, n_in: int) -> float:
         """Mean prior precision with which a layer of n_in inputs starts.
@@ -338,108 +353,152 @@ class BALI:
             return self.given_precision
         return n_in / (1.0 if isinstance(self.likelihood, Gaussian) else LOGIT_VARIANCE)
 
-    def _step(
-        self, X: Array, Y: Array, N: float, w: Array | None, rate: float | None = None
-    ) -> Record:
-        B = amount(X, w)
+    def _step(self, batch: Batch, N: float, rate: float | None = None) -> Record:
+        B = batch.amount
         self.steps += 1
         self.data_seen += B
         rate = self._rate(B, N) if rate is None else rate
-        noise = self._sample_pass(N)
-        likelihood = self._expected(X, N)
+        samples, averages = self._samples(N), self._averages()
         # Where the curvature is small, the conjugate prior is, too: nothing but the cap keeps a
         # step from following what the present draws happen to say there.
-        loose = likelihood is not self.likelihood and self.prior == "conjugate"
-        deterministic = B == N and noise is None and not loose
+        loose = averages and self.prior == "conjugate"
+        deterministic = B == N and not samples and not loose
         bounded = not (deterministic or self.targets_are_observations)
-        batch = trace(self.network, likelihood, self.weights, X, Y, noise=noise, sample_weight=w)
-        self._set_precisions(batch.output_precisions[-1])
-        proposals = [
-            layer.propose(
-                batch.inputs[index],
-                batch.pseudo_targets[index],
-                batch.output_precisions[index],
-                n_data=N,
-                rate=rate,
-                precision_is_known=batch.precision_is_known[index],
-                sample_weight=w,
-            )
-            for index, layer in enumerate(self.layers)
-        ]
+
+        K = self.network.widths[-1]
+        traces = Traces(
+            batch, (1 + K) * max(self.network.widths), partial(self._trace, N, rate), self.rng
+        )
+        terms = self._terms(traces, rate)
+        self._set_precisions(terms[-1].curvature / terms[-1].count)
+        proposals = self._proposals(terms, N, rate)
         step = joint_step(
             self.network,
             self.weights,
-            batch,
+            traces,
             proposals,
             N,
             previous=self._previous_changes() if deterministic else None,
             trust=TRUST if bounded else None,
-            trust_rows=self._largest_curvature(batch) if bounded else None,
+            trust_rows=self.likelihood.largest_curvature_rows(K) if bounded else None,
         )
-        step, gain_ratio, log_joint, outputs = self._safe(
-            step, batch, proposals, likelihood, X, Y, N
-        )
+        step, gain_ratio, log_joint, residual_squares = self._safe(step, traces, proposals, N / B)
         for layer in self.layers:
             layer.accept(step.step, step.momentum)
             if not self.targets_are_observations:
                 layer.rebalance()
         damping = 1.0 if B == N else rate
-        self._update_hyper_parameters(batch, Y - outputs, N, damping, noise is not None)
-        self.history.append(self._record(log_joint, step, gain_ratio, rate, Y.shape[1]))
+        self._update_hyper_parameters(traces, residual_squares, N, damping, samples)
+        self.history.append(self._record(log_joint, step, gain_ratio, rate, K))
         return self.history[-1]
 
-    def _expected(self, X: Array, N: float) -> Likelihood:
-        """The likelihood at outputs as uncertain as the layers' posteriors leave them.
+    def _trace(self, N: float, rate: float, X: Array, Y: Array, w: Array | None) -> Trace:
+        """What some rows say at the present weights: forward pass, likelihood, backward pass.
+
+        The backward pass is done when the trace is asked for what needs it.
+        """
+        forward = self.network.forward(self.weights, X, self._sample_pass(N))
+        squares = None
+        if self._averages() or any(layer.keeps_basis(rate) for layer in self.layers):
+            squares = [
+                layer.input_squares(inputs)
+                for layer, inputs in zip(self.layers, forward.inputs, strict=True)
+            ]
+        likelihood = self.likelihood
+        if squares is not None and self._averages():
+            likelihood = self._expected(forward, squares, N)
+        return Trace(
+            self.network, likelihood, self.weights, Y, forward,
+            sample_weight=w, input_squares=squares,
+        )  # fmt: skip
+
+    def _terms(self, traces: Iterable[Trace], rate: float) -> list[Terms]:
+        """What the batch's pseudo-targets add to each layer's natural parameters."""
+        totals: list[Terms] = []
+        for piece in traces:
+            terms = []
+            for index, layer in enumerate(self.layers):
+                H = piece.precision(index, layer.factors and layer.factors.outputs)
+                terms.append(
+                    layer.terms(
+                        piece.inputs[index],
+                        piece.targets_under(index, H),
+                        H,
+                        piece.curvature_sums[index],
+                        rate=rate,
+                        sample_weight=piece.sample_weight,
+                        squares=None if piece.input_squares is None else piece.input_squares[index],
+                    )
+                )
+            totals = [a + b for a, b in zip(totals, terms, strict=True)] if totals else terms
+        return totals
+
+    def _proposals(self, terms: Sequence[Terms], N: float, rate: float) -> list[Proposal]:
+        """Every layer's regression, solved; the output layer's H may be the likelihood's own."""
+        known = self.likelihood.known_precision(self.network.widths[-1]) is not None
+        is_known = [False] * (len(terms) - 1) + [known]
+        return [
+            layer.propose_from(
+                batch,
+                n_data=N,
+                rate=rate,
+                precision_is_known=exact,
+                floor=0.0 if exact else CURVATURE_FLOOR,
+            )
+            for layer, batch, exact in zip(self.layers, terms, is_known, strict=True)
+        ]
+
+    def _averages(self) -> bool:
+        """Whether this step averages the likelihood over what the posteriors leave uncertain.
 
         The first step is a mean pass: before it nothing but the prior could be averaged over.
         Where the curvature is known, gradient and curvature are their own averages.
 
         Derivation: FP-2
         """
-        K = self.network.widths[-1]
-        known = self.likelihood.known_precision(K) is not None
-        if self.forward != "linearised" or self.steps == 1 or known:
-            return self.likelihood
-        draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / N / 2))
-        R = orthonormal_contrasts(K)
-        deviations = output_deviations(
-            self.network, self.layers, X, draws, self.rng, combinations=R
-        )
-        return Expected(self.likelihood, deviations @ R)
+        known = self.likelihood.known_precision(self.network.widths[-1]) is not None
+        return self.forward == "linearised" and self.steps > 1 and not known
 
-    def _largest_curvature(self, batch: Trace) -> Array:
-        return self.likelihood.largest_curvature_rows(batch.outputs[-1])
+    def _expected(self, forward: Forward, squares: Sequence[Array], N: float) -> Likelihood:
+        """The likelihood averaged over the outputs of the linearised network.
+
+        Derivation: FP-2
+        """
+        R = orthonormal_contrasts(self.network.widths[-1])
+        posteriors = [layer.working_posterior for layer in self.layers]
+        variances = [s @ (1.0 / p.precisions) for s, p in zip(squares, posteriors, strict=True)]
+        covariance = output_covariance(self.network, posteriors, forward, variances, R)
+        draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / N / 2))
+        return Expected(self.likelihood, output_deviations(covariance, draws, self.rng) @ R)
 
     def _previous_changes(self) -> list[Array]:
         return [layer.last_change for layer in self.layers]
 
-    def _sample_pass(self, N: float) -> OutputNoise | None:
-        """What this step's forward pass adds to the outputs: nothing until N data were seen.
+    def _samples(self, N: float) -> bool:
+        """Whether this step's outputs are drawn: in the sample pass, once N data were seen.
 
         Before its factors have seen the data, a layer's predictive is mostly the prior's, which
         says nothing about targets, and a saturated softmax has no curvature to find back by.
+        """
+        return self.forward == "sample" and self.data_seen > N
+
+    def _sample_pass(self, N: float) -> OutputNoise | None:
+        """What this step's forward pass adds to the outputs, or None.
+
         A Gaussian output layer is never drawn: its gradient is taken at its mean.
 
         Derivation: FP-1
         """
-        if self.forward != "sample" or self.data_seen <= N:
+        if not self._samples(N):
             return None
         categorical = not isinstance(self.likelihood, Gaussian)
-        return output_noise(self.layers, self.rng, output_layer=categorical)
+        posteriors = [layer.working_posterior for layer in self.layers]
+        return output_noise(self.layers, posteriors, self.rng, output_layer=categorical)
 
     def _safe(
-        self,
-        step: JointStep,
-        batch: Trace,
-        proposals: Sequence[Proposal],
-        likelihood: Likelihood,
-        X: Array,
-        Y: Array,
-        N: float,
+        self, step: JointStep, traces: Traces, proposals: Sequence[Proposal], scale: float
     ) -> tuple[JointStep, float, float, Array]:
-        """Shorten the step by its gain ratio; also the log joint and the outputs after it."""
-        noise, w = _held_fixed(batch.forward), batch.sample_weight
-        scale = N / amount(X, w)
+        """Shorten the step by its gain ratio; also the log joint and R^T R of what it leaves."""
 
         @cache  # the step that is taken has been tried before
         def after(step: JointStep) -> tuple[float, Array]:
@@ -447,18 +506,30 @@ class BALI:
                 layer.mean + step.step * proposal.change + step.momentum * layer.last_change
                 for layer, proposal in zip(self.layers, proposals, strict=True)
             ]
-            outputs = self.network.forward(weights, X, noise).outputs[-1]
-            log_likelihood = scale * weighted_sum(likelihood.log_density(Y, outputs), w)
-            return log_likelihood + _log_prior(proposals, weights), outputs
+            log_likelihood, squares = 0.0, np.zeros((self.network.widths[-1],) * 2)
+            for piece in traces:
+                noise, w = _held_fixed(piece.forward), piece.sample_weight
+                outputs = self.network.forward(weights, piece.inputs[0], noise).outputs[-1]
+                densities = piece.likelihood.log_density(piece.targets, outputs)
+                log_likelihood += weighted_sum(densities, w)
+                squares += gram(root_weighted(piece.targets - outputs, w))
+            return scale * log_likelihood + _log_prior(proposals, weights), squares
 
-        log_likelihood = scale * weighted_sum(batch.log_densities, w)
+        log_likelihood = scale * sum(
+            weighted_sum(piece.log_densities, piece.sample_weight) for piece in traces
+        )
         before = log_likelihood + _log_prior(proposals, self.weights)
         resolution = 1e-13 * (abs(log_likelihood) + abs(before))
         step, ratio = shortened(step, lambda s: after(s)[0] - before, resolution)
         return (step, ratio, *after(step))
 
     def _update_hyper_parameters(
-        self, batch: Trace, residuals: Array, N: float, damping: float, sampled: bool
+        self,
+        traces: Iterable[Trace],
+        residual_squares: Array,
+        N: float,
+        damping: float,
+        sampled: bool,
     ) -> None:
         """Move lam and V towards what the layers' new posteriors ask for."""
         if self.learns_precision and self.precision_prior is not None:
@@ -469,9 +540,9 @@ class BALI:
             self.mean_precisions = [factor * precision for precision in self.mean_precisions]
         if self.learns_noise and isinstance(self.likelihood, Gaussian):
             share = min(NOISE_DAMPING, damping)
-            V = self.likelihood.covariance(residuals.shape[1])
+            V = self.likelihood.covariance(len(residual_squares))
             target_V = noise_target(
-                self.layers, batch, residuals, V, N, self.noise_prior, sampled=sampled
+                self.layers, traces, residual_squares, V, N, self.noise_prior, sampled=sampled
             )
             self.likelihood = Gaussian((1 - share) * V + share * target_V)
         if self.layers[-1].factors is not None:
@@ -562,8 +633,9 @@ class BALI:
         See `balinp.pseudo_targets.Trace`: inputs, outputs, gradients, curvature roots and
         pseudo-targets, as lists over the layers.
         """
-        X, Y, w = self._checked(X, Y, sample_weight)
+        data = self._checked(X, Y, sample_weight)
         self._fitted()
+        X, Y, w = Batch(data, slice(0, len(data))).take(slice(None))
         return trace(self.network, self.likelihood, self.weights, X, Y, sample_weight=w)
 
     def log_evidence(self, X: Any, Y: Any, *, sample_weight: Any = None) -> float:
@@ -624,22 +696,18 @@ class BALI:
 
     # -- checks --------------------------------------------------------------------------------
 
-    def _checked(
-        self, X: Any, Y: Any, sample_weight: Any = None
-    ) -> tuple[Array, Array, Array | None]:
+    def _checked(self, X: Any, Y: Any, sample_weight: Any = None) -> Data:
         n_in, n_out = (
             (self.network.widths[0], self.network.widths[-1]) if self.layers else (None, None)
         )
-        X = as_matrix(X, "X", columns=n_in)
-        Y = self.likelihood.check_targets(Y, len(X), n_out)
-        return X, Y, as_weights(sample_weight, "sample_weight", len(X))
-
-    @staticmethod
-    def _present(X: Array, Y: Array, w: Array | None) -> tuple[Array, Array, Array | None]:
-        """The data of positive weight: the others are absent, also from the batches."""
-        if w is None or (w > 0).all():
-            return X, Y, w
-        return X[w > 0], Y[w > 0], w[w > 0]
+        return Data.checked(
+            X,
+            Y,
+            sample_weight,
+            lambda targets, rows: self.likelihood.check_targets(targets, rows, n_out),
+            n_in,
+            n_out,
+        )
 
     def _fitted(self) -> list[MatrixNormalLayer]:
         if self.steps == 0:

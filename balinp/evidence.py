@@ -8,7 +8,7 @@ classical fixed-point equations of Bayesian linear regression, summed over layer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +59,8 @@ def effective_parameters(layer: MatrixNormalLayer) -> float:
     """
     if layer.factors is None:
         return 0.0
-    return float((layer.factors.likelihood_eigenvalues() / layer.posterior.precisions).sum())
+    precisions = layer.working_posterior.precisions
+    return float((layer.factors.likelihood_eigenvalues / precisions).sum())
 
 
 def prior_precision_target(
@@ -91,14 +92,15 @@ def _prior_squares(layer: MatrixNormalLayer) -> float:
     """vec(M - M0)^T Lam0 vec(M - M0) = lam_l s_l."""
     shift = layer.mean - layer.prior_mean
     if layer.prior == "conjugate" and layer.factors is not None:
-        return layer.prior_precision * float((shift @ layer.factors.H * shift).sum())
+        pull = layer.factors.prior_times(shift, layer.prior, layer.prior_precision)
+        return float((shift * pull).sum())
     return layer.prior_precision * float((shift**2).sum())
 
 
 def noise_target(
     layers: Sequence[MatrixNormalLayer],
-    trace: Trace,
-    residuals: Array,
+    trace: Trace | Iterable[Trace],
+    residual_squares: Array,
     noise_covariance: Array,
     n_data: float,
     hyper: HyperPrior,
@@ -117,25 +119,39 @@ def noise_target(
 
     Parameters
     ----------
-    layers, trace : the network's layers and the batch they have last seen.
-    residuals : (B, K) array R = Y - f.
+    layers, trace : the network's layers and the batch they have last seen, whole or in pieces.
+    residual_squares : (K, K) array R^T R of the batch's residuals R = Y - f.
     noise_covariance : (K, K) array, the current V.
     n_data : N.
     hyper : hyper-prior on the noise precision.
     sampled : whether R comes from a sample pass, whose residuals already contain the
         uncertainty of all layers but the last.
     """
-    K, B = residuals.shape[1], amount(residuals, trace.sample_weight)
+    K, B = len(noise_covariance), 0.0
+    missing = {
+        index: _missing_squares(layers[index])
+        for index in ([len(layers) - 1] if sampled else range(len(layers)))
+    }
     spread = np.zeros((K, K))
-    for index in [len(layers) - 1] if sampled else range(len(layers)):
-        rows = np.swapaxes(trace.curvature_roots[index], 1, 2)  # S_n^T
-        rows = root_weighted(rows, trace.sample_weight)
-        missing = _missing_squares(layers[index])
-        spread += np.tensordot(rows @ missing, rows, axes=([0, 2], [0, 2])) / B
+    for piece in [trace] if isinstance(trace, Trace) else trace:
+        B += amount(piece.targets, piece.sample_weight)
+        for index, squares in missing.items():
+            spread += _spread(piece, index, squares)
     C = np.linalg.cholesky(noise_covariance)
-    R = root_weighted(residuals, trace.sample_weight)
-    squares = (n_data / B) * (R.T @ R) + C @ spread @ C.T
+    squares = (n_data / B) * residual_squares + C @ (spread / B) @ C.T
     return (squares + 2 * hyper.rate * np.eye(K)) / (n_data + 2 * hyper.shape)
+
+
+def _spread(trace: Trace, index: int, missing: Array) -> Array:
+    """sum_n w_n S_n^T B S_n (C, C) of a layer, for its matrix B (K, K).
+
+    For a single output that is a number, and the trace of B times the sum of S_n S_n^T, which
+    has been worked out already.
+    """
+    if trace.output_rows.shape[1] == 1:
+        return np.array([[float((missing * trace.curvature_sums[index]).sum())]])
+    rows = root_weighted(trace.curvature_rows[index], trace.sample_weight)
+    return np.tensordot(rows @ missing, rows, axes=([0, 2], [0, 2]))
 
 
 def _missing_squares(layer: MatrixNormalLayer) -> Array:
@@ -145,7 +161,7 @@ def _missing_squares(layer: MatrixNormalLayer) -> Array:
     if layer.prior == "conjugate":
         shift = layer.mean - layer.prior_mean
         return layer.prior_precision * shift.T @ shift
-    posterior = layer.posterior
+    posterior = layer.working_posterior
     N, a = layer.factors.n_data, layer.factors.inputs.values
     variances = N * (a @ (1.0 / posterior.precisions))
     return (posterior.column_basis * variances) @ posterior.column_basis.T

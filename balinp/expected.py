@@ -72,9 +72,9 @@ class Expected:
         stacked = rows.reshape(-1, B, rows.shape[1], K).swapaxes(0, 1).reshape(B, -1, K)
         return semidefinite_rows(np.swapaxes(stacked, 1, 2) @ stacked / len(self.deviations))
 
-    def largest_curvature_rows(self, f: Array) -> Array:
+    def largest_curvature_rows(self, K: int) -> Array:
         """The likelihood's own: no average exceeds a bound that holds for all outputs."""
-        return self.likelihood.largest_curvature_rows(f)
+        return self.likelihood.largest_curvature_rows(K)
 
     def known_precision(self, K: int) -> Array | None:
         """The likelihood's own: a curvature that is the same everywhere is its average."""

@@ -2,8 +2,8 @@
 
 A layer's posterior is built from two small matrices: the second moment of its inputs
 A = X^T X / B, and its output precision H = mean_n S_n S_n^T. Both are averages over data, and
-both are kept as moving averages. The jitted kernels do each in one pass and fill one triangle
-only; the functions named `*_reference` are the same mathematics in one line of NumPy.
+both are kept as moving averages. The jitted kernels do each in one pass; the functions named
+`*_reference` are the same mathematics in one line of NumPy.
 """
 
 from __future__ import annotations
@@ -14,28 +14,26 @@ from numba import njit
 from balinp._types import Array
 from balinp.spectral import SMALLEST_SCALE, root, rounding
 
+SMALL = 64
+"""Columns up to which the jitted Gram matrix is faster than NumPy's."""
+
 
 @njit(cache=True)
-def _mean_outer_product(rows: Array, count: float) -> Array:  # pragma: no cover - jitted
-    _n, d = rows.shape
+def _gram(rows: Array) -> Array:  # pragma: no cover - jitted
+    d = rows.shape[1]
     product = np.dot(rows.T, rows)
     for i in range(d):
-        for j in range(i + 1):
-            product[i, j] /= count
+        for j in range(i):
             product[j, i] = product[i, j]
     return product
 
 
 @njit(cache=True)
 def _forget(old: Array, new: Array, rate: float) -> Array:  # pragma: no cover - jitted
-    d = old.shape[0]
     blend = np.empty_like(old)
-    keep = 1.0 - rate
-    for i in range(d):
-        for j in range(i + 1):
-            value = keep * old[i, j] + rate * new[i, j]
-            blend[i, j] = value
-            blend[j, i] = value
+    before, after, blended = old.ravel(), new.ravel(), blend.ravel()
+    for i in range(before.size):
+        blended[i] = before[i] + rate * (after[i] - before[i])
     return blend
 
 
@@ -95,6 +93,30 @@ def weighted_sum(values: Array, weights: Array | None) -> float:
     return float(values.sum() if weights is None else weights @ values)
 
 
+def gram(rows: Array) -> Array:
+    """Sum over rows x (n, d) of x x^T, exactly symmetric.
+
+    Small ones by the jitted kernel, whose call costs less; large ones by NumPy, which computes
+    one triangle only of a product of a matrix with itself.
+
+    Derivation: LR-1, PT-4
+
+    Examples
+    --------
+    >>> gram(np.array([[1.0, 1.0], [3.0, 1.0]]))
+    array([[10.,  4.],
+           [ 4.,  2.]])
+    """
+    if rows.shape[1] > SMALL:
+        return np.asarray(rows.T @ rows)
+    return _gram(np.ascontiguousarray(rows))
+
+
+def gram_reference(rows: Array) -> Array:
+    """Plain twin of `gram`, one outer product after another."""
+    return np.einsum("ni,nj->ij", rows, rows)
+
+
 def input_factor(X: Array, weights: Array | None = None) -> Array:
     """Second moment of a layer's inputs, A = X^T X / B, exactly symmetric.
 
@@ -117,13 +139,18 @@ def input_factor(X: Array, weights: Array | None = None) -> Array:
     array([[5., 2.],
            [2., 1.]])
     """
-    rows = np.ascontiguousarray(root_weighted(X, weights))
-    return _mean_outer_product(rows, float(amount(X, weights)))
+    return gram(root_weighted(X, weights)) / amount(X, weights)
 
 
 def input_factor_reference(X: Array) -> Array:
     """Plain twin of `input_factor`."""
     return X.T @ X / len(X)
+
+
+def curvature_sum(root_rows: Array, weights: Array | None = None) -> Array:
+    """sum_n w_n S_n S_n^T (K, K), from rows of S_n^T (B, C, K)."""
+    B, C, K = root_rows.shape
+    return gram(root_weighted(root_rows, weights).reshape(B * C, K))
 
 
 def output_factor(root_rows: Array, weights: Array | None = None) -> Array:
@@ -146,9 +173,7 @@ def output_factor(root_rows: Array, weights: Array | None = None) -> Array:
     array([[0.5, 1. ],
            [1. , 4. ]])
     """
-    B, C, K = root_rows.shape
-    rows = np.ascontiguousarray(root_weighted(root_rows, weights))
-    return _mean_outer_product(rows.reshape(B * C, K), float(amount(root_rows, weights)))
+    return curvature_sum(root_rows, weights) / amount(root_rows, weights)
 
 
 def output_factor_reference(root_rows: Array) -> Array:
@@ -159,7 +184,8 @@ def output_factor_reference(root_rows: Array) -> Array:
 def forget(old: Array, new: Array, rate: float) -> Array:
     """Moving average (1 - rate) old + rate new of two symmetric matrices.
 
-    Each factor is averaged by itself. The average of their products would differ by
+    Written as old + rate (new - old), so that what does not change stays the same to the last
+    bit. Each factor is averaged by itself. The average of their products would differ by
     -rate (1 - rate) (H_batch - H) kron (A_batch - A).
 
     Derivation: NP-1, NP-6
@@ -170,6 +196,8 @@ def forget(old: Array, new: Array, rate: float) -> Array:
     array([[0.75, 0.  ],
            [0.  , 0.75]])
     """
+    if rate == 1:
+        return new
     return _forget(np.ascontiguousarray(old), np.ascontiguousarray(new), rate)
 
 

@@ -10,7 +10,7 @@ system.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -58,7 +58,7 @@ class JointStep(NamedTuple):
 def joint_step(
     network: MLP,
     weights: Sequence[Array],
-    trace: Trace,
+    trace: Trace | Iterable[Trace],
     proposals: Sequence[Proposal],
     n_data: float,
     *,
@@ -81,46 +81,60 @@ def joint_step(
 
     Parameters
     ----------
-    network, weights, trace : the model and its batch.
+    network, weights, trace : the model and its batch, whole or in pieces.
     proposals : one a layer.
     n_data : N, the number of data that the batch stands for.
     previous : for each layer the change accepted last, or None for one direction.
     trust : bound on mean_n |S_n^T df_n|^2 / 2 in nats a datum, or None for no bound.
-    trust_rows : (B, C, K) array to take in the bound in place of S_n^T, such as the largest
+    trust_rows : (C, K) array to take in the bound in place of S_n^T, such as the largest
         curvature that the likelihood has anywhere; None takes the local one.
     """
     proposed = [proposal.change for proposal in proposals]
     directions = [proposed] if previous is None else [proposed, list(previous)]
-    tangents = [network.tangent(weights, trace.forward, d) for d in directions]
-    weighted = [root_weighted(df, trace.sample_weight) for df in tangents]
-    white = [(df[:, None, :] @ trace.curvature_roots[-1])[:, 0, :] for df in weighted]
-    B = amount(white[0], trace.sample_weight)
-    scale = n_data / B
+    pieces = [trace] if isinstance(trace, Trace) else trace
+    B, curved, capped = 0.0, np.zeros((len(directions),) * 2), np.zeros((len(directions),) * 2)
+    for piece in pieces:
+        white, rows = _output_changes(network, weights, piece, directions, trust_rows)
+        curved += _products(white)
+        capped += _products(rows)
+        B += amount(piece.targets, piece.sample_weight)
 
     pulls = [[p.prior_times(D) for p, D in zip(proposals, d, strict=True)] for d in directions]
     slopes = np.array([_inner([p.gradient for p in proposals], d) for d in directions])
-    bends = np.array(
-        [
-            [
-                scale * float((white_i * white_j).sum()) + _inner(d_i, pulls_j)
-                for white_j, pulls_j in zip(white, pulls, strict=True)
-            ]
-            for white_i, d_i in zip(white, directions, strict=True)
-        ]
+    bends = (n_data / B) * curved + np.array(
+        [[_inner(d_i, pulls_j) for pulls_j in pulls] for d_i in directions]
     )
     factors = _maximiser(slopes, bends)
     if previous is None:
         factors = np.minimum(factors, 1.0)
     if trust is not None:
-        df = sum(c * tangent for c, tangent in zip(factors, weighted, strict=True))
-        rows = np.swapaxes(trace.curvature_roots[-1], 1, 2) if trust_rows is None else trust_rows
-        change = rows @ df[:, :, None]
-        half_square = 0.5 * float((change**2).sum()) / B
+        half_square = 0.5 * float(factors @ capped @ factors) / B
         if half_square > trust:
             factors = factors * np.sqrt(trust / half_square)
     momentum = float(factors[1]) if len(factors) > 1 else 0.0
     slope, bend = float(factors @ slopes), float(factors @ bends @ factors)
     return JointStep(float(factors[0]), momentum, slope, bend)
+
+
+def _output_changes(
+    network: MLP,
+    weights: Sequence[Array],
+    trace: Trace,
+    directions: Sequence[Sequence[Array]],
+    trust_rows: Array | None,
+) -> tuple[list[Array], list[Array]]:
+    """For each direction S_n^T df_n (B, C), and the same with the rows of the cap."""
+    tangents = [
+        root_weighted(network.tangent(weights, trace.forward, d), trace.sample_weight)
+        for d in directions
+    ]
+    white = [(trace.output_rows @ df[:, :, None])[:, :, 0] for df in tangents]
+    return white, white if trust_rows is None else [df @ trust_rows.T for df in tangents]
+
+
+def _products(arrays: Sequence[Array]) -> Array:
+    flat = np.stack([array.ravel() for array in arrays])
+    return flat @ flat.T
 
 
 def shortened(
@@ -161,6 +175,8 @@ def _maximiser(slopes: Array, bends: Array) -> Array:
     A direction of no length (nothing proposed, or no previous change) gets the factor 1 if it
     is the proposal, which then changes nothing, and 0 otherwise.
     """
+    if len(slopes) == 1:
+        return slopes / bends[0] if bends[0, 0] > 0 else np.ones(1)
     lengths = np.sqrt(np.diag(bends))
     unit = np.where(lengths > 0, lengths, 1.0)
     solution = np.linalg.lstsq(bends / np.outer(unit, unit), slopes / unit, rcond=1e-10)[0] / unit

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from balinp._types import Array
-from balinp.factors import amount, forget, input_factor, root_weighted
+from balinp.factors import amount, gram, root_weighted
 from balinp.matrix_normal import KroneckerGaussian
-from balinp.spectral import Spectrum, decompose
+from balinp.natural_parameters import Factors, Terms, averaged, newer_share
+from balinp.spectral import Spectrum
 from balinp.validation import (
     as_choice,
     as_count,
@@ -26,41 +27,11 @@ from balinp.validation import (
     as_matrix,
     as_positive,
     as_rate,
+    as_share,
     as_weights,
 )
 
 PRIORS = ("isotropic", "conjugate")
-
-
-@dataclass(frozen=True)
-class Factors:
-    """What the posterior precision is made of: N A in the row basis, H and the prior.
-
-    Both priors are diagonal in the Kronecker eigenbasis and constant along its rows, so the
-    posterior precision has the eigenvalues L_ij = N a_i h_j + p_j, with p_j = lam for the
-    isotropic prior and p_j = lam h_j for the conjugate one.
-
-    Derivation: KR-2, LR-1, LR-2
-    """
-
-    A: Array
-    H: Array
-    inputs: Spectrum
-    outputs: Spectrum
-    n_data: float
-
-    def prior_eigenvalues(self, prior: str, prior_precision: float) -> Array:
-        """Eigenvalues p (K,) of the prior precision, one for each column of the basis."""
-        h = self.outputs.values
-        return prior_precision * (h if prior == "conjugate" else np.ones_like(h))
-
-    def prior_times(self, W: Array, prior: str, prior_precision: float) -> Array:
-        """Prior precision times vec(W), as a matrix (D, K): lam W, or lam W H."""
-        return prior_precision * (W @ self.H if prior == "conjugate" else W)
-
-    def likelihood_eigenvalues(self) -> Array:
-        """Eigenvalues N a_i h_j (D, K) of what the data add to the prior precision."""
-        return self.n_data * np.outer(self.inputs.values, self.outputs.values)
 
 
 @dataclass(frozen=True)
@@ -129,6 +100,9 @@ class MatrixNormalLayer:
         regression ends at the same posterior from any start; a hidden layer needs one that
         breaks the symmetry between its units.
     bias : whether a 1 is appended to the inputs.
+    basis_tolerance : share of the moving averages, in [0, 1], that may be newer than the
+        eigenbases in which proposals are solved; 0 decomposes the factors anew for each
+        (NP-7). `posterior` is that of the averages as they are, whatever the tolerance.
 
     Raises
     ------
@@ -164,8 +138,10 @@ class MatrixNormalLayer:
         prior_mean: Any = None,
         initial_mean: Any = None,
         bias: bool = True,
+        basis_tolerance: float = 0.0,
     ) -> None:
         self.bias = as_flag(bias, "bias")
+        self.basis_tolerance = as_share(basis_tolerance, "basis_tolerance")
         self.n_in = as_count(n_in, "n_in")
         self.n_out = as_count(n_out, "n_out")
         self.prior = as_choice(prior, "prior", PRIORS)
@@ -181,6 +157,7 @@ class MatrixNormalLayer:
             else _frozen(as_matrix(initial_mean, "initial_mean", rows=D, columns=K))
         )
         self._factors: Factors | None = None
+        self._working_posterior: KroneckerGaussian | None = None
         self._posterior: KroneckerGaussian | None = None
         self._proposal: Proposal | None = None
         self._remembered: tuple[float, float] | None = None
@@ -203,8 +180,10 @@ class MatrixNormalLayer:
 
     @prior_precision.setter
     def prior_precision(self, value: float) -> None:
-        self._prior_precision = as_positive(value, "prior_precision")
-        self._posterior = None
+        value = as_positive(value, "prior_precision")
+        if value != getattr(self, "_prior_precision", None):
+            self._prior_precision = value
+            self._posterior = self._working_posterior = None
 
     @property
     def mean(self) -> Array:
@@ -231,7 +210,7 @@ class MatrixNormalLayer:
     ) -> None:
         """Put back a state that was read from these attributes earlier, as from a file."""
         self._factors, self._last_change, self._remembered = factors, last_change, remembered
-        self._posterior = None
+        self._posterior = self._working_posterior = None
 
     @property
     def posterior(self) -> KroneckerGaussian:
@@ -244,7 +223,12 @@ class MatrixNormalLayer:
         """
         if self._factors is not None:
             if self._posterior is None:  # worked out once for each state
-                self._posterior = self._posterior_about(self._mean, self._factors)
+                exact = self._factors.exact
+                self._posterior = (
+                    self.working_posterior
+                    if exact is self._factors
+                    else self._posterior_about(self._mean, exact)
+                )
             return self._posterior
         if self.prior == "conjugate":
             raise ValueError(
@@ -255,9 +239,20 @@ class MatrixNormalLayer:
         spectrum = np.full((D, K), self.prior_precision)
         return KroneckerGaussian(self._mean, np.eye(D), np.eye(K), spectrum)
 
+    @property
+    def working_posterior(self) -> KroneckerGaussian:
+        """The posterior in the bases that training works in; with a basis tolerance of 0, and
+        before any data, `posterior` itself.
+        """
+        if self._factors is None:
+            return self.posterior
+        if self._working_posterior is None:
+            self._working_posterior = self._posterior_about(self._mean, self._factors)
+        return self._working_posterior
+
     def _posterior_about(self, mean: Array, factors: Factors) -> KroneckerGaussian:
         p = factors.prior_eigenvalues(self.prior, self.prior_precision)
-        L = factors.likelihood_eigenvalues() + p
+        L = factors.likelihood_eigenvalues + p
         return KroneckerGaussian(mean, factors.inputs.vectors, factors.outputs.vectors, L)
 
     def design(self, inputs: Array) -> Array:
@@ -321,17 +316,116 @@ class MatrixNormalLayer:
         n_data, rate = as_positive(n_data, "n_data"), as_rate(rate)
         w = as_weights(sample_weight, "sample_weight", len(inputs))
 
-        X, M = self.design(inputs), self._mean
-        B = amount(X, w)
-        A_batch = input_factor(X, w)
-        factors = self._updated_factors(A_batch, H_batch, n_data, rate, precision_is_known)
+        X, B = self.design(inputs), amount(inputs, w)
+        pulls = (T - X @ self._mean) @ H_batch
+        terms = self._terms(X, pulls, B * H_batch, rate, w)
+        proposal = self.propose_from(
+            terms, n_data=n_data, rate=rate, precision_is_known=precision_is_known
+        )
+        if rate == 1 and n_data == B:
+            kept_w = None if w is None else w.copy()
+            self._proposed_regression = Regression(
+                X.copy(), T.copy(), kept_w, H_batch.copy(), self.prior_precision
+            )
+        return proposal
+
+    def terms(
+        self,
+        inputs: Array,
+        pseudo_targets: Array,
+        precision: Spectrum,
+        curvature: Array,
+        *,
+        rate: float = 1.0,
+        sample_weight: Array | None = None,
+        squares: Array | None = None,
+    ) -> Terms:
+        """What a batch of pseudo-targets adds to the natural parameters; not checked again.
+
+        Derivation: LR-1, LR-6, PT-1, PT-3
+
+        Parameters
+        ----------
+        inputs : (B, n_in) array.
+        pseudo_targets : (B, K) array T.
+        precision : the output precision H under which the targets were written.
+        curvature : (K, K) array sum_n w_n S_n S_n^T, what the batch adds to B H.
+        rate : that the batch will have; it decides whether the bases are kept.
+        sample_weight : (B,) weights, or None for ones.
+        squares : (B, D) array of `input_squares`, where they are known already.
+        """
+        X = self.design(inputs)
+        pulls = precision.times_rows(pseudo_targets - X @ self._mean)
+        return self._terms(X, pulls, curvature, rate, sample_weight, squares)
+
+    def _terms(
+        self,
+        X: Array,
+        pulls: Array,
+        curvature: Array,
+        rate: float,
+        w: Array | None,
+        squares: Array | None = None,
+    ) -> Terms:
+        along_basis = None
+        if self.keeps_basis(rate):
+            squares = (X @ self.working_posterior.row_basis) ** 2 if squares is None else squares
+            along_basis = squares.sum(axis=0) if w is None else w @ squares
+        weighted = root_weighted(X, w)
+        pull = weighted.T @ root_weighted(pulls, w)
+        return Terms(amount(X, w), gram(weighted), curvature, pull, along_basis)
+
+    def input_squares(self, inputs: Array) -> Array:
+        """(Q_A^T x_n)^2 of inputs (B, n_in) in the basis that training works in, (B, D)."""
+        return np.asarray((self.design(inputs) @ self.working_posterior.row_basis) ** 2)
+
+    def keeps_basis(self, rate: float) -> bool:
+        """Whether a batch of weight `rate` leaves the bases within the basis tolerance.
+
+        Derivation: NP-7
+        """
+        return newer_share(self._factors, rate) < self.basis_tolerance
+
+    def propose_from(
+        self,
+        terms: Terms,
+        *,
+        n_data: float,
+        rate: float = 1.0,
+        precision_is_known: bool = False,
+        floor: float = 0.0,
+    ) -> Proposal:
+        """`propose`, from the sums over a batch, which may have been added up from many pieces.
+
+        Derivation: LR-3, NP-2, NP-5
+
+        Parameters
+        ----------
+        terms : the sums.
+        n_data, rate, precision_is_known : as for `propose`.
+        floor : smallest eigenvalue of H, as a fraction of their mean (PT-5); 0 for none.
+        """
+        M = self._mean
+        factors = averaged(
+            self._factors,
+            terms,
+            n_data,
+            rate,
+            precision_is_known=precision_is_known,
+            floor=floor,
+        )
+        h = factors.outputs.values
+        if self.prior == "conjugate" and h.min() == 0:
+            raise ValueError(
+                "output_precision: expected a positive definite matrix, since the conjugate "
+                f"prior has covariance V = H^-1, got eigenvalues from 0 to {h.max():.3g}"
+            )
         posterior = self._posterior_about(M, factors)
-        residuals = root_weighted(T - X @ M, w)
-        likelihood_pull = (n_data / B) * (root_weighted(X, w).T @ (residuals @ H_batch))
+        likelihood_pull = (n_data / terms.count) * terms.pull
         prior_pull = factors.prior_times(M - self.prior_mean, self.prior, self.prior_precision)
         c = self._remembered_share(n_data, rate)
         change = posterior.solve(rate * likelihood_pull - (1 - c) * prior_pull)
-
+        self._proposed_regression = None
         self._proposal = Proposal(
             change=change,
             gradient=likelihood_pull - prior_pull,
@@ -341,30 +435,7 @@ class MatrixNormalLayer:
             prior_precision=self.prior_precision,
             prior_mean=self.prior_mean,
         )
-        is_whole = rate == 1 and n_data == B
-        kept_w = None if w is None else w.copy()
-        self._proposed_regression = (
-            Regression(X.copy(), T.copy(), kept_w, H_batch.copy(), self.prior_precision)
-            if is_whole
-            else None
-        )
         return self._proposal
-
-    def _updated_factors(
-        self, A_batch: Array, H_batch: Array, n_data: float, rate: float, precision_is_known: bool
-    ) -> Factors:
-        old = self._factors
-        A = rate * A_batch if old is None else forget(old.A, A_batch, rate)
-        # A copy: what the caller does to its array later must not change what the layer knows.
-        as_is = old is None or precision_is_known
-        H = H_batch.copy() if old is None or as_is else forget(old.H, H_batch, rate)
-        outputs = decompose(H, "output_precision")
-        if self.prior == "conjugate" and outputs.values[0] == 0:
-            raise ValueError(
-                "output_precision: expected a positive definite matrix, since the conjugate "
-                f"prior has covariance V = H^-1, got eigenvalues from 0 to {outputs.values[-1]:.3g}"
-            )
-        return Factors(A, H, decompose(A, "input factor"), outputs, n_data)
 
     def _remembered_share(self, n_data: float, rate: float) -> float:
         """Share c of the prior's pull that the remembered data already balance."""
@@ -396,6 +467,11 @@ class MatrixNormalLayer:
         self._last_change = step * proposal.change + momentum * self._last_change
         self._mean = _frozen(self._mean + self._last_change)
         self._factors, self._posterior = proposal.factors, None
+        self._working_posterior = (
+            proposal.posterior.with_mean(self._mean)
+            if proposal.prior_precision == self.prior_precision
+            else None
+        )
         self._remembered = (proposal.factors.n_data, self.prior_precision)
         exact = step == 1 and momentum == 0
         self._regression = self._proposed_regression if exact else None

@@ -31,8 +31,8 @@ class Likelihood(Protocol):
     def curvature_rows(self, f: Array) -> Array:
         """Rows of S_n^T (B, C, K), with S_n S_n^T = -d^2 log p / df^2 or its expectation."""
 
-    def largest_curvature_rows(self, f: Array) -> Array:
-        """Rows (B, C, K) whose S S^T bounds the curvature at any outputs whatever."""
+    def largest_curvature_rows(self, K: int) -> Array:
+        """Rows (C, K) of an S^T whose S S^T bounds the curvature at any K outputs whatever."""
 
     def known_precision(self, K: int) -> Array | None:
         """Output precision (K, K) if it is the same for all f and exact, else None."""
@@ -115,9 +115,9 @@ class Gaussian:
         B, K = f.shape
         return np.broadcast_to(self._inverse_root(K)[0], (B, K, K))
 
-    def largest_curvature_rows(self, f: Array) -> Array:
-        """The curvature is the same everywhere: `curvature_rows`."""
-        return self.curvature_rows(f)
+    def largest_curvature_rows(self, K: int) -> Array:
+        """The curvature is the same everywhere, C^{-1} the rows of its root."""
+        return self._inverse_root(K)[0]
 
     def known_precision(self, K: int) -> Array:
         """V^{-1}, exactly symmetric."""
@@ -164,14 +164,13 @@ class Categorical:
         p = np.moveaxis(softmax(f, axis=2), 0, 1)
         return label_covariance(np.swapaxes(p, 1, 2) @ p / len(f))
 
-    def largest_curvature_rows(self, f: Array) -> Array:
+    def largest_curvature_rows(self, K: int) -> Array:
         """(I - 1 1^T / K) / sqrt 2: no eigenvalue of diag(p) - p p^T exceeds 1/2.
 
-        Shape (B, K, K). Where the softmax is saturated the local curvature vanishes and says
-        nothing about how far its quadratic can be believed; this bound does.
+        Where the softmax is saturated the local curvature vanishes and says nothing about how
+        far its quadratic can be believed; this bound does.
         """
-        B, K = f.shape
-        return np.broadcast_to(contrasts(K) / np.sqrt(2.0), (B, K, K))
+        return contrasts(K) / np.sqrt(2.0)
 
     def known_precision(self, K: int) -> None:
         """The curvature depends on f."""

@@ -22,11 +22,12 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.evidence import HyperPrior
-from balinp.layer import Factors, MatrixNormalLayer
+from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Categorical, Gaussian
 from balinp.mlp import MLP
+from balinp.natural_parameters import Factors
 from balinp.spectral import Spectrum
-from balinp.validation import as_count, as_positive
+from balinp.validation import as_count, as_positive, as_share
 
 if TYPE_CHECKING:
     from balinp.bali import BALI
@@ -148,6 +149,7 @@ def _settings(model: BALI) -> dict[str, Any]:
         "rate": model.rate,
         "precision_prior": model.precision_prior and asdict(model.precision_prior),
         "noise_prior": asdict(model.noise_prior),
+        "basis_tolerance": model.basis_tolerance,
     }
 
 
@@ -165,7 +167,9 @@ def _layer_arrays(layer: MatrixNormalLayer) -> dict[str, Array]:
         "Q_A": factors.inputs.vectors,
         "h": factors.outputs.values,
         "Q_H": factors.outputs.vectors,
-        "numbers": np.array([factors.n_data, layer.prior_precision, *balanced]),
+        "numbers": np.array(
+            [factors.n_data, factors.newer, factors.floor, layer.prior_precision, *balanced]
+        ),
     }
 
 
@@ -203,20 +207,23 @@ def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> Matr
     D, K = n_in + model.bias, n_out
     shapes = {"A": (D, D), "Q_A": (D, D), "a": (D,), "H": (K, K), "Q_H": (K, K), "h": (K,)}
     for name, array in arrays.items():
-        expected = (4,) if name == "numbers" else shapes.get(name, (D, K))
+        expected = (6,) if name == "numbers" else shapes.get(name, (D, K))
         if array.shape != expected or array.dtype != np.float64:
             raise ValueError(
                 f"{name}: expected float64 {expected}, got {array.dtype} {array.shape}"
             )
         if name != "numbers" and not np.isfinite(array).all():
             raise ValueError(f"{name}: expected finite numbers")
-    n_data, prior_precision, n_before, precision_before = map(float, arrays["numbers"])
+    numbers = map(float, arrays["numbers"])
+    n_data, newer, floor, prior_precision, n_before, precision_before = numbers
     factors = Factors(
         arrays["A"],
         arrays["H"],
         Spectrum(arrays["a"], arrays["Q_A"]),
         Spectrum(arrays["h"], arrays["Q_H"]),
-        n_data,
+        as_positive(n_data, "n_data"),
+        as_share(newer, "newer"),
+        as_share(floor, "floor"),
     )
     layer = MatrixNormalLayer(
         n_in,
@@ -226,6 +233,7 @@ def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> Matr
         prior_mean=arrays["prior_mean"],
         initial_mean=arrays["mean"],
         bias=model.bias,
+        basis_tolerance=0.0 if model.targets_are_observations else model.basis_tolerance,
     )
     remembered = None if np.isnan(n_before) else (n_before, precision_before)
     layer.restore(factors, arrays["last_change"], remembered)

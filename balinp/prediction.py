@@ -10,13 +10,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from balinp._types import Array
+from balinp.batch import pieces
 from balinp.layer import MatrixNormalLayer
-from balinp.mlp import MLP, OutputNoise
+from balinp.matrix_normal import KroneckerGaussian
+from balinp.mlp import MLP, Forward, OutputNoise
 from balinp.spectral import covariance_root
 
 
 def linearised_outputs(
-    network: MLP, layers: Sequence[MatrixNormalLayer], X: Array, *, combinations: Array
+    network: MLP,
+    layers: Sequence[MatrixNormalLayer],
+    X: Array,
+    *,
+    combinations: Array,
 ) -> tuple[Array, Array]:
     """Outputs (B, K) of the mean network, and covariance (B, C, C) of combinations of them.
 
@@ -35,43 +41,70 @@ def linearised_outputs(
     combinations : (C, K) array; the identity for the outputs themselves.
     """
     means = [layer.mean for layer in layers]
-    forward = network.forward(means, X)
-    rows = np.broadcast_to(combinations, (len(X), *combinations.shape))
-    jacobians = network.backward(means, forward, rows)
-    covariance = np.zeros((len(X), len(combinations), len(combinations)))
-    for layer, inputs, J in zip(layers, forward.inputs, jacobians, strict=True):
-        posterior = layer.posterior
-        variances = posterior.output_variances(layer.design(inputs))
-        R = (J @ posterior.column_basis) * np.sqrt(variances)[:, None, :]
-        covariance += R @ np.swapaxes(R, 1, 2)
-    return forward.outputs[-1], covariance
+    posteriors = [layer.posterior for layer in layers]
+    f = np.empty((len(X), combinations.shape[1]))
+    covariance = np.empty((len(X), len(combinations), len(combinations)))
+    for rows in pieces(len(X), len(combinations) * max(network.widths)):
+        forward = network.forward(means, X[rows])
+        variances = [
+            posterior.output_variances(layer.design(inputs))
+            for layer, posterior, inputs in zip(layers, posteriors, forward.inputs, strict=True)
+        ]
+        f[rows] = forward.outputs[-1]
+        covariance[rows] = output_covariance(network, posteriors, forward, variances, combinations)
+    return f, covariance
 
 
-def output_deviations(
+def output_covariance(
     network: MLP,
-    layers: Sequence[MatrixNormalLayer],
-    X: Array,
-    draws: int,
-    rng: np.random.Generator,
-    *,
+    posteriors: Sequence[KroneckerGaussian],
+    forward: Forward,
+    variances: Sequence[Array],
     combinations: Array,
 ) -> Array:
-    """Draws (S, B, C) of combinations of the outputs of the linearised network, less their mean.
+    """Covariance (B, C, C) of combinations of the outputs, from every layer's own variances.
 
-    e = R eps with eps ~ N(0, I), independent for each datum, and R R^T the covariance of
-    `linearised_outputs`. Half of the draws mirror the others, so that their average vanishes.
+    Derivation: PR-1
+
+    Parameters
+    ----------
+    network, combinations : as for `linearised_outputs`.
+    posteriors : of the layers; their means are those of the forward pass.
+    forward : a mean pass.
+    variances : (B, K) arrays, each layer's output variances in its basis Q_H.
+    """
+    means = [posterior.mean for posterior in posteriors]
+    rows = np.broadcast_to(combinations, (len(variances[0]), *combinations.shape))
+    jacobians = network.backward(means, forward, rows)
+    covariance = np.zeros((len(rows), len(combinations), len(combinations)))
+    for posterior, v, J in zip(posteriors, variances, jacobians, strict=True):
+        R = (J @ posterior.column_basis) * np.sqrt(v)[:, None, :]
+        covariance += R @ np.swapaxes(R, 1, 2)
+    return covariance
+
+
+def output_deviations(covariance: Array, draws: int, rng: np.random.Generator) -> Array:
+    """Draws (S, B, C) from N(0, covariance), independent for each datum.
+
+    e = R eps with eps ~ N(0, I) and R R^T the covariance. Half of the draws mirror the others,
+    so that their average vanishes.
 
     Derivation: FP-2
 
     Parameters
     ----------
-    network, layers, X, combinations : as for `linearised_outputs`.
+    covariance : (B, C, C) array, of combinations of the linearised network's outputs.
     draws : even number S.
     rng : numpy.random.Generator
+
+    Examples
+    --------
+    >>> e = output_deviations(np.ones((3, 1, 1)), 4, np.random.default_rng(0))
+    >>> e.shape, bool(np.all(e.sum(axis=0) == 0))
+    ((4, 3, 1), True)
     """
-    _, covariance = linearised_outputs(network, layers, X, combinations=combinations)
-    roots = covariance_root(covariance)
-    half = roots @ rng.standard_normal((len(X), len(combinations), draws // 2))
+    B, C, _ = covariance.shape
+    half = covariance_root(covariance) @ rng.standard_normal((B, C, draws // 2))
     return np.moveaxis(np.concatenate([half, -half], axis=2), 2, 0)
 
 
@@ -91,12 +124,17 @@ def sampled_outputs(
     Derivation: PR-3
     """
     means = [layer.mean for layer in layers]
-    noise = output_noise(layers, rng, output_layer=True)
+    posteriors = [layer.posterior for layer in layers]
+    noise = output_noise(layers, posteriors, rng, output_layer=True)
     return np.stack([network.forward(means, X, noise).outputs[-1] for _ in range(samples)])
 
 
 def output_noise(
-    layers: Sequence[MatrixNormalLayer], rng: np.random.Generator, *, output_layer: bool
+    layers: Sequence[MatrixNormalLayer],
+    posteriors: Sequence[KroneckerGaussian],
+    rng: np.random.Generator,
+    *,
+    output_layer: bool,
 ) -> OutputNoise:
     """What a sample pass adds to X M: draws from each layer's own predictive.
 
@@ -108,11 +146,10 @@ def output_noise(
 
     Parameters
     ----------
-    layers : the network's layers.
+    layers, posteriors : of the network; in training the posteriors that training works with.
     rng : numpy.random.Generator
     output_layer : whether the last layer's outputs are drawn too.
     """
-    posteriors = [layer.posterior for layer in layers]
 
     def draw(index: int, inputs: Array) -> Array | None:
         if index + 1 == len(layers) and not output_layer:

@@ -8,20 +8,22 @@ as its curvature allows: t_n = M^T x_n + V g_n.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from balinp._types import Array
-from balinp.factors import output_factor
+from balinp.factors import amount, curvature_sum, output_factor
 from balinp.likelihood import Likelihood
 from balinp.mlp import MLP, Forward, OutputNoise
 from balinp.spectral import CURVATURE_FLOOR, Spectrum, decompose, floored
 
 
-@dataclass(frozen=True)
 class Trace:
     """All that one batch says to each layer; lists run over layers, the first layer first.
+
+    Made by `trace`. What takes more than the forward pass is worked out when it is first asked
+    for, and then kept.
 
     Attributes
     ----------
@@ -33,20 +35,115 @@ class Trace:
     precision_is_known : whether H is the likelihood's own precision and not such a mean.
     pseudo_targets : (B, K) arrays t_n = M^T x_n + H^{-1} g_n.
     log_densities : (B,) array, log p(y_n | f_n).
+    targets : (B, K) array Y.
     sample_weight : (B,) array of the data's weights in every sum over the batch, or None.
+    likelihood : whose gradient and curvature these are.
     forward : the forward pass that all this was taken at.
+    input_squares : (B, D) arrays (Q_A^T x_n)^2 in the layers' bases, or None if not known.
     """
 
-    inputs: list[Array]
-    outputs: list[Array]
-    gradients: list[Array]
-    curvature_roots: list[Array]
-    output_precisions: list[Array]
-    precision_is_known: list[bool]
-    pseudo_targets: list[Array]
-    log_densities: Array
-    sample_weight: Array | None
-    forward: Forward
+    def __init__(
+        self,
+        network: MLP,
+        likelihood: Likelihood,
+        weights: Sequence[Array],
+        Y: Array,
+        forward: Forward,
+        *,
+        floor: float = CURVATURE_FLOOR,
+        sample_weight: Array | None = None,
+        input_squares: list[Array] | None = None,
+    ) -> None:
+        self.likelihood = likelihood
+        self.targets = Y
+        self.forward = forward
+        self.sample_weight = sample_weight
+        self.input_squares = input_squares
+        self.inputs = forward.inputs
+        self.outputs = forward.outputs
+        self._network, self._weights, self._floor = network, weights, floor
+        self._known = likelihood.known_precision(Y.shape[1])
+        self.precision_is_known = [False] * (len(weights) - 1) + [self._known is not None]
+
+    @cached_property
+    def log_densities(self) -> Array:
+        return self.likelihood.log_density(self.targets, self.outputs[-1])
+
+    @cached_property
+    def output_rows(self) -> Array:
+        """Rows S_n^T (B, C, K) at the network's outputs."""
+        return self.likelihood.curvature_rows(self.outputs[-1])
+
+    @cached_property
+    def _rows(self) -> list[Array]:
+        """For each layer (B, 1 + C, K): the gradient, then the rows of S_n^T (BP-1, BP-2)."""
+        gradient = self.likelihood.gradient(self.targets, self.outputs[-1])
+        rows = np.concatenate([gradient[:, None, :], self.output_rows], axis=1)
+        return self._network.backward(self._weights, self.forward, rows)
+
+    @property
+    def gradients(self) -> list[Array]:
+        return [rows[:, 0, :] for rows in self._rows]
+
+    @property
+    def curvature_rows(self) -> list[Array]:
+        """Rows S_n^T (B, C, K) of each layer."""
+        return [rows[:, 1:, :] for rows in self._rows]
+
+    @property
+    def curvature_roots(self) -> list[Array]:
+        return [np.swapaxes(rows, 1, 2) for rows in self.curvature_rows]
+
+    @cached_property
+    def curvature_sums(self) -> list[Array]:
+        """B H of each layer, not floored: sum_n w_n S_n S_n^T, or B times the known precision.
+
+        Derivation: PT-4, LR-6
+        """
+        w = self.sample_weight
+        hidden = self.curvature_rows if self._known is None else self.curvature_rows[:-1]
+        sums = [curvature_sum(rows, w) for rows in hidden]
+        return sums if self._known is None else [*sums, amount(self.targets, w) * self._known]
+
+    @cached_property
+    def _known_spectrum(self) -> Spectrum | None:
+        """That of an exact output precision, which is never floored."""
+        return None if self._known is None else decompose(self._known, "output precision")
+
+    @cached_property
+    def _precisions(self) -> list[Spectrum]:
+        B = amount(self.targets, self.sample_weight)
+        hidden = self.curvature_sums[: len(self._weights) - (self._known is not None)]
+        precisions = [
+            floored(total / B, f"output precision of layer {index}", self._floor)
+            for index, total in enumerate(hidden)
+        ]
+        return precisions + ([self._known_spectrum] if self._known_spectrum else [])
+
+    @property
+    def output_precisions(self) -> list[Array]:
+        return [H.matrix() for H in self._precisions]
+
+    @cached_property
+    def pseudo_targets(self) -> list[Array]:
+        return [self.targets_under(index, H) for index, H in enumerate(self._precisions)]
+
+    def precision(self, index: int, averaged: Spectrum | None) -> Spectrum:
+        """The H under which training writes a layer's pseudo-targets.
+
+        The likelihood's own where that is known; else the layer's average, since its regression
+        is what the targets are for, or before there is one the batch's.
+        """
+        if self._known_spectrum is not None and self.precision_is_known[index]:
+            return self._known_spectrum
+        return self._precisions[index] if averaged is None else averaged
+
+    def targets_under(self, index: int, H: Spectrum) -> Array:
+        """Pseudo-targets of one layer, under any output precision H.
+
+        Derivation: PT-1, PT-3
+        """
+        return pseudo_targets(self.forward.means[index], self.gradients[index], H)
 
 
 def trace(
@@ -90,36 +187,7 @@ def trace(
            [5.]])
     """
     forward = network.forward(weights, X, noise)
-    f = forward.outputs[-1]
-    output_rows = np.concatenate(
-        [likelihood.gradient(Y, f)[:, None, :], likelihood.curvature_rows(f)], axis=1
-    )
-    rows = network.backward(weights, forward, output_rows)
-    gradients = [row[:, 0, :] for row in rows]
-
-    known = likelihood.known_precision(f.shape[1])
-    precisions = [
-        output_precision(row[:, 1:, :], f"output precision of layer {index}", floor, sample_weight)
-        for index, row in enumerate(rows if known is None else rows[:-1])
-    ]
-    if known is not None:  # an exact output precision is never floored
-        precisions.append(decompose(known, "output precision"))
-
-    return Trace(
-        inputs=forward.inputs,
-        outputs=forward.outputs,
-        gradients=gradients,
-        curvature_roots=[np.swapaxes(row[:, 1:, :], 1, 2) for row in rows],
-        output_precisions=[H.matrix() for H in precisions],
-        precision_is_known=[False] * (len(rows) - 1) + [known is not None],
-        pseudo_targets=[
-            pseudo_targets(mean, g, H)
-            for mean, g, H in zip(forward.means, gradients, precisions, strict=True)
-        ],
-        log_densities=likelihood.log_density(Y, f),
-        sample_weight=sample_weight,
-        forward=forward,
-    )
+    return Trace(network, likelihood, weights, Y, forward, floor=floor, sample_weight=sample_weight)
 
 
 def output_precision(

@@ -39,6 +39,10 @@ class Spectrum(NamedTuple):
         """Return `vectors diag(values) vectors^T`."""
         return (self.vectors * self.values) @ self.vectors.T
 
+    def times_rows(self, rows: Array) -> Array:
+        """Return rows (m, n) times the matrix, through the eigenbasis like `solve_rows`."""
+        return ((rows @ self.vectors) * self.values) @ self.vectors.T
+
     def solve_rows(self, rows: Array) -> Array:
         """Return rows (m, n) times the inverse matrix; all values must be above zero.
 
@@ -97,11 +101,20 @@ def floored(matrix: Array, name: str, fraction: float = CURVATURE_FLOOR) -> Spec
     >>> floored(np.diag([2.0, 0.0]), "H").values
     array([1.e-08, 2.e+00])
     """
+    if np.trace(matrix) < SMALLEST_SCALE * len(matrix):
+        values, vectors = np.zeros(len(matrix)), np.eye(len(matrix))
+    else:
+        values, vectors = decompose(matrix, name)
+    return Spectrum(raised(values, fraction, matrix), vectors)
+
+
+def raised(values: Array, fraction: float, matrix: Array) -> Array:
+    """Eigenvalues of a matrix, small ones raised to a fraction of their mean; see `floored`.
+
+    Derivation: PT-5
+    """
     mean = float(np.trace(matrix)) / len(matrix)
-    if mean < SMALLEST_SCALE:
-        return Spectrum(np.full(len(matrix), fraction), np.eye(len(matrix)))
-    values, vectors = decompose(matrix, name)
-    return Spectrum(np.maximum(values, fraction * mean), vectors)
+    return np.maximum(values, fraction * (mean if mean >= SMALLEST_SCALE else 1.0))
 
 
 def covariance_root(covariance: Array) -> Array:

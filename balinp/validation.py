@@ -33,7 +33,15 @@ def as_matrix(
     >>> as_matrix([[1, 2]], "X", columns=2)
     array([[1., 2.]])
     """
-    array = as_array(value, name)
+    return _finite(as_data(value, name, rows=rows, columns=columns), name)
+
+
+def as_data(value: Any, name: str, *, rows: int | None = None, columns: int | None = None) -> Array:
+    """Return `value` as a matrix of any real dtype, its numbers unread; errors as `as_matrix`.
+
+    An array on disk stays there.
+    """
+    array = _raw(value, name)
     expected = f"({'n' if rows is None else rows}, {'m' if columns is None else columns})"
     if array.ndim != 2:
         raise ValueError(f"{name}: expected a matrix of shape {expected}, got shape {array.shape}")
@@ -48,6 +56,11 @@ def as_matrix(
 
 def as_array(value: Any, name: str) -> Array:
     """Return `value` as a finite float64 array of any shape; see `as_matrix` for the errors."""
+    return _finite(_raw(value, name), name)
+
+
+def _raw(value: Any, name: str) -> Array:
+    """Return `value` as an array of real numbers, of whatever dtype it has."""
     if np.ma.isMaskedArray(value):
         raise TypeError(f"{name}: expected an ordinary array, got a masked array")
     try:
@@ -58,6 +71,11 @@ def as_array(value: Any, name: str) -> Array:
         # What NumPy wraps whole, such as a sparse matrix, is named by what it was.
         found = f"dtype {raw.dtype}" if raw.ndim else type(value).__name__
         raise TypeError(f"{name}: expected real numbers, got {found}")
+    return raw
+
+
+def _finite(raw: Array, name: str) -> Array:
+    """Return an array of real numbers as float64, or raise if they are not all finite."""
     with np.errstate(over="ignore"):  # a longer float that overflows is infinite, and refused
         array = raw.astype(np.float64, copy=False)
     if not np.isfinite(array).all():
@@ -127,6 +145,14 @@ def as_rate(value: Any, name: str = "rate") -> float:
     number = _as_number(value, name)
     if not 0 < number <= 1:
         raise ValueError(f"{name}: expected a number in (0, 1], got {value!r}")
+    return number
+
+
+def as_share(value: Any, name: str) -> float:
+    """Return `value` as a float in [0, 1]."""
+    number = _as_number(value, name)
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name}: expected a number in [0, 1], got {value!r}")
     return number
 
 

@@ -170,7 +170,7 @@ def test_training_is_steered_by_the_pseudo_targets_alone(rng, monkeypatch, forwa
         return mean_outputs
 
     model = BALI((5,), forward=forward, prior_precision=1e-9, noise_variance=0.1)
-    model._start(*model._checked(X, Y))
+    model.fit(X, Y, epochs=0)
     start = [W.copy() for W in model.weights]
     monkeypatch.setattr("balinp.pseudo_targets.pseudo_targets", means_only)
     model.fit(X, Y, epochs=3)
@@ -267,7 +267,8 @@ def test_sample_pass_draws_from_each_layers_own_predictive(rng):
     X, Y = regression(rng)
     model = BALI((3,), activation="tanh", forward="sample").fit(X, Y, epochs=5)
     x = np.repeat(X[:1], 20_000, axis=0)
-    noise = output_noise(model.layers, rng, output_layer=False)
+    posteriors = [layer.posterior for layer in model.layers]
+    noise = output_noise(model.layers, posteriors, rng, output_layer=False)
     drawn = noise(0, x)
     expected = model.layers[0].posterior.predictive_covariance(with_bias(x[:1]))[0]
     n = len(x)
@@ -321,7 +322,7 @@ def test_twenty_steps_beat_a_hundred_of_adam_on_energy(data_directory):
     X, Y = (X - X.mean(0)) / X.std(0), (Y - Y.mean(0)) / Y.std(0)
     lam, noise = 1.0, 0.01
     model = BALI((50,), activation="relu", prior_precision=lam, noise_variance=noise)
-    model._start(X, Y)
+    model.fit(X, Y, epochs=0)
     start = [W.copy() for W in model.weights]
     model.fit(X, Y, epochs=20)
     objective = LogJoint(model.network, model.likelihood, X, Y, lam)
@@ -479,7 +480,7 @@ def test_a_dead_network_stays_finite(rng):
     """No unit ever active: the output layer learns the constant, hidden layers keep still."""
     X, Y = -np.abs(rng.standard_normal((20, 2))) - 1, rng.standard_normal((20, 1))
     model = BALI((4,), bias=False)
-    model._start(X, Y)
+    model.fit(X, Y, epochs=0)
     model.layers[0]._mean = np.abs(model.layers[0].mean)
     for prior in PRIORS:
         model.layers[0].prior = prior

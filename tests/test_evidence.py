@@ -56,7 +56,7 @@ def one_layer_updates(r: Regression, hyper: HyperPrior) -> tuple[float, Array]:
     residuals = r.T - r.X @ layer.mean
     network = MLP([r.inputs.shape[1], len(r.V)], bias=r.bias)
     t = trace(network, Gaussian(r.V), [layer.mean], r.inputs, r.T)
-    V = noise_target([layer], t, residuals, r.V, len(r.X), hyper)
+    V = noise_target([layer], t, residuals.T @ residuals, r.V, len(r.X), hyper)
     return prior_precision_target([layer], r.lam, hyper), V
 
 
@@ -259,7 +259,8 @@ def test_noise_of_a_network_goes_up_its_evidence(case: DeepCase, prior: str) -> 
     d = deep(case)
     layers, t = at_rest(d, prior)
     V = d.likelihood.covariance(2)
-    target = noise_target(layers, t, d.Y - t.outputs[-1], V, len(d.X), HYPER)
+    R = d.Y - t.outputs[-1]
+    target = noise_target(layers, t, R.T @ R, V, len(d.X), HYPER)
     slopes = gradient_in_precision(lambda V: evidence_at(d, prior, LAM, V), V)
     slopes += hyper_gradient(V, HYPER)
     assert_close(0.5 * (len(d.X) + 2 * HYPER.shape) * (V - target), slopes, rtol=RTOL)
@@ -270,7 +271,7 @@ def test_sampled_residuals_lack_the_last_layers_spread_alone() -> None:
     d = deep(DEEP)
     layers, t = at_rest(d)
     V, R = d.likelihood.covariance(2), d.Y - t.outputs[-1]
-    target = noise_target(layers, t, R, V, len(d.X), HYPER, sampled=True)
+    target = noise_target(layers, t, R.T @ R, V, len(d.X), HYPER, sampled=True)
     X = layers[-1].design(t.inputs[-1])
     squares = R.T @ R + layers[-1].posterior.predictive_covariance(X).sum(axis=0)
     N = len(d.X) + 2 * HYPER.shape
@@ -282,7 +283,7 @@ def test_a_batch_stands_for_all_data() -> None:
     d = deep(DEEP)
     layers, t = at_rest(d)
     V, R = random_covariance(np.random.default_rng(2), 2), d.Y - t.outputs[-1]
-    one, two = (noise_target(layers, t, R, V, n, HyperPrior(0.0, 0.0)) for n in (8.0, 80.0))
+    one, two = (noise_target(layers, t, R.T @ R, V, n, HyperPrior(0.0, 0.0)) for n in (8.0, 80.0))
     # Squares scale with N and the spread, from the layers' own factors, does not.
     assert_close(one - R.T @ R / 8, 10 * (two - R.T @ R / 8))
 

@@ -8,7 +8,7 @@ import pytest
 from balinp import BALI, Categorical, Gaussian, dense
 from balinp.expected import Expected
 from balinp.likelihood import contrasts
-from balinp.prediction import output_deviations
+from balinp.prediction import linearised_outputs, output_deviations
 
 pytestmark = pytest.mark.equation("FP-2")
 
@@ -84,14 +84,8 @@ def test_draws_have_the_covariance_of_the_linearised_outputs():
     J = contrasts(3) @ dense.jacobian(network, X)
     expected = J @ C @ J.transpose(0, 2, 1)
     draws = 20_000
-    e = output_deviations(
-        model.network,
-        model.layers,
-        X,
-        draws,
-        np.random.default_rng(0),
-        combinations=contrasts(3),
-    )
+    _, covariance = linearised_outputs(model.network, model.layers, X, combinations=contrasts(3))
+    e = output_deviations(covariance, draws, np.random.default_rng(0))
     np.testing.assert_allclose(e.mean(axis=0), 0, atol=1e-12 * np.abs(e).max())
     measured = np.einsum("sbi,sbj->bij", e, e) / draws
     variances = np.diagonal(expected, axis1=1, axis2=2)
@@ -138,9 +132,8 @@ def test_training_ends_where_the_expected_gradient_balances_the_prior():
     model = BALI(hidden=(), likelihood="categorical", prior_precision=0.1, rate=0.02)
     model.fit(X, Y, epochs=600)
     layer = model.layers[0]
-    e = output_deviations(
-        model.network, model.layers, X, 20_000, np.random.default_rng(1), combinations=contrasts(3)
-    )
+    _, covariance = linearised_outputs(model.network, model.layers, X, combinations=contrasts(3))
+    e = output_deviations(covariance, 20_000, np.random.default_rng(1))
     average = Expected(Categorical(), e)
     f = layer.design(X) @ layer.mean
     left = layer.posterior.solve(layer.design(X).T @ average.gradient(Y, f) - 0.1 * layer.mean)

@@ -1,0 +1,173 @@
+"""Data, read in pieces: arrays in memory or on disk, and what a step's batch says at its weights.
+
+Everything that training needs of data are sums over them. A batch that fits into memory is one
+piece; a larger one is gone through piece by piece, as often as the step needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.pseudo_targets import Trace
+from balinp.validation import as_data, as_matrix, as_weights
+
+PIECE = 2**24
+"""Numbers in the largest array of a piece: 128 MiB."""
+
+Rows = slice | np.ndarray[Any, np.dtype[np.intp]]
+
+
+def pieces(rows: int, numbers: int) -> Iterator[slice]:
+    """Slices of so many rows, each with arrays of at most `PIECE` numbers, or one row.
+
+    Parameters
+    ----------
+    rows : how many there are.
+    numbers : in the largest array, for each row.
+
+    Examples
+    --------
+    >>> list(pieces(5, PIECE // 2))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    size = max(1, PIECE // numbers)
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
+
+
+@dataclass(frozen=True)
+class Data:
+    """Inputs X (N, n_in), targets Y (N, K) and weights (N,) or None; of any real dtype.
+
+    Rows become float64 when they are taken, so that arrays on disk stay there.
+    """
+
+    X: Array
+    Y: Array
+    sample_weight: Array | None
+
+    @classmethod
+    def checked(
+        cls,
+        X: Any,
+        Y: Any,
+        sample_weight: Any,
+        check_targets: Callable[[Any, int], Array],
+        columns: int | None,
+        outputs: int | None,
+    ) -> Data:
+        """The data, after every piece of them has been looked at once.
+
+        Parameters
+        ----------
+        X, Y, sample_weight : as for `BALI.fit`.
+        check_targets : raises if targets are not what a likelihood expects of so many rows.
+        columns, outputs : of X and Y, or None for any number.
+        """
+        X = as_data(X, "X", columns=columns)
+        Y = as_data(Y, "Y", rows=len(X), columns=outputs)
+        w = as_weights(sample_weight, "sample_weight", len(X))
+        for part in pieces(len(X), max(X.shape[1], Y.shape[1])):
+            as_matrix(X[part], "X")
+            check_targets(Y[part], part.stop - part.start)
+        return cls(X, Y, w)
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def amount(self) -> float:
+        """Number of data, with weights their sum.
+
+        Derivation: LR-6
+        """
+        return len(self) if self.sample_weight is None else float(self.sample_weight.sum())
+
+    @property
+    def present(self) -> Rows:
+        """The rows of positive weight: the others are absent, also from the batches."""
+        w = self.sample_weight
+        return slice(0, len(self)) if w is None or (w > 0).all() else np.flatnonzero(w > 0)
+
+    def batches(self, size: int | None, rng: np.random.Generator) -> Iterator[Batch]:
+        """All rows that are present once: in batches of a random order, or for None at once."""
+        if size is None:
+            yield Batch(self, self.present)
+            return
+        order = rng.permutation(np.arange(len(self))[self.present])
+        for start in range(0, len(order), size):
+            yield Batch(self, order[start : start + size])
+
+
+class Batch:
+    """Some rows of the data; a slice of all of them costs no copy.
+
+    Parameters
+    ----------
+    data : of which they are rows.
+    rows : a slice, or indices.
+    """
+
+    def __init__(self, data: Data, rows: Rows) -> None:
+        self._data, self._rows = data, rows
+        w = data.sample_weight
+        self._length = len(range(len(data))[rows]) if isinstance(rows, slice) else len(rows)
+        self.amount = float(self._length) if w is None else float(w[rows].sum())
+
+    def __len__(self) -> int:
+        return self._length
+
+    def take(self, part: slice) -> tuple[Array, Array, Array | None]:
+        """X (b, n_in), Y (b, K) and weights of a part of the rows, float64."""
+        chosen: Rows
+        if isinstance(self._rows, slice):
+            taken = range(len(self._data))[self._rows][part]
+            chosen = slice(taken.start, taken.stop)
+        else:
+            chosen = self._rows[part]
+        X = np.asarray(self._data.X[chosen], dtype=np.float64)
+        Y = np.asarray(self._data.Y[chosen], dtype=np.float64)
+        w = self._data.sample_weight
+        return X, Y, None if w is None else w[chosen]
+
+
+class Traces:
+    """What a batch says to the layers, piece by piece; each iteration tells the same.
+
+    A single piece is worked out once and kept. More than one are worked out anew in every
+    iteration, with the same random draws.
+
+    Parameters
+    ----------
+    batch : the rows.
+    numbers : in the largest array of a piece, for each row.
+    trace : makes the trace of X, Y and weights, at weights of the network that do not change.
+    rng : that `trace` draws from.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        numbers: int,
+        trace: Callable[[Array, Array, Array | None], Trace],
+        rng: np.random.Generator,
+    ) -> None:
+        self._batch, self._trace, self._rng = batch, trace, rng
+        self._parts = list(pieces(len(batch), numbers))
+        self._kept: Trace | None = None
+        self._state = rng.bit_generator.state if len(self._parts) > 1 else None
+
+    def __iter__(self) -> Iterator[Trace]:
+        if self._state is None:
+            if self._kept is None:
+                self._kept = self._trace(*self._batch.take(self._parts[0]))
+            yield self._kept
+            return
+        self._rng.bit_generator.state = self._state
+        for part in self._parts:
+            yield self._trace(*self._batch.take(part))

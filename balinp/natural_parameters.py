@@ -1,0 +1,177 @@
+"""What data add to the natural parameters of a layer's regression, and their moving average.
+
+The sums over data are additive: those of two batches are their sums, whichever way data are cut
+into pieces. The average over batches forgets old data gradually. Its two factors are decomposed
+whenever they are to be inverted; how often that is done anew is the caller's choice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.factors import forget
+from balinp.spectral import Spectrum, decompose, floored, raised
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Sums over a batch that its layer's regression on pseudo-targets T needs, about the mean M.
+
+    Attributes
+    ----------
+    count : B, with weights the sum of the weights.
+    inputs : (D, D) array X^T X.
+    curvature : (K, K) array B H.
+    pull : (D, K) array X^T (T - X M) H, the same for whatever H the pseudo-targets are written
+        with (PT-3): pieces may be added that were written with different ones.
+    squares : (D,) array sum_n (Q_A^T x_n)^2 in the basis that the layer has and will keep; None
+        where it will take a new one.
+
+    Derivation: LR-1, LR-6, PT-3
+    """
+
+    count: float
+    inputs: Array
+    curvature: Array
+    pull: Array
+    squares: Array | None = None
+
+    def __add__(self, other: Terms) -> Terms:
+        squares = None
+        if self.squares is not None and other.squares is not None:
+            squares = self.squares + other.squares
+        return Terms(
+            self.count + other.count,
+            self.inputs + other.inputs,
+            self.curvature + other.curvature,
+            self.pull + other.pull,
+            squares,
+        )
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What the posterior precision is made of: the averages A and H, in Kronecker eigenbases.
+
+    Both priors are diagonal in the Kronecker eigenbasis and constant along its rows, so the
+    posterior precision has the eigenvalues L_ij = N a_i h_j + p_j, with p_j = lam for the
+    isotropic prior and p_j = lam h_j for the conjugate one.
+
+    Attributes
+    ----------
+    A, H : (D, D) and (K, K) arrays, the averages.
+    inputs, outputs : their spectra, or bases of older averages with the squares that the present
+        ones have along them: diag(Q^T A Q) is the nearest to A that is diagonal in Q.
+    n_data : N.
+    newer : share of the averages that is newer than the bases; 0 where the spectra are exact.
+    floor : smallest eigenvalue of H, as a fraction of their mean (PT-5); 0 for none.
+
+    Derivation: KR-2, LR-1, LR-2, NP-7
+    """
+
+    A: Array
+    H: Array
+    inputs: Spectrum
+    outputs: Spectrum
+    n_data: float
+    newer: float = 0.0
+    floor: float = 0.0
+
+    def prior_eigenvalues(self, prior: str, prior_precision: float) -> Array:
+        """Eigenvalues p (K,) of the prior precision, one for each column of the basis."""
+        h = self.outputs.values
+        return prior_precision * (h if prior == "conjugate" else np.ones_like(h))
+
+    def prior_times(self, W: Array, prior: str, prior_precision: float) -> Array:
+        """Prior precision times vec(W), as a matrix (D, K): lam W, or lam W H."""
+        if prior != "conjugate":
+            return prior_precision * W
+        h, Q = self.outputs
+        return prior_precision * ((W @ Q * h) @ Q.T)
+
+    @cached_property
+    def likelihood_eigenvalues(self) -> Array:
+        """Eigenvalues N a_i h_j (D, K) of what the data add to the prior precision."""
+        return self.n_data * np.outer(self.inputs.values, self.outputs.values)
+
+    @cached_property
+    def exact(self) -> Factors:
+        """The same averages in their own eigenbases."""
+        if self.newer == 0:
+            return self
+        inputs, outputs = decompose(self.A, "input factor"), _outputs(self.H, self.floor)
+        return replace(self, inputs=inputs, outputs=outputs, newer=0.0)
+
+
+def newer_share(old: Factors | None, rate: float) -> float:
+    """Share of the averages that is newer than the bases, after a batch of weight `rate`.
+
+    Derivation: NP-7
+
+    Examples
+    --------
+    >>> newer_share(None, 0.25)
+    1.0
+    """
+    return 1.0 if old is None else 1.0 - (1.0 - old.newer) * (1.0 - rate)
+
+
+def averaged(
+    old: Factors | None,
+    terms: Terms,
+    n_data: float,
+    rate: float,
+    *,
+    precision_is_known: bool = False,
+    floor: float = 0.0,
+) -> Factors:
+    """The moving averages after a batch, in new bases, or in the old ones if `terms` has squares.
+
+    A factor that has not changed at all keeps its exact spectrum. A known H is neither averaged
+    with older ones nor kept in an old basis.
+
+    Derivation: NP-1, NP-2, NP-7
+
+    Parameters
+    ----------
+    old : before the batch, or None for the first one: then A starts from zero, H from the batch.
+    terms : of the batch.
+    n_data, rate, precision_is_known : as for `MatrixNormalLayer.propose`.
+    floor : see `Factors`.
+
+    Raises
+    ------
+    ValueError
+        If an average is not positive semi-definite.
+    """
+    A_batch, H_batch = terms.inputs / terms.count, terms.curvature / terms.count
+    if old is None:
+        A = rate * A_batch
+        inputs, outputs = decompose(A, "input factor"), _outputs(H_batch, floor)
+        return Factors(A, H_batch, inputs, outputs, n_data, floor=floor)
+    A = forget(old.A, A_batch, rate)
+    H = H_batch if precision_is_known else forget(old.H, H_batch, rate)
+    keeps = terms.squares is not None
+    if terms.squares is not None:
+        squares = forget(old.inputs.values, terms.squares / terms.count, rate)
+        inputs = Spectrum(squares, old.inputs.vectors)
+    else:
+        unchanged = old.newer == 0 and np.array_equal(A, old.A)
+        inputs = old.inputs if unchanged else decompose(A, "input factor")
+    if old.newer == 0 and np.array_equal(H, old.H) and floor == old.floor:
+        outputs = old.outputs
+    elif keeps and not precision_is_known:
+        Q = old.outputs.vectors
+        squares = forget(old.outputs.values, (H_batch @ Q * Q).sum(axis=0), rate)
+        outputs = Spectrum(raised(squares, floor, H), Q)
+    else:
+        outputs = _outputs(H, floor)
+    return Factors(A, H, inputs, outputs, n_data, newer_share(old, rate) if keeps else 0.0, floor)
+
+
+def _outputs(H: Array, floor: float) -> Spectrum:
+    return floored(H, "output_precision", floor) if floor else decompose(H, "output_precision")
