@@ -418,7 +418,8 @@ class BALI:
         for piece in traces:
             terms = []
             for index, layer in enumerate(self.layers):
-                H = piece.precision(index, layer.factors and layer.factors.outputs)
+                averaged = None if layer.factors is None else layer.factors.outputs
+                H = piece.precision(index, averaged)
                 terms.append(
                     layer.terms(
                         piece.inputs[index],

@@ -14,7 +14,16 @@ from functools import wraps
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from balinp import bali, evidence, factors, joint_step, layer, likelihood, pseudo_targets, spectral
+from balinp import (
+    bali,
+    evidence,
+    factors,
+    joint_step,
+    layer,
+    likelihood,
+    natural_parameters,
+    spectral,
+)
 from balinp.expected import Expected
 from balinp.mlp import MLP
 
@@ -27,9 +36,9 @@ JOINT, HYPER, REST = "joint step", "hyper-parameters", "rest"
 PARTS = (FORWARD, BACKWARD, DEVIATIONS, TARGETS, FACTORS, EIGEN, SOLVE, JOINT, HYPER, REST)
 """In the order of a step; each is without the parts that are called from it.
 
-Output deviations are the linearised pass; pseudo-targets include the output precisions from
-their spectra; solve is all of `propose` that is not factors or eigendecompositions; the joint
-step has the tangents and the forward passes of its check.
+Output deviations are the linearised pass, with the inputs in the layers' bases; factors are the
+sums over the batch and their moving averages; solve is all of a proposal that is not factors or
+eigendecompositions; the joint step has the tangents and the forward passes of its check.
 """
 
 CLOCK = time.process_time
@@ -55,15 +64,17 @@ _PASS = [(MLP.forward, FORWARD), (MLP.backward, BACKWARD)] + [
 ]
 
 ENTRIES: dict[Function, Entry] = {
-    pseudo_targets.trace: Entry(TARGETS),
+    bali.BALI._trace: Entry(TARGETS),
+    bali.BALI._terms: Entry(TARGETS),
     **{function: Entry(part, within=TARGETS) for function, part in _PASS},
     likelihood.Gaussian._inverse_root: Entry(BACKWARD),
+    layer.MatrixNormalLayer.input_squares: Entry(DEVIATIONS),
     bali.BALI._expected: Entry(DEVIATIONS),
-    factors.input_factor: Entry(FACTORS),
-    factors.output_factor: Entry(FACTORS),
-    factors.forget: Entry(FACTORS),
+    layer.MatrixNormalLayer.terms: Entry(FACTORS),
+    factors.curvature_sum: Entry(FACTORS),
+    natural_parameters.averaged: Entry(FACTORS),
     spectral.decompose: Entry(EIGEN),
-    layer.MatrixNormalLayer.propose: Entry(SOLVE),
+    layer.MatrixNormalLayer.propose_from: Entry(SOLVE),
     joint_step.joint_step: Entry(JOINT),
     bali.BALI._safe: Entry(JOINT),
     bali.BALI._set_precisions: Entry(HYPER),
