@@ -367,7 +367,7 @@ class BALI:
 
         K = self.network.widths[-1]
         traces = Traces(
-            batch, (1 + K) * max(self.network.widths), partial(self._trace, N, rate), self.rng
+            batch, (1 + K) * max(self.network.widths), partial(self._trace, N), self.rng
         )
         terms = self._terms(traces, rate)
         self._set_precisions(terms[-1].curvature / terms[-1].count)
@@ -392,23 +392,21 @@ class BALI:
         self.history.append(self._record(log_joint, step, gain_ratio, rate, K))
         return self.history[-1]
 
-    def _trace(self, N: float, rate: float, X: Array, Y: Array, w: Array | None) -> Trace:
+    def _trace(self, N: float, X: Array, Y: Array, w: Array | None) -> Trace:
         """What some rows say at the present weights: forward pass, likelihood, backward pass.
 
         The backward pass is done when the trace is asked for what needs it.
         """
         forward = self.network.forward(self.weights, X, self._sample_pass(N))
-        squares = None
-        if self._averages() or any(layer.keeps_basis(rate) for layer in self.layers):
+        designs = [layer.design(h) for layer, h in zip(self.layers, forward.inputs, strict=True)]
+        likelihood, squares = self.likelihood, None
+        if self._averages():
             squares = [
-                layer.input_squares(inputs)
-                for layer, inputs in zip(self.layers, forward.inputs, strict=True)
+                layer.input_squares(X) for layer, X in zip(self.layers, designs, strict=True)
             ]
-        likelihood = self.likelihood
-        if squares is not None and self._averages():
             likelihood = self._expected(forward, squares, N)
         return Trace(
-            self.network, likelihood, self.weights, Y, forward,
+            self.network, likelihood, self.weights, Y, forward, designs,
             sample_weight=w, input_squares=squares,
         )  # fmt: skip
 
@@ -422,8 +420,8 @@ class BALI:
                 H = piece.precision(index, averaged)
                 terms.append(
                     layer.terms(
-                        piece.inputs[index],
-                        piece.targets_under(index, H),
+                        piece.designs[index],
+                        piece.targets_under(index, H) - piece.forward.means[index],
                         H,
                         piece.curvature_sums[index],
                         rate=rate,

@@ -64,10 +64,14 @@ class Expected:
         return self._average(self.likelihood.gradient(self._repeated(Y), self._deviated(f)))
 
     def curvature_rows(self, f: Array) -> Array:
-        """Rows of a root S_n^T (B, K, K) of the expected curvature."""
-        if isinstance(self.likelihood, Categorical):
-            return semidefinite_rows(self.likelihood.mean_curvature(f + self.deviations))
+        """Rows of a root S_n^T of the expected curvature: (B, K, K), or for classes one less.
+
+        What is common to all logits has no curvature.
+        """
         B, K = f.shape
+        if isinstance(self.likelihood, Categorical):
+            curvature = self.likelihood.mean_curvature(f + self.deviations)
+            return semidefinite_rows(curvature, rank=max(1, K - 1))
         rows = self.likelihood.curvature_rows(self._deviated(f))
         stacked = rows.reshape(-1, B, rows.shape[1], K).swapaxes(0, 1).reshape(B, -1, K)
         return semidefinite_rows(np.swapaxes(stacked, 1, 2) @ stacked / len(self.deviations))

@@ -38,23 +38,26 @@ def _forget(old: Array, new: Array, rate: float) -> Array:  # pragma: no cover -
 
 
 @njit(cache=True)
-def _semidefinite_rows(matrices: Array, tolerance: float) -> Array:  # pragma: no cover - jitted
+def _semidefinite_rows(  # pragma: no cover - jitted
+    matrices: Array, rank: int, tolerance: float
+) -> Array:
     count, n, _ = matrices.shape
-    rows = np.zeros_like(matrices)
+    rows = np.zeros((count, rank, n))
     for b in range(count):
-        left = matrices[b].copy()
+        left = matrices[b].copy()  # of which the lower triangle is kept up to date
         zero = max(tolerance * np.diag(left).max(), SMALLEST_SCALE)
-        for r in range(n):
+        for r in range(rank):
             pivot = np.diag(left).argmax()
             if left[pivot, pivot] <= zero:
                 break
-            row = left[pivot] / np.sqrt(left[pivot, pivot])
+            row, root_pivot = rows[b, r], np.sqrt(left[pivot, pivot])
             for i in range(n):
-                for j in range(n):
+                row[i] = left[max(i, pivot), min(i, pivot)] / root_pivot
+            for i in range(n):
+                for j in range(i + 1):
                     left[i, j] -= row[i] * row[j]
-            left[pivot, :] = 0.0  # to the last bit: this pivot is done with
-            left[:, pivot] = 0.0
-            rows[b, r] = row
+            left[pivot, : pivot + 1] = 0.0  # to the last bit: this pivot is done with
+            left[pivot:, pivot] = 0.0
         if np.diag(left).min() < -zero:
             rows[b, 0, 0] = np.nan
     return rows
@@ -149,8 +152,8 @@ def input_factor_reference(X: Array) -> Array:
 
 def curvature_sum(root_rows: Array, weights: Array | None = None) -> Array:
     """sum_n w_n S_n S_n^T (K, K), from rows of S_n^T (B, C, K)."""
-    B, C, K = root_rows.shape
-    return gram(root_weighted(root_rows, weights).reshape(B * C, K))
+    rows = np.swapaxes(root_weighted(root_rows, weights), 0, 1)  # as a backward pass has them
+    return gram(rows.reshape(-1, rows.shape[2]))
 
 
 def output_factor(root_rows: Array, weights: Array | None = None) -> Array:
@@ -206,8 +209,8 @@ def forget_reference(old: Array, new: Array, rate: float) -> Array:
     return (1.0 - rate) * old + rate * new
 
 
-def semidefinite_rows(matrices: Array) -> Array:
-    """Rows R (B, n, n) with R^T R the given matrices, by Cholesky with complete pivoting.
+def semidefinite_rows(matrices: Array, rank: int | None = None) -> Array:
+    """Rows R (B, rank, n) with R^T R the given matrices, by Cholesky with complete pivoting.
 
     Where a matrix is singular to rounding, what is left of it after the last pivot that can be
     told from zero is zero, too, and so are the remaining rows: a semi-definite matrix is nowhere
@@ -216,6 +219,7 @@ def semidefinite_rows(matrices: Array) -> Array:
     Parameters
     ----------
     matrices : (B, n, n) array, symmetric positive semi-definite up to rounding.
+    rank : at least the rank of all of them, from 1; None is n.
 
     Raises
     ------
@@ -228,7 +232,9 @@ def semidefinite_rows(matrices: Array) -> Array:
     array([[[-1.,  2.],
             [ 0.,  0.]]])
     """
-    rows = _semidefinite_rows(np.ascontiguousarray(matrices), rounding(matrices.shape[-1], 1.0))
+    n = matrices.shape[-1]
+    rank = n if rank is None else rank
+    rows = _semidefinite_rows(np.ascontiguousarray(matrices), rank, rounding(n, 1.0))
     (failed,) = np.isnan(rows).any(axis=(1, 2)).nonzero()
     if failed.size:
         raise ValueError(

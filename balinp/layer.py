@@ -9,6 +9,7 @@ forgotten: state is the mean M, the input factor A and the output factor H.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,12 +62,15 @@ class Proposal:
         """Lam0 vec(W), the prior precision times a change (D, K) of the mean, as a matrix."""
         return self.factors.prior_times(W, self.prior, self.prior_precision)
 
+    @cached_property
+    def _log_normaliser(self) -> float:
+        p = self.factors.prior_eigenvalues(self.prior, self.prior_precision)
+        return 0.5 * len(self.change) * float(np.log(p / (2 * np.pi)).sum())
+
     def log_prior(self, mean: Array) -> float:
         """Log density of the layer's prior at a mean (D, K), in nats."""
         shift = mean - self.prior_mean
-        p = self.factors.prior_eigenvalues(self.prior, self.prior_precision)
-        log_det = len(shift) * float(np.log(p / (2 * np.pi)).sum())
-        return 0.5 * (log_det - float((shift * self.prior_times(shift)).sum()))
+        return self._log_normaliser - 0.5 * float((shift * self.prior_times(shift)).sum())
 
 
 class Regression(NamedTuple):
@@ -331,8 +335,8 @@ class MatrixNormalLayer:
 
     def terms(
         self,
-        inputs: Array,
-        pseudo_targets: Array,
+        X: Array,
+        residuals: Array,
         precision: Spectrum,
         curvature: Array,
         *,
@@ -346,16 +350,15 @@ class MatrixNormalLayer:
 
         Parameters
         ----------
-        inputs : (B, n_in) array.
-        pseudo_targets : (B, K) array T.
+        X : (B, D) array, the inputs and their 1 (`design`).
+        residuals : (B, K) array T - X M of the pseudo-targets T.
         precision : the output precision H under which the targets were written.
         curvature : (K, K) array sum_n w_n S_n S_n^T, what the batch adds to B H.
         rate : that the batch will have; it decides whether the bases are kept.
         sample_weight : (B,) weights, or None for ones.
         squares : (B, D) array of `input_squares`, where they are known already.
         """
-        X = self.design(inputs)
-        pulls = precision.times_rows(pseudo_targets - X @ self._mean)
+        pulls = precision.times_rows(residuals)
         return self._terms(X, pulls, curvature, rate, sample_weight, squares)
 
     def _terms(
@@ -369,15 +372,16 @@ class MatrixNormalLayer:
     ) -> Terms:
         along_basis = None
         if self.keeps_basis(rate):
-            squares = (X @ self.working_posterior.row_basis) ** 2 if squares is None else squares
+            squares = self.input_squares(X) if squares is None else squares
             along_basis = squares.sum(axis=0) if w is None else w @ squares
         weighted = root_weighted(X, w)
         pull = weighted.T @ root_weighted(pulls, w)
         return Terms(amount(X, w), gram(weighted), curvature, pull, along_basis)
 
-    def input_squares(self, inputs: Array) -> Array:
-        """(Q_A^T x_n)^2 of inputs (B, n_in) in the basis that training works in, (B, D)."""
-        return np.asarray((self.design(inputs) @ self.working_posterior.row_basis) ** 2)
+    def input_squares(self, X: Array) -> Array:
+        """(Q_A^T x_n)^2 (B, D) of a design X (B, D) in the basis that training works in."""
+        rotated = X @ self.working_posterior.row_basis
+        return np.square(rotated, out=rotated)
 
     def keeps_basis(self, rate: float) -> bool:
         """Whether a batch of weight `rate` leaves the bases within the basis tolerance.

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.linalg import helmert, solve_triangular
+from scipy.linalg import helmert
+from scipy.linalg.lapack import dtrtri
 from scipy.special import log_softmax, softmax
 
 from balinp._types import Array
@@ -63,6 +64,7 @@ class Gaussian:
     def __init__(self, noise_variance: Any = None) -> None:
         self.noise_variance = None if noise_variance is None else _noise(noise_variance)
         self._roots: dict[int, tuple[Array, float]] = {}
+        self._precisions: dict[int, Array] = {}
 
     def __repr__(self) -> str:
         shown = None if self.noise_variance is None else self.noise_variance.tolist()
@@ -89,7 +91,7 @@ class Gaussian:
         """C^{-1} with V = C C^T, lower triangular, and log det V; worked out once for each K."""
         if K not in self._roots:
             C = np.linalg.cholesky(self.covariance(K))
-            inverse = solve_triangular(C, np.eye(K), lower=True)
+            inverse, _ = dtrtri(C, lower=1)
             self._roots[K] = inverse, 2 * float(np.log(np.diag(C)).sum())
         return self._roots[K]
 
@@ -120,9 +122,11 @@ class Gaussian:
         return self._inverse_root(K)[0]
 
     def known_precision(self, K: int) -> Array:
-        """V^{-1}, exactly symmetric."""
-        inverse_root, _ = self._inverse_root(K)
-        return inverse_root.T @ inverse_root
+        """V^{-1}, exactly symmetric; worked out once for each K."""
+        if K not in self._precisions:
+            inverse_root, _ = self._inverse_root(K)
+            self._precisions[K] = inverse_root.T @ inverse_root
+        return self._precisions[K]
 
 
 class Categorical:

@@ -148,14 +148,16 @@ class MLP:
         -------
         For each layer a (B, C, K_l) array.
         """
-        B, C, _ = output_rows.shape
-        rows = [output_rows]
+        # Inside, the rows come first: the slopes then multiply whole blocks of data, and the
+        # rows of all data lie one after another, as sums over them want to read them.
+        rows = [np.ascontiguousarray(np.swapaxes(output_rows, 0, 1))]
         for W, h in zip(weights[:0:-1], forward.inputs[:0:-1], strict=True):
             linear = W[:-1] if self.bias else W
-            pulled = (rows[-1].reshape(B * C, W.shape[1]) @ linear.T).reshape(B, C, len(linear))
-            pulled *= self._slope(h)[:, None, :]
+            C, B, K = rows[-1].shape
+            pulled = (rows[-1].reshape(C * B, K) @ linear.T).reshape(C, B, len(linear))
+            pulled *= self._slope(h)
             rows.append(pulled)
-        return rows[::-1]
+        return [np.swapaxes(row, 0, 1) for row in rows[::-1]]
 
     def tangent(
         self, weights: Sequence[Array], forward: Forward, changes: Sequence[Array]
@@ -176,7 +178,11 @@ class MLP:
     # -- pieces ---------------------------------------------------------------------------------
 
     def _affine(self, h: Array, W: Array) -> Array:
-        return h @ W[:-1] + W[-1] if self.bias else h @ W
+        if not self.bias:
+            return h @ W
+        z = h @ W[:-1]
+        z += W[-1]
+        return z
 
     def _activate(self, z: Array) -> Array:
         if self.activation == "relu":

@@ -74,11 +74,17 @@ def output_covariance(
     variances : (B, K) arrays, each layer's output variances in its basis Q_H.
     """
     means = [posterior.mean for posterior in posteriors]
-    rows = np.broadcast_to(combinations, (len(variances[0]), *combinations.shape))
-    jacobians = network.backward(means, forward, rows)
-    covariance = np.zeros((len(rows), len(combinations), len(combinations)))
+    B, C = len(variances[0]), len(combinations)
+    jacobians = network.backward(
+        means, forward, np.broadcast_to(combinations, (B, *combinations.shape))
+    )
+    covariance = np.zeros((B, C, C))
     for posterior, v, J in zip(posteriors, variances, jacobians, strict=True):
-        R = (J @ posterior.column_basis) * np.sqrt(v)[:, None, :]
+        K = J.shape[2]
+        flat = np.swapaxes(J, 0, 1).reshape(C * B, K)  # one product for all rows of all data
+        R = (flat @ posterior.column_basis).reshape(C, B, K)
+        R *= np.sqrt(v)
+        R = np.swapaxes(R, 0, 1)
         covariance += R @ np.swapaxes(R, 1, 2)
     return covariance
 

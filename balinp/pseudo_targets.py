@@ -39,7 +39,8 @@ class Trace:
     sample_weight : (B,) array of the data's weights in every sum over the batch, or None.
     likelihood : whose gradient and curvature these are.
     forward : the forward pass that all this was taken at.
-    input_squares : (B, D) arrays (Q_A^T x_n)^2 in the layers' bases, or None if not known.
+    designs : (B, D) arrays, the inputs with the 1 of the bias; empty outside training.
+    input_squares : (B, D) arrays (Q_A^T x_n)^2 in the layers' bases, or None if not worked out.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Trace:
         weights: Sequence[Array],
         Y: Array,
         forward: Forward,
+        designs: Sequence[Array] = (),
         *,
         floor: float = CURVATURE_FLOOR,
         sample_weight: Array | None = None,
@@ -57,6 +59,7 @@ class Trace:
         self.likelihood = likelihood
         self.targets = Y
         self.forward = forward
+        self.designs = designs
         self.sample_weight = sample_weight
         self.input_squares = input_squares
         self.inputs = forward.inputs
