@@ -20,7 +20,7 @@ import numpy as np
 
 from balinp import persistence
 from balinp._types import Array
-from balinp.batch import Batch, Data, Traces, pieces
+from balinp.batch import Batch, Data, Stream, Traces, pieces
 from balinp.evidence import (
     HyperPrior,
     effective_parameters,
@@ -39,6 +39,7 @@ from balinp.likelihood import (
     contrasts,
     orthonormal_contrasts,
 )
+from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import ACTIVATIONS, MLP, Forward, OutputNoise
 from balinp.natural_parameters import Terms
 from balinp.prediction import (
@@ -59,6 +60,7 @@ from balinp.spectral import CURVATURE_FLOOR
 from balinp.validation import (
     as_choice,
     as_count,
+    as_data,
     as_flag,
     as_matrix,
     as_positive,
@@ -79,7 +81,7 @@ DRAWN_OUTPUTS, FEWEST_DRAWS = 8192, 8
 """Outputs drawn for all data together in the linearised pass, and for each datum, at least."""
 
 BASIS_TOLERANCE = 0.5
-"""Share of the averages that may be newer than their bases: those of the last half epoch or so."""
+"""Relative error of a change, before its refinement, up to which layers keep their bases."""
 
 WEAK = HyperPrior()
 DEEP_PRECISION_SHAPE = 50.0
@@ -144,11 +146,11 @@ class BALI:
     precision_prior : Gamma prior on a learnt lam. None is one of shape 50 and mean n_1 for a
         Gaussian likelihood and hidden layers, and a vanishing one otherwise.
     noise_prior : Gamma prior on a learnt noise precision; None is a vanishing one.
-    basis_tolerance : share of the layers' moving averages, in [0, 1], that may be newer than the
-        eigenbases that training works in; 0 decomposes them in every step (NP-7). It saves time
-        in batches: a full batch is at least half of the averages. A single Gaussian layer, whose
-        regression is exact, always has 0. What comes after training (`predict`, posteriors)
-        decomposes the averages as they are.
+    basis_tolerance : relative error, in [0, 1), that a layer's proposed change may have in
+        eigenbases of older averages, before it is squared by one refinement; 0 decomposes the
+        averages in every step (NP-7). A single Gaussian layer, whose regression is exact, always
+        has 0. What comes after training (`predict`, posteriors) decomposes the averages as they
+        are.
 
     Raises
     ------
@@ -235,19 +237,26 @@ class BALI:
     def fit(
         self,
         X: Any,
-        Y: Any,
+        Y: Any = None,
         *,
         epochs: int,
         batch_size: int | None = None,
         tolerance: float | None = None,
         callback: Callable[[BALI], None] | None = None,
         sample_weight: Any = None,
+        n_data: float | None = None,
     ) -> BALI:
         """Train on data X (N, n_in) and Y (N, K); goes on from the current state.
+
+        Arrays may be larger than memory, as those of `numpy.memmap` are: rows become float64 when
+        they are used, and all data at once are gone through in pieces, with the same result up
+        to rounding. (In the sample pass, with other draws.)
 
         Parameters
         ----------
         X, Y : inputs and targets; targets are one-hot for classes, N x 1 for a single output.
+            Without Y, X is an iterable of batches, (X, Y) or (X, Y, sample_weight), that is gone
+            through once in each epoch; with one epoch it may be an iterator.
         epochs : largest number of passes over the data.
         batch_size : data a step; None is all of them. Batches are drawn without replacement, and
             a smaller last one is used like any other.
@@ -257,6 +266,8 @@ class BALI:
         sample_weight : (N,) weights, or None for ones. A datum of weight w enters every sum over
             data w times: weight 2 is the row twice, 0 is no row. The number of data is then the
             sum of the weights. (In a pass that draws, repeated rows draw different noise.)
+        n_data : number of data in all batches of an iterable. None counts them in a pass before
+            the first; an iterator needs it.
 
         Returns
         -------
@@ -268,14 +279,22 @@ class BALI:
         ------
         TypeError, ValueError
             If an argument is not of the form above.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.standard_normal((100, 2))
+        >>> batches = [(X[i : i + 25], X[i : i + 25, :1]) for i in range(0, 100, 25)]
+        >>> BALI(hidden=()).fit(batches, epochs=1).data_seen
+        100.0
         """
         epochs = as_count(epochs, "epochs", minimum=0)
         tolerance = None if tolerance is None else as_positive(tolerance, "tolerance")
         size = None if batch_size is None else as_count(batch_size, "batch_size")
-        data = self._checked(X, Y, sample_weight)
+        data = self._data(X, Y, epochs, size, sample_weight, n_data)
         N = data.amount
         if not self.layers:
-            self._start(data)
+            self._start(data.first)
         previous = np.inf
         for _ in range(epochs):
             records = [self._step(batch, N) for batch in data.batches(size, self.rng)]
@@ -286,6 +305,32 @@ class BALI:
                 break
             previous = log_joint
         return self
+
+    def _data(
+        self,
+        X: Any,
+        Y: Any,
+        epochs: int,
+        batch_size: int | None,
+        sample_weight: Any,
+        n_data: float | None,
+    ) -> Data | Stream:
+        """The data of `fit`, checked: arrays, or batches that come from elsewhere."""
+        if Y is not None:
+            if n_data is not None:
+                raise ValueError(f"n_data: expected None with arrays X and Y, got {n_data!r}")
+            return self._checked(X, Y, sample_weight)
+        if isinstance(X, np.ndarray):
+            raise TypeError("Y: expected targets, got None")
+        for name, value in (("batch_size", batch_size), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(f"{name}: expected None with an iterable of batches")
+        stream = Stream(X, n_data, self._checked)
+        if stream.is_iterator and epochs > 1:
+            raise ValueError(
+                f"epochs: expected at most 1, since X is an iterator, which ends, got {epochs}"
+            )
+        return stream
 
     def step(
         self,
@@ -326,7 +371,6 @@ class BALI:
                 prior_precision=precision,
                 initial_mean=W,
                 bias=self.bias,
-                basis_tolerance=0.0 if self.targets_are_observations else self.basis_tolerance,
             )
             for W, precision in zip(weights, self.mean_precisions, strict=True)
         ]
@@ -336,7 +380,7 @@ class BALI:
             self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else WEAK
         if self.learns_noise:
             squares = 2 * self.noise_prior.rate * np.eye(K)
-            for part in pieces(len(data), K):
+            for part in pieces(len(data), max(n_in, K)):
                 _, Y, w = Batch(data, slice(0, len(data))).take(part)
                 squares += gram(root_weighted(Y, w))
             self.likelihood = Gaussian(squares / (data.amount + 2 * self.noise_prior.shape))
@@ -366,15 +410,25 @@ class BALI:
         bounded = not (deterministic or self.targets_are_observations)
 
         K = self.network.widths[-1]
-        traces = Traces(
-            batch, (1 + K) * max(self.network.widths), partial(self._trace, N), self.rng
+        # Pieces may be traced again when the layers have moved on: at the weights of now.
+        weights = self.weights
+        posteriors = (
+            [layer.working_posterior for layer in self.layers]
+            if averages or samples or self._keeps_bases
+            else []
         )
-        terms = self._terms(traces, rate)
+        traces = Traces(
+            batch,
+            (1 + K) * max(self.network.widths),
+            partial(self._trace, weights, posteriors, N),
+            self.rng,
+        )
+        terms = self._terms(traces)
         self._set_precisions(terms[-1].curvature / terms[-1].count)
         proposals = self._proposals(terms, N, rate)
         step = joint_step(
             self.network,
-            self.weights,
+            weights,
             traces,
             proposals,
             N,
@@ -392,25 +446,33 @@ class BALI:
         self.history.append(self._record(log_joint, step, gain_ratio, rate, K))
         return self.history[-1]
 
-    def _trace(self, N: float, X: Array, Y: Array, w: Array | None) -> Trace:
-        """What some rows say at the present weights: forward pass, likelihood, backward pass.
+    def _trace(
+        self,
+        weights: list[Array],
+        posteriors: Sequence[KroneckerGaussian],
+        N: float,
+        X: Array,
+        Y: Array,
+        w: Array | None,
+    ) -> Trace:
+        """What some rows say at these weights: forward pass, likelihood, backward pass.
 
         The backward pass is done when the trace is asked for what needs it.
         """
-        forward = self.network.forward(self.weights, X, self._sample_pass(N))
+        noise = self._sample_pass(posteriors) if self._samples(N) else None
+        forward = self.network.forward(weights, X, noise)
         designs = [layer.design(h) for layer, h in zip(self.layers, forward.inputs, strict=True)]
         likelihood, squares = self.likelihood, None
-        if self._averages():
-            squares = [
-                layer.input_squares(X) for layer, X in zip(self.layers, designs, strict=True)
-            ]
-            likelihood = self._expected(forward, squares, N)
+        if self._averages() or self._keeps_bases:
+            squares = [p.input_squares(X) for p, X in zip(posteriors, designs, strict=True)]
+        if squares is not None and self._averages():
+            likelihood = self._expected(posteriors, forward, squares, N)
         return Trace(
-            self.network, likelihood, self.weights, Y, forward, designs,
+            self.network, likelihood, weights, Y, forward, designs,
             sample_weight=w, input_squares=squares,
         )  # fmt: skip
 
-    def _terms(self, traces: Iterable[Trace], rate: float) -> list[Terms]:
+    def _terms(self, traces: Iterable[Trace]) -> list[Terms]:
         """What the batch's pseudo-targets add to each layer's natural parameters."""
         totals: list[Terms] = []
         for piece in traces:
@@ -418,15 +480,17 @@ class BALI:
             for index, layer in enumerate(self.layers):
                 averaged = None if layer.factors is None else layer.factors.outputs
                 H = piece.precision(index, averaged)
+                squares = None
+                if self._keeps_bases and piece.input_squares is not None:
+                    squares = piece.input_squares[index]
                 terms.append(
                     layer.terms(
                         piece.designs[index],
                         piece.targets_under(index, H) - piece.forward.means[index],
                         H,
                         piece.curvature_sums[index],
-                        rate=rate,
                         sample_weight=piece.sample_weight,
-                        squares=None if piece.input_squares is None else piece.input_squares[index],
+                        squares=squares,
                     )
                 )
             totals = [a + b for a, b in zip(totals, terms, strict=True)] if totals else terms
@@ -443,9 +507,16 @@ class BALI:
                 rate=rate,
                 precision_is_known=exact,
                 floor=0.0 if exact else CURVATURE_FLOOR,
+                basis_tolerance=self.basis_tolerance,
             )
             for layer, batch, exact in zip(self.layers, terms, is_known, strict=True)
         ]
+
+    @property
+    def _keeps_bases(self) -> bool:
+        """Whether layers may go on in the bases they have; a single Gaussian layer is exact."""
+        first, exact = self.steps == 1, self.targets_are_observations
+        return self.basis_tolerance > 0 and not first and not exact
 
     def _averages(self) -> bool:
         """Whether this step averages the likelihood over what the posteriors leave uncertain.
@@ -458,13 +529,18 @@ class BALI:
         known = self.likelihood.known_precision(self.network.widths[-1]) is not None
         return self.forward == "linearised" and self.steps > 1 and not known
 
-    def _expected(self, forward: Forward, squares: Sequence[Array], N: float) -> Likelihood:
+    def _expected(
+        self,
+        posteriors: Sequence[KroneckerGaussian],
+        forward: Forward,
+        squares: Sequence[Array],
+        N: float,
+    ) -> Likelihood:
         """The likelihood averaged over the outputs of the linearised network.
 
         Derivation: FP-2
         """
         R = orthonormal_contrasts(self.network.widths[-1])
-        posteriors = [layer.working_posterior for layer in self.layers]
         variances = [s @ (1.0 / p.precisions) for s, p in zip(squares, posteriors, strict=True)]
         covariance = output_covariance(self.network, posteriors, forward, variances, R)
         draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / N / 2))
@@ -481,17 +557,14 @@ class BALI:
         """
         return self.forward == "sample" and self.data_seen > N
 
-    def _sample_pass(self, N: float) -> OutputNoise | None:
-        """What this step's forward pass adds to the outputs, or None.
+    def _sample_pass(self, posteriors: Sequence[KroneckerGaussian]) -> OutputNoise:
+        """What the forward pass adds to the outputs in a step that draws them.
 
         A Gaussian output layer is never drawn: its gradient is taken at its mean.
 
         Derivation: FP-1
         """
-        if not self._samples(N):
-            return None
         categorical = not isinstance(self.likelihood, Gaussian)
-        posteriors = [layer.working_posterior for layer in self.layers]
         return output_noise(self.layers, posteriors, self.rng, output_layer=categorical)
 
     def _safe(
@@ -664,9 +737,10 @@ class BALI:
             If X is not a finite matrix of n_in columns, or nothing has been learnt yet.
         """
         layers = self._fitted()
-        X = as_matrix(X, "X", columns=self.network.widths[0])
+        X = as_data(X, "X", columns=self.network.widths[0])
         if samples is None:
             return self._linearised(X)
+        X = as_matrix(X, "X")
         rng = np.random.default_rng(as_count(seed, "seed", minimum=0))
         draws = sampled_outputs(self.network, layers, X, as_count(samples, "samples"), rng)
         if isinstance(self.likelihood, Gaussian):

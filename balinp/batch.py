@@ -6,15 +6,17 @@ piece; a larger one is gone through piece by piece, as often as the step needs i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from balinp._types import Array
 from balinp.pseudo_targets import Trace
-from balinp.validation import as_data, as_matrix, as_weights
+from balinp.validation import as_data, as_matrix, as_positive, as_weights
 
 PIECE = 2**24
 """Numbers in the largest array of a piece: 128 MiB."""
@@ -81,6 +83,11 @@ class Data:
         return len(self.X)
 
     @property
+    def first(self) -> Data:
+        """What a network is started from: all of them."""
+        return self
+
+    @property
     def amount(self) -> float:
         """Number of data, with weights their sum.
 
@@ -102,6 +109,72 @@ class Data:
         order = rng.permutation(np.arange(len(self))[self.present])
         for start in range(0, len(order), size):
             yield Batch(self, order[start : start + size])
+
+
+class Stream:
+    """Batches that come one by one from elsewhere, each (X, Y) or (X, Y, weights).
+
+    Parameters
+    ----------
+    source : gives the batches of one pass over the data in every iteration, or is an iterator,
+        which can be gone through once.
+    n_data : number of data in all of them, or None to count them in an iteration of their own.
+    checked : makes checked `Data` of X, Y and weights.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no batch, n_data is not positive, or None for an iterator.
+    """
+
+    def __init__(
+        self, source: Iterable[Any], n_data: float | None, checked: Callable[[Any, Any, Any], Data]
+    ) -> None:
+        if not isinstance(source, Iterable):
+            raise TypeError(
+                f"X: without Y expected an iterable of batches (X, Y), got {type(source).__name__}"
+            )
+        self.is_iterator = isinstance(source, Iterator)
+        if self.is_iterator and n_data is None:
+            raise ValueError(
+                "n_data: expected the number of data, since X is an iterator, got None"
+            )
+        self._source, self._checked = source, checked
+        self.amount = (
+            sum(data.amount for data in self._data())
+            if n_data is None
+            else as_positive(n_data, "n_data")
+        )
+
+    @cached_property
+    def first(self) -> Data:
+        """What a network is started from: the first batch."""
+        data = self._data()
+        first = next(data, None)
+        if first is None:
+            raise ValueError("X: expected at least one batch, got none")
+        if self.is_iterator:  # the first is still to be learnt from
+            self._data = lambda: chain([first], data)  # type: ignore[method-assign]
+        return first
+
+    def batches(self, size: int | None, rng: np.random.Generator) -> Iterator[Batch]:
+        """Each batch once, in the order in which they come."""
+        count = 0
+        for data in self._data():
+            count += 1
+            yield Batch(data, data.present)
+        if not count:
+            raise ValueError("X: expected at least one batch in each pass, got none")
+
+    def _data(self) -> Iterator[Data]:
+        for batch in self._source:
+            if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+                raise TypeError(
+                    "X: without Y expected batches (X, Y) or (X, Y, sample_weight), "
+                    f"got a {type(batch).__name__}"
+                )
+            X, Y, *w = batch
+            yield self._checked(X, Y, w[0] if w else None)
 
 
 class Batch:

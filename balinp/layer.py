@@ -17,7 +17,7 @@ import numpy as np
 from balinp._types import Array
 from balinp.factors import amount, gram, root_weighted
 from balinp.matrix_normal import KroneckerGaussian
-from balinp.natural_parameters import Factors, Terms, averaged, newer_share
+from balinp.natural_parameters import Factors, Terms, averaged
 from balinp.spectral import Spectrum
 from balinp.validation import (
     as_choice,
@@ -28,7 +28,6 @@ from balinp.validation import (
     as_matrix,
     as_positive,
     as_rate,
-    as_share,
     as_weights,
 )
 
@@ -104,9 +103,6 @@ class MatrixNormalLayer:
         regression ends at the same posterior from any start; a hidden layer needs one that
         breaks the symmetry between its units.
     bias : whether a 1 is appended to the inputs.
-    basis_tolerance : share of the moving averages, in [0, 1], that may be newer than the
-        eigenbases in which proposals are solved; 0 decomposes the factors anew for each
-        (NP-7). `posterior` is that of the averages as they are, whatever the tolerance.
 
     Raises
     ------
@@ -142,10 +138,8 @@ class MatrixNormalLayer:
         prior_mean: Any = None,
         initial_mean: Any = None,
         bias: bool = True,
-        basis_tolerance: float = 0.0,
     ) -> None:
         self.bias = as_flag(bias, "bias")
-        self.basis_tolerance = as_share(basis_tolerance, "basis_tolerance")
         self.n_in = as_count(n_in, "n_in")
         self.n_out = as_count(n_out, "n_out")
         self.prior = as_choice(prior, "prior", PRIORS)
@@ -245,8 +239,8 @@ class MatrixNormalLayer:
 
     @property
     def working_posterior(self) -> KroneckerGaussian:
-        """The posterior in the bases that training works in; with a basis tolerance of 0, and
-        before any data, `posterior` itself.
+        """The posterior in the bases that training works in: `posterior` itself, unless bases
+        were kept in `propose_from` (NP-7).
         """
         if self._factors is None:
             return self.posterior
@@ -322,7 +316,7 @@ class MatrixNormalLayer:
 
         X, B = self.design(inputs), amount(inputs, w)
         pulls = (T - X @ self._mean) @ H_batch
-        terms = self._terms(X, pulls, B * H_batch, rate, w)
+        terms = self._terms(X, pulls, B * H_batch, w)
         proposal = self.propose_from(
             terms, n_data=n_data, rate=rate, precision_is_known=precision_is_known
         )
@@ -340,7 +334,6 @@ class MatrixNormalLayer:
         precision: Spectrum,
         curvature: Array,
         *,
-        rate: float = 1.0,
         sample_weight: Array | None = None,
         squares: Array | None = None,
     ) -> Terms:
@@ -354,41 +347,46 @@ class MatrixNormalLayer:
         residuals : (B, K) array T - X M of the pseudo-targets T.
         precision : the output precision H under which the targets were written.
         curvature : (K, K) array sum_n w_n S_n S_n^T, what the batch adds to B H.
-        rate : that the batch will have; it decides whether the bases are kept.
         sample_weight : (B,) weights, or None for ones.
-        squares : (B, D) array of `input_squares`, where they are known already.
+        squares : (B, D) array of `working_posterior.input_squares`, if the bases may be kept.
         """
         pulls = precision.times_rows(residuals)
-        return self._terms(X, pulls, curvature, rate, sample_weight, squares)
+        return self._terms(X, pulls, curvature, sample_weight, squares)
 
     def _terms(
         self,
         X: Array,
         pulls: Array,
         curvature: Array,
-        rate: float,
         w: Array | None,
         squares: Array | None = None,
     ) -> Terms:
         along_basis = None
-        if self.keeps_basis(rate):
-            squares = self.input_squares(X) if squares is None else squares
+        if squares is not None:
             along_basis = squares.sum(axis=0) if w is None else w @ squares
         weighted = root_weighted(X, w)
         pull = weighted.T @ root_weighted(pulls, w)
         return Terms(amount(X, w), gram(weighted), curvature, pull, along_basis)
 
-    def input_squares(self, X: Array) -> Array:
-        """(Q_A^T x_n)^2 (B, D) of a design X (B, D) in the basis that training works in."""
-        rotated = X @ self.working_posterior.row_basis
-        return np.square(rotated, out=rotated)
+    def _solved(
+        self, pull: Array, factors: Factors, basis_tolerance: float
+    ) -> tuple[Array, KroneckerGaussian, Factors]:
+        """P^{-1} pull, in the factors' bases if its error there is within the tolerance.
 
-    def keeps_basis(self, rate: float) -> bool:
-        """Whether a batch of weight `rate` leaves the bases within the basis tolerance.
+        What the change leaves of the pull, as P really is, tells the error of the change; solving
+        for it as well squares the error.
 
         Derivation: NP-7
         """
-        return newer_share(self._factors, rate) < self.basis_tolerance
+        posterior = self._posterior_about(self._mean, factors)
+        change = posterior.solve(pull)
+        if factors.is_exact:
+            return change, posterior, factors
+        left = pull - factors.precision_times(change, self.prior, self.prior_precision)
+        correction = posterior.solve(left)
+        if _inner(left, correction) > basis_tolerance**2 * _inner(pull, change):
+            return self._solved(pull, factors.exact, 0.0)
+        return change + correction, posterior, factors
 
     def propose_from(
         self,
@@ -398,16 +396,20 @@ class MatrixNormalLayer:
         rate: float = 1.0,
         precision_is_known: bool = False,
         floor: float = 0.0,
+        basis_tolerance: float = 0.0,
     ) -> Proposal:
         """`propose`, from the sums over a batch, which may have been added up from many pieces.
 
-        Derivation: LR-3, NP-2, NP-5
+        Derivation: LR-3, NP-2, NP-5, NP-7
 
         Parameters
         ----------
         terms : the sums.
         n_data, rate, precision_is_known : as for `propose`.
         floor : smallest eigenvalue of H, as a fraction of their mean (PT-5); 0 for none.
+        basis_tolerance : relative error, in [0, 1), that the change may have in the bases of older
+            averages, before it is squared by one refinement. They are kept within it if the terms
+            have squares; else the averages are decomposed anew.
         """
         M = self._mean
         factors = averaged(
@@ -416,6 +418,7 @@ class MatrixNormalLayer:
             n_data,
             rate,
             precision_is_known=precision_is_known,
+            keep_outputs=self.prior == "isotropic",  # the conjugate prior itself is made of H
             floor=floor,
         )
         h = factors.outputs.values
@@ -424,11 +427,11 @@ class MatrixNormalLayer:
                 "output_precision: expected a positive definite matrix, since the conjugate "
                 f"prior has covariance V = H^-1, got eigenvalues from 0 to {h.max():.3g}"
             )
-        posterior = self._posterior_about(M, factors)
         likelihood_pull = (n_data / terms.count) * terms.pull
         prior_pull = factors.prior_times(M - self.prior_mean, self.prior, self.prior_precision)
         c = self._remembered_share(n_data, rate)
-        change = posterior.solve(rate * likelihood_pull - (1 - c) * prior_pull)
+        pull = rate * likelihood_pull - (1 - c) * prior_pull
+        change, posterior, factors = self._solved(pull, factors, basis_tolerance)
         self._proposed_regression = None
         self._proposal = Proposal(
             change=change,
@@ -564,6 +567,10 @@ def log_prior_to_posterior(layer: MatrixNormalLayer) -> float:
     shift = (layer.mean - layer.prior_mean) @ posterior.column_basis
     log_ratio = np.log(p / posterior.precisions).sum()
     return 0.5 * float(log_ratio - (shift**2 @ p).sum())
+
+
+def _inner(left: Array, right: Array) -> float:
+    return float(np.vdot(left, right))
 
 
 def _frozen(array: Array) -> Array:

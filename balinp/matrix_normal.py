@@ -141,7 +141,12 @@ class KroneckerGaussian:
 
         Derivation: MN-6
         """
-        return (X @ self.row_basis) ** 2 @ (1.0 / self.precisions)
+        return self.input_squares(X) @ (1.0 / self.precisions)
+
+    def input_squares(self, X: Array) -> Array:
+        """Squares (B, D) of the rows of X in the row basis, (Q_A^T x)_i^2."""
+        rotated = X @ self.row_basis
+        return np.square(rotated, out=rotated)
 
     # -- sampling and densities ---------------------------------------------------------------
 

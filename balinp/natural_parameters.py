@@ -28,8 +28,8 @@ class Terms:
     curvature : (K, K) array B H.
     pull : (D, K) array X^T (T - X M) H, the same for whatever H the pseudo-targets are written
         with (PT-3): pieces may be added that were written with different ones.
-    squares : (D,) array sum_n (Q_A^T x_n)^2 in the basis that the layer has and will keep; None
-        where it will take a new one.
+    squares : (D,) array sum_n (Q_A^T x_n)^2 in the basis that the layer has, where it may keep
+        it; else None.
 
     Derivation: LR-1, LR-6, PT-3
     """
@@ -67,7 +67,7 @@ class Factors:
     inputs, outputs : their spectra, or bases of older averages with the squares that the present
         ones have along them: diag(Q^T A Q) is the nearest to A that is diagonal in Q.
     n_data : N.
-    newer : share of the averages that is newer than the bases; 0 where the spectra are exact.
+    is_exact : whether they are the spectra.
     floor : smallest eigenvalue of H, as a fraction of their mean (PT-5); 0 for none.
 
     Derivation: KR-2, LR-1, LR-2, NP-7
@@ -78,7 +78,7 @@ class Factors:
     inputs: Spectrum
     outputs: Spectrum
     n_data: float
-    newer: float = 0.0
+    is_exact: bool = True
     floor: float = 0.0
 
     def prior_eigenvalues(self, prior: str, prior_precision: float) -> Array:
@@ -98,26 +98,22 @@ class Factors:
         """Eigenvalues N a_i h_j (D, K) of what the data add to the prior precision."""
         return self.n_data * np.outer(self.inputs.values, self.outputs.values)
 
+    def precision_times(self, W: Array, prior: str, prior_precision: float) -> Array:
+        """P vec(W) as a matrix, N A W H + Lam0 W, with A and H as they are.
+
+        Derivation: KR-1, NP-7
+        """
+        # The conjugate prior's H has a floor, which only its spectrum knows.
+        WH = self.outputs.times_rows(W) if prior == "conjugate" else W @ self.H
+        return self.n_data * (self.A @ WH) + self.prior_times(W, prior, prior_precision)
+
     @cached_property
     def exact(self) -> Factors:
         """The same averages in their own eigenbases."""
-        if self.newer == 0:
+        if self.is_exact:
             return self
         inputs, outputs = decompose(self.A, "input factor"), _outputs(self.H, self.floor)
-        return replace(self, inputs=inputs, outputs=outputs, newer=0.0)
-
-
-def newer_share(old: Factors | None, rate: float) -> float:
-    """Share of the averages that is newer than the bases, after a batch of weight `rate`.
-
-    Derivation: NP-7
-
-    Examples
-    --------
-    >>> newer_share(None, 0.25)
-    1.0
-    """
-    return 1.0 if old is None else 1.0 - (1.0 - old.newer) * (1.0 - rate)
+        return replace(self, inputs=inputs, outputs=outputs, is_exact=True)
 
 
 def averaged(
@@ -127,6 +123,7 @@ def averaged(
     rate: float,
     *,
     precision_is_known: bool = False,
+    keep_outputs: bool = True,
     floor: float = 0.0,
 ) -> Factors:
     """The moving averages after a batch, in new bases, or in the old ones if `terms` has squares.
@@ -141,6 +138,7 @@ def averaged(
     old : before the batch, or None for the first one: then A starts from zero, H from the batch.
     terms : of the batch.
     n_data, rate, precision_is_known : as for `MatrixNormalLayer.propose`.
+    keep_outputs : whether the basis of H may be kept, too.
     floor : see `Factors`.
 
     Raises
@@ -160,17 +158,17 @@ def averaged(
         squares = forget(old.inputs.values, terms.squares / terms.count, rate)
         inputs = Spectrum(squares, old.inputs.vectors)
     else:
-        unchanged = old.newer == 0 and np.array_equal(A, old.A)
+        unchanged = old.is_exact and np.array_equal(A, old.A)
         inputs = old.inputs if unchanged else decompose(A, "input factor")
-    if old.newer == 0 and np.array_equal(H, old.H) and floor == old.floor:
+    if old.is_exact and np.array_equal(H, old.H) and floor == old.floor:
         outputs = old.outputs
-    elif keeps and not precision_is_known:
+    elif keeps and keep_outputs and not precision_is_known:
         Q = old.outputs.vectors
         squares = forget(old.outputs.values, (H_batch @ Q * Q).sum(axis=0), rate)
         outputs = Spectrum(raised(squares, floor, H), Q)
     else:
         outputs = _outputs(H, floor)
-    return Factors(A, H, inputs, outputs, n_data, newer_share(old, rate) if keeps else 0.0, floor)
+    return Factors(A, H, inputs, outputs, n_data, not keeps, floor)
 
 
 def _outputs(H: Array, floor: float) -> Spectrum:

@@ -168,7 +168,7 @@ def _layer_arrays(layer: MatrixNormalLayer) -> dict[str, Array]:
         "h": factors.outputs.values,
         "Q_H": factors.outputs.vectors,
         "numbers": np.array(
-            [factors.n_data, factors.newer, factors.floor, layer.prior_precision, *balanced]
+            [factors.n_data, factors.is_exact, factors.floor, layer.prior_precision, *balanced]
         ),
     }
 
@@ -215,14 +215,14 @@ def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> Matr
         if name != "numbers" and not np.isfinite(array).all():
             raise ValueError(f"{name}: expected finite numbers")
     numbers = map(float, arrays["numbers"])
-    n_data, newer, floor, prior_precision, n_before, precision_before = numbers
+    n_data, is_exact, floor, prior_precision, n_before, precision_before = numbers
     factors = Factors(
         arrays["A"],
         arrays["H"],
         Spectrum(arrays["a"], arrays["Q_A"]),
         Spectrum(arrays["h"], arrays["Q_H"]),
         as_positive(n_data, "n_data"),
-        as_share(newer, "newer"),
+        bool(is_exact),
         as_share(floor, "floor"),
     )
     layer = MatrixNormalLayer(
@@ -233,7 +233,6 @@ def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> Matr
         prior_mean=arrays["prior_mean"],
         initial_mean=arrays["mean"],
         bias=model.bias,
-        basis_tolerance=0.0 if model.targets_are_observations else model.basis_tolerance,
     )
     remembered = None if np.isnan(n_before) else (n_before, precision_before)
     layer.restore(factors, arrays["last_change"], remembered)

@@ -15,6 +15,7 @@ from balinp.layer import MatrixNormalLayer
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP, Forward, OutputNoise
 from balinp.spectral import covariance_root
+from balinp.validation import as_matrix
 
 
 def linearised_outputs(
@@ -37,7 +38,7 @@ def linearised_outputs(
     Parameters
     ----------
     network, layers : the model.
-    X : (B, n_in) array.
+    X : (B, n_in) array of any real dtype; pieces of it become float64, and must be finite.
     combinations : (C, K) array; the identity for the outputs themselves.
     """
     means = [layer.mean for layer in layers]
@@ -45,7 +46,7 @@ def linearised_outputs(
     f = np.empty((len(X), combinations.shape[1]))
     covariance = np.empty((len(X), len(combinations), len(combinations)))
     for rows in pieces(len(X), len(combinations) * max(network.widths)):
-        forward = network.forward(means, X[rows])
+        forward = network.forward(means, as_matrix(X[rows], "X"))
         variances = [
             posterior.output_variances(layer.design(inputs))
             for layer, posterior, inputs in zip(layers, posteriors, forward.inputs, strict=True)

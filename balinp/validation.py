@@ -149,10 +149,10 @@ def as_rate(value: Any, name: str = "rate") -> float:
 
 
 def as_share(value: Any, name: str) -> float:
-    """Return `value` as a float in [0, 1]."""
+    """Return `value` as a float in [0, 1)."""
     number = _as_number(value, name)
-    if not 0 <= number <= 1:
-        raise ValueError(f"{name}: expected a number in [0, 1], got {value!r}")
+    if not 0 <= number < 1:
+        raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
     return number
 
 

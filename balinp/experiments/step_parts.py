@@ -21,6 +21,7 @@ from balinp import (
     joint_step,
     layer,
     likelihood,
+    matrix_normal,
     natural_parameters,
     spectral,
 )
@@ -68,7 +69,7 @@ ENTRIES: dict[Function, Entry] = {
     bali.BALI._terms: Entry(TARGETS),
     **{function: Entry(part, within=TARGETS) for function, part in _PASS},
     likelihood.Gaussian._inverse_root: Entry(BACKWARD),
-    layer.MatrixNormalLayer.input_squares: Entry(DEVIATIONS),
+    matrix_normal.KroneckerGaussian.input_squares: Entry(DEVIATIONS),
     bali.BALI._expected: Entry(DEVIATIONS),
     layer.MatrixNormalLayer.terms: Entry(FACTORS),
     factors.curvature_sum: Entry(FACTORS),

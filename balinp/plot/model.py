@@ -194,8 +194,8 @@ def _add_key(axes: Any, n_layers: int) -> None:
 
 def _spectra_of(layer: MatrixNormalLayer) -> dict[str, Array]:
     """Eigenvalues of A (D,), of H (K,), of the posterior and of the prior precision (D, K)."""
-    factors = layer.factors
-    assert factors is not None
+    assert layer.factors is not None
+    factors = layer.factors.exact
     prior = factors.prior_eigenvalues(layer.prior, layer.prior_precision)
     return {
         "A": factors.inputs.values,
