@@ -76,7 +76,10 @@ def decompose(matrix: Array, name: str) -> Spectrum:
     >>> decompose(np.diag([2.0, 0.0]), "A").values
     array([0., 2.])
     """
-    values, vectors = np.linalg.eigh(matrix)
+    if len(matrix) == 1:  # a single output's: nothing to decompose
+        values, vectors = matrix[0], np.ones((1, 1))
+    else:
+        values, vectors = np.linalg.eigh(matrix)
     if values[0] < -rounding(len(values), abs(values[-1])):
         raise ValueError(
             f"{name}: expected a positive semi-definite matrix, got one of shape {matrix.shape} "

@@ -32,7 +32,12 @@ RATE_SIZE, RATE_REPEATS = 768, 30
 
 
 def products(
-    widths: Sequence[int], B: int, *, categorical: bool, directions: int = 1
+    widths: Sequence[int],
+    B: int,
+    *,
+    categorical: bool,
+    directions: int = 1,
+    keeps_bases: bool = False,
 ) -> dict[str, float]:
     """Floating-point operations of the products in a step, by part; the same product only once.
 
@@ -41,15 +46,18 @@ def products(
     curvature a datum (as many as the network has outputs):
 
     - forward: X M, 2 B n K; once more to check the step.
-    - backward: 1 + C rows a datum through all layers but the first, 2 B (1 + C) n K.
-    - output deviations, for classes: C - 1 rows backward; X Q_A and its squares times 1 / L,
-      2 B D (D + K); J Q_H, 2 B (C - 1) K^2; R R^T, B C (C - 1) K.
-    - pseudo-targets: the rows of g in and out of the eigenbasis of H, 4 B K^2; H from its
-      spectrum, K^2 (K + 1).
-    - factors: X^T X, B D (D + 1); S^T S, B C K (K + 1), unless H is the likelihood's own.
-    - solve: X^T ((T - X M) H), 2 B K (K + D); in and out of the eigenbasis, 4 D K (D + K).
+    - backward: 1 + C rows a datum through all layers but the first, 2 B (1 + C) n K. For classes C is
+      one less than K.
+    - output deviations: X Q_A, 2 B D^2, if bases are kept or for classes; for classes C rows backward,
+      squares times 1 / L, 2 B D K; J Q_H, 2 B C K^2; R R^T, B C (C + 1) K.
+    - pseudo-targets: the rows of g in and out of the eigenbasis of H, 4 B K^2.
+    - factors: X^T X, B D (D + 1); S^T S, B C K (K + 1), unless H is the likelihood's own; the residuals
+      of the pseudo-targets times H, 4 B K^2; X^T of that, 2 B D K.
+    - solve: in and out of the eigenbasis, 4 D K (D + K). If bases are kept, once more for the
+      refinement, 2 D K (D + K) for P times a change, and Q^T H Q, 2 K^3, unless H is known.
     - joint step: 2 B n K a direction, and again for all layers but the first.
-    - hyper-parameters, with a learnt noise: S^T (Q_H diag Q_H^T) S, 2 B C K (K + C), K^2 (K + 1).
+    - hyper-parameters, with a learnt noise: Q_H diag Q_H^T, 2 K^3; with several outputs
+      S^T (that) S, 2 B C K (K + C).
 
     Parameters
     ----------
@@ -58,33 +66,39 @@ def products(
     categorical : whether the likelihood is, with the linearised pass, or Gaussian with a learnt
         noise and the mean pass.
     directions : of the joint step, 2 with all data at once.
+    keeps_bases : whether the step is one of those that decompose nothing.
 
     Examples
     --------
     >>> products([1, 1], 10, categorical=False)["forward"]
     20.0
     """
-    C = widths[-1]
+    outputs = widths[-1]
+    C = max(1, outputs - 1) if categorical else outputs
     flops = dict.fromkeys(
         (FORWARD, BACKWARD, DEVIATIONS, TARGETS, FACTORS, SOLVE, JOINT, HYPER), 0.0
     )
     layers = list(pairwise(widths))
     for index, (n, K) in enumerate(layers):
         D, first, last = n + 1, index == 0, index + 1 == len(layers)
+        known = last and not categorical
         through = 2 * B * n * K
         back = 0 if first else through
         flops[FORWARD] += through
         flops[BACKWARD] += (1 + C) * back
-        flops[TARGETS] += 4 * B * K**2 + K**2 * (K + 1)
-        flops[FACTORS] += B * D * (D + 1)
-        if categorical or not last:
-            flops[FACTORS] += B * C * K * (K + 1)
-        flops[SOLVE] += 2 * B * K * (K + D) + 4 * D * K * (D + K)
+        flops[TARGETS] += 4 * B * K**2
+        flops[FACTORS] += B * D * (D + 1) + 4 * B * K**2 + 2 * B * D * K
+        flops[FACTORS] += 0 if known else B * C * K * (K + 1)
+        flops[SOLVE] += 4 * D * K * (D + K)
         flops[JOINT] += directions * (through + back) + through
+        if keeps_bases or categorical:
+            flops[DEVIATIONS] += 2 * B * D**2
+        if keeps_bases:
+            flops[SOLVE] += 6 * D * K * (D + K) + (0 if known else 2 * K**3)
         if categorical:
-            flops[DEVIATIONS] += (C - 1) * (back + 2 * B * K**2 + B * C * K) + 2 * B * D * (D + K)
+            flops[DEVIATIONS] += C * back + 2 * B * D * K + 2 * B * C * K**2 + B * C * (C + 1) * K
         else:
-            flops[HYPER] += 2 * B * C * K * (K + C) + K**2 * (K + 1)
+            flops[HYPER] += 2 * K**3 + (2 * B * C * K * (K + C) if C > 1 else 0)
     return flops
 
 

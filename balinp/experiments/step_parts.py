@@ -153,9 +153,9 @@ def replaced(replacements: Mapping[Function, Function]) -> Iterator[None]:
     --------
     >>> from balinp.factors import amount
     >>> with replaced({amount: lambda rows, weights: 7}):
-    ...     bali.amount(None, None), layer.amount(None, None)
+    ...     evidence.amount(None, None), layer.amount(None, None)
     (7, 7)
-    >>> bali.amount is amount
+    >>> layer.amount is amount
     True
     """
     names = [
