@@ -46,13 +46,13 @@ def products(
     curvature a datum (as many as the network has outputs):
 
     - forward: X M, 2 B n K; once more to check the step.
-    - backward: 1 + C rows a datum through all layers but the first, 2 B (1 + C) n K. For classes C is
-      one less than K.
-    - output deviations: X Q_A, 2 B D^2, if bases are kept or for classes; for classes C rows backward,
-      squares times 1 / L, 2 B D K; J Q_H, 2 B C K^2; R R^T, B C (C + 1) K.
+    - backward: 1 + C rows a datum through all layers but the first, 2 B (1 + C) n K. For classes
+      C is one less than the number of outputs.
+    - output deviations: X Q_A, 2 B D^2, if bases are kept or for classes; for classes C rows
+      backward, squares times 1 / L, 2 B D K; J Q_H, 2 B C K^2; R R^T, B C (C + 1) K.
     - pseudo-targets: the rows of g in and out of the eigenbasis of H, 4 B K^2.
-    - factors: X^T X, B D (D + 1); S^T S, B C K (K + 1), unless H is the likelihood's own; the residuals
-      of the pseudo-targets times H, 4 B K^2; X^T of that, 2 B D K.
+    - factors: X^T X, B D (D + 1); S^T S, B C K (K + 1), unless H is the likelihood's own; the
+      residuals of the pseudo-targets times H, 4 B K^2; X^T of that, 2 B D K.
     - solve: in and out of the eigenbasis, 4 D K (D + K). If bases are kept, once more for the
       refinement, 2 D K (D + K) for P times a change, and Q^T H Q, 2 K^3, unless H is known.
     - joint step: 2 B n K a direction, and again for all layers but the first.
