@@ -14,26 +14,39 @@ import numpy as np
 
 from balinp._types import Array
 
+LARGEST = 1e150
+"""Largest size of an entry of a matrix, unless it is a covariance.
+
+All that is learnt goes through sums of squares over the data: up to 1e8 squares of such numbers
+stay below 1e308, where float64 ends. Small numbers need no bound: where squares vanish next to
+the prior or the noise, the numbers themselves say nothing.
+"""
+
 
 def as_matrix(
-    value: Any, name: str, *, rows: int | None = None, columns: int | None = None
+    value: Any,
+    name: str,
+    *,
+    rows: int | None = None,
+    columns: int | None = None,
+    largest: float = LARGEST,
 ) -> Array:
-    """Return `value` as a finite float64 matrix with the given numbers of rows and columns.
+    """Return `value` as a float64 matrix with the given numbers of rows and columns.
 
     Raises
     ------
     TypeError
         If `value` is not numeric (text, objects, complex numbers).
     ValueError
-        If it is not two-dimensional, is empty, has another shape than asked for, or holds NaN
-        or infinity.
+        If it is not two-dimensional, is empty, has another shape than asked for, or holds NaN,
+        infinity, or a number whose size is above `largest`.
 
     Examples
     --------
     >>> as_matrix([[1, 2]], "X", columns=2)
     array([[1., 2.]])
     """
-    array = as_array(value, name)
+    array = as_array(value, name, largest=largest)
     expected = f"({'n' if rows is None else rows}, {'m' if columns is None else columns})"
     if array.ndim != 2:
         raise ValueError(f"{name}: expected a matrix of shape {expected}, got shape {array.shape}")
@@ -46,10 +59,9 @@ def as_matrix(
     return array
 
 
-def as_array(value: Any, name: str) -> Array:
+def as_array(value: Any, name: str, *, largest: float = math.inf) -> Array:
     """Return `value` as a finite float64 array of any shape; see `as_matrix` for the errors."""
-    if np.ma.isMaskedArray(value):
-        raise TypeError(f"{name}: expected an ordinary array, got a masked array")
+    refuse_masked(value, name)
     try:
         raw = np.asarray(value)
     except (ValueError, TypeError) as error:  # ragged lists, objects that cannot be arrays
@@ -60,10 +72,22 @@ def as_array(value: Any, name: str) -> Array:
         raise TypeError(f"{name}: expected real numbers, got {found}")
     with np.errstate(over="ignore"):  # a longer float that overflows is infinite, and refused
         array = raw.astype(np.float64, copy=False)
-    if not np.isfinite(array).all():
+    size = float(np.abs(array).max(initial=0.0))  # NaN if any entry is
+    if not math.isfinite(size):
         bad = int(array.size - np.isfinite(array).sum())
         raise ValueError(f"{name}: expected finite numbers, got {bad} NaN or infinite entries")
+    if size > largest:
+        raise ValueError(
+            f"{name}: expected numbers from -{largest:.3g} to {largest:.3g}, whose squares can be "
+            f"summed, got one of size {size:.3g}"
+        )
     return array
+
+
+def refuse_masked(value: Any, name: str) -> None:
+    """Raise TypeError if `value` is a masked array, whose mask NumPy would drop in silence."""
+    if np.ma.isMaskedArray(value):
+        raise TypeError(f"{name}: expected an ordinary array, got a masked array")
 
 
 def as_weights(value: Any, name: str, rows: int) -> Array | None:
@@ -88,9 +112,10 @@ def as_covariance(value: Any, name: str, size: int | None = None) -> Array:
     """Return `value` as a symmetric positive definite matrix (size, size).
 
     Symmetry is asked for up to 1e-10 of the largest entry, and the matrix that is returned is
-    exactly the one given. Positive definiteness is what a Cholesky factorisation says.
+    exactly the one given. Positive definiteness is what a Cholesky factorisation says. Entries
+    may be as large as the squares of other numbers.
     """
-    matrix = as_matrix(value, name, rows=size, columns=size)
+    matrix = as_matrix(value, name, rows=size, columns=size, largest=LARGEST**2)
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"{name}: expected a square matrix, got shape {matrix.shape}")
     asymmetry = float(np.abs(matrix - matrix.T).max())
