@@ -113,9 +113,9 @@ def as_covariance(value: Any, name: str, size: int | None = None) -> Array:
 
     Symmetry is asked for up to 1e-10 of the largest entry, and the matrix that is returned is
     exactly the one given. Positive definiteness is what a Cholesky factorisation says. Entries
-    may be as large as the squares of other numbers.
+    are squares of other numbers themselves, and may be of any size.
     """
-    matrix = as_matrix(value, name, rows=size, columns=size, largest=LARGEST**2)
+    matrix = as_matrix(value, name, rows=size, columns=size, largest=math.inf)
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"{name}: expected a square matrix, got shape {matrix.shape}")
     asymmetry = float(np.abs(matrix - matrix.T).max())
