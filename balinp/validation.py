@@ -15,11 +15,12 @@ import numpy as np
 from balinp._types import Array
 
 LARGEST = 1e150
-"""Largest size of an entry of a matrix, unless it is a covariance.
+"""Largest size of an input or a target.
 
-All that is learnt goes through sums of squares over the data: up to 1e8 squares of such numbers
-stay below 1e308, where float64 ends. Small numbers need no bound: where squares vanish next to
-the prior or the noise, the numbers themselves say nothing.
+All that is learnt goes through sums of their squares over the data: up to 1e8 squares of such
+numbers stay below 1e308, where float64 ends. Small numbers need no bound: where squares vanish
+next to the prior or the noise, the numbers themselves say nothing. Nor do pseudo-targets: where a
+curvature is tiny they are huge, and their product with it is not.
 """
 
 
@@ -29,7 +30,7 @@ def as_matrix(
     *,
     rows: int | None = None,
     columns: int | None = None,
-    largest: float = LARGEST,
+    largest: float = math.inf,
 ) -> Array:
     """Return `value` as a float64 matrix with the given numbers of rows and columns.
 
@@ -112,10 +113,9 @@ def as_covariance(value: Any, name: str, size: int | None = None) -> Array:
     """Return `value` as a symmetric positive definite matrix (size, size).
 
     Symmetry is asked for up to 1e-10 of the largest entry, and the matrix that is returned is
-    exactly the one given. Positive definiteness is what a Cholesky factorisation says. Entries
-    are squares of other numbers themselves, and may be of any size.
+    exactly the one given. Positive definiteness is what a Cholesky factorisation says.
     """
-    matrix = as_matrix(value, name, rows=size, columns=size, largest=math.inf)
+    matrix = as_matrix(value, name, rows=size, columns=size)
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"{name}: expected a square matrix, got shape {matrix.shape}")
     asymmetry = float(np.abs(matrix - matrix.T).max())

@@ -20,7 +20,7 @@ from balinp.factors import amount
 from balinp.predictive import Predictive
 from balinp.standardise import Scale
 from balinp.training import Training
-from balinp.validation import as_choice, as_count, as_matrix, as_weights, refuse_masked
+from balinp.validation import LARGEST, as_choice, as_count, as_matrix, as_weights, refuse_masked
 
 GRID = 2.0**20
 """Standardised values that training tells apart, per standard deviation."""
@@ -145,7 +145,7 @@ class BALIEstimator(BaseEstimator):
         """What each member predicts, targets in standardised units."""
         check_is_fitted(self, "members_")
         refuse_text(X, "X")
-        X = as_matrix(validate_data(self, X, reset=False, dtype=np.float64), "X")
+        X = as_matrix(validate_data(self, X, reset=False, dtype=np.float64), "X", largest=LARGEST)
         X = self._input_scale.to_standard(X)
         return [member.predict(X) for member in self.members_]
 

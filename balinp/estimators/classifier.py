@@ -14,7 +14,7 @@ from balinp._types import Array
 from balinp.estimators.base import BALIEstimator, merged, present, refuse_text
 from balinp.predictive import CategoricalPredictive
 from balinp.training import CLASSIFICATION_TRAINING, Training
-from balinp.validation import as_matrix, refuse_masked
+from balinp.validation import LARGEST, as_matrix, refuse_masked
 
 
 class BALIClassifier(ClassifierMixin, BALIEstimator):
@@ -122,7 +122,7 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
         refuse_masked(y, "y")  # labels may be text
         X, y = validate_data(self, X, y, reset=first, dtype=np.float64)
         check_classification_targets(y)
-        return present(as_matrix(X, "X"), y, sample_weight)
+        return present(as_matrix(X, "X", largest=LARGEST), y, sample_weight)
 
     def _set_classes(self, classes: Any) -> None:
         if len(classes) < 2:

@@ -15,7 +15,7 @@ from balinp.estimators.base import BALIEstimator, merged, present, refuse_text, 
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, MixturePredictive
 from balinp.training import REGRESSION_TRAINING, Training
-from balinp.validation import as_count, as_matrix, as_widths
+from balinp.validation import LARGEST, as_count, as_matrix, as_widths
 
 
 class BALIRegressor(RegressorMixin, BALIEstimator):
@@ -130,7 +130,8 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         X, y = validate_data(
             self, X, y, reset=first, dtype=np.float64, multi_output=True, y_numeric=True
         )
-        X, Y = as_matrix(X, "X"), as_matrix(y.astype(np.float64).reshape(len(y), -1), "y")
+        X, Y = as_matrix(X, "X", largest=LARGEST), y.astype(np.float64).reshape(len(y), -1)
+        Y = as_matrix(Y, "y", largest=LARGEST)
         if first:
             self._one_output = y.ndim == 1
         elif Y.shape[1] != len(self._target_scale.mean):
