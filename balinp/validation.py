@@ -14,26 +14,40 @@ import numpy as np
 
 from balinp._types import Array
 
+LARGEST = 1e150
+"""Largest size of an input or a target.
+
+All that is learnt goes through sums of their squares over the data: up to 1e8 squares of such
+numbers stay below 1e308, where float64 ends. Small numbers need no bound: where squares vanish
+next to the prior or the noise, the numbers themselves say nothing. Nor do pseudo-targets: where a
+curvature is tiny they are huge, and their product with it is not.
+"""
+
 
 def as_matrix(
-    value: Any, name: str, *, rows: int | None = None, columns: int | None = None
+    value: Any,
+    name: str,
+    *,
+    rows: int | None = None,
+    columns: int | None = None,
+    largest: float = math.inf,
 ) -> Array:
-    """Return `value` as a finite float64 matrix with the given numbers of rows and columns.
+    """Return `value` as a float64 matrix with the given numbers of rows and columns.
 
     Raises
     ------
     TypeError
         If `value` is not numeric (text, objects, complex numbers).
     ValueError
-        If it is not two-dimensional, is empty, has another shape than asked for, or holds NaN
-        or infinity.
+        If it is not two-dimensional, is empty, has another shape than asked for, or holds NaN,
+        infinity, or a number whose size is above `largest`.
 
     Examples
     --------
     >>> as_matrix([[1, 2]], "X", columns=2)
     array([[1., 2.]])
     """
-    return _finite(as_data(value, name, rows=rows, columns=columns), name)
+    return _finite(as_data(value, name, rows=rows, columns=columns), name, largest)
 
 
 def as_data(value: Any, name: str, *, rows: int | None = None, columns: int | None = None) -> Array:
@@ -54,15 +68,14 @@ def as_data(value: Any, name: str, *, rows: int | None = None, columns: int | No
     return array
 
 
-def as_array(value: Any, name: str) -> Array:
+def as_array(value: Any, name: str, *, largest: float = math.inf) -> Array:
     """Return `value` as a finite float64 array of any shape; see `as_matrix` for the errors."""
-    return _finite(_raw(value, name), name)
+    return _finite(_raw(value, name), name, largest)
 
 
 def _raw(value: Any, name: str) -> Array:
     """Return `value` as an array of real numbers, of whatever dtype it has."""
-    if np.ma.isMaskedArray(value):
-        raise TypeError(f"{name}: expected an ordinary array, got a masked array")
+    refuse_masked(value, name)
     try:
         raw = np.asarray(value)
     except (ValueError, TypeError) as error:  # ragged lists, objects that cannot be arrays
@@ -74,14 +87,26 @@ def _raw(value: Any, name: str) -> Array:
     return raw
 
 
-def _finite(raw: Array, name: str) -> Array:
-    """Return an array of real numbers as float64, or raise if they are not all finite."""
+def _finite(raw: Array, name: str, largest: float) -> Array:
+    """Return an array of real numbers as float64, or raise if they are not finite, or too large."""
     with np.errstate(over="ignore"):  # a longer float that overflows is infinite, and refused
         array = raw.astype(np.float64, copy=False)
-    if not np.isfinite(array).all():
+    size = float(np.abs(array).max(initial=0.0))  # NaN if any entry is
+    if not math.isfinite(size):
         bad = int(array.size - np.isfinite(array).sum())
         raise ValueError(f"{name}: expected finite numbers, got {bad} NaN or infinite entries")
+    if size > largest:
+        raise ValueError(
+            f"{name}: expected numbers from -{largest:.3g} to {largest:.3g}, whose squares can be "
+            f"summed, got one of size {size:.3g}"
+        )
     return array
+
+
+def refuse_masked(value: Any, name: str) -> None:
+    """Raise TypeError if `value` is a masked array, whose mask NumPy would drop in silence."""
+    if np.ma.isMaskedArray(value):
+        raise TypeError(f"{name}: expected an ordinary array, got a masked array")
 
 
 def as_weights(value: Any, name: str, rows: int) -> Array | None:

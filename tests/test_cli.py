@@ -219,3 +219,19 @@ def test_imports_are_light() -> None:
     assert (done.stdout, done.stderr) == ("[]\n", "")
     light = python("-c", "import sys, balinp.cli; print('matplotlib' in sys.modules)")
     assert (light.stdout, light.stderr) == ("False\n", "")
+
+
+def test_importing_the_package_loads_no_more_than_it_says() -> None:
+    """NumPy, SciPy's linear algebra and special functions, Numba: nothing else but itself."""
+    done = python(
+        "-c",
+        "import sys, numpy, scipy.linalg, scipy.special, numba\n"
+        "known = set(sys.modules)\n"
+        "import balinp\n"
+        "new = [name for name in sys.modules if name not in known]\n"
+        "others = {name.partition('.')[0] for name in new} - sys.stdlib_module_names\n"
+        "parts = {'plot', 'diagnostics', 'estimators', 'experiments', 'demo', 'cli', 'metrics'}\n"
+        "print(sorted(others | {name for name in new if name.startswith(('scipy', 'numba'))}))\n"
+        "print(sorted(parts & {name.split('.')[1] for name in new if name.startswith('balinp.')}))",
+    )
+    assert (done.stdout, done.stderr) == ("['balinp']\n[]\n", "")

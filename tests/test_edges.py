@@ -7,6 +7,7 @@ What is not raises TypeError or ValueError that names the argument. A warning is
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -231,10 +232,107 @@ def test_another_number_of_rows_is_refused_by_name(edge: Edge) -> None:
 @pytest.mark.parametrize("kind", ["complex", "sparse", "ragged", "NaN", "infinite", "0-D", "3-D"])
 @every(ESTIMATORS)
 def test_estimators_refuse_what_scikit_learn_refuses(edge: Edge, kind: str) -> None:
-    """Its checks come first: they read text and objects as numbers, and may not name `y`."""
+    """Its own checks may not name `y`."""
     _, call, good = edge
     with pytest.raises((TypeError, ValueError)):
         call(REFUSED[kind][1](good))
+
+
+KINDS = ["text", "bytes", "dates", "durations", "masked"]
+
+
+def text_among(a: Array) -> Any:
+    """Objects that are numbers but for one number as text, in the last place."""
+    objects = a.astype(object)
+    objects.flat[-1] = "1.5"
+    return objects
+
+
+TEXT: dict[str, Callable[[Array], Any]] = {kind: REFUSED[kind][1] for kind in KINDS} | {
+    "lists of text": lambda a: a.astype(str).tolist(),
+    "text among objects": text_among,
+    "text among numbers": lambda a: text_among(a).tolist(),
+    "text in a column": lambda a: pd.DataFrame(text_among(a)),
+}
+
+
+@pytest.mark.parametrize("kind", TEXT)
+@every({name: ESTIMATORS[name] for name in ("regressor, X", "regressor, y", "classifier, X")})
+def test_estimators_refuse_text_dates_and_masks(edge: Edge, kind: str) -> None:
+    name, call, good = edge
+    with pytest.raises(TypeError, match=f"^{name}: expected"):
+        call(TEXT[kind](good))
+
+
+@pytest.mark.parametrize("kind", TEXT)
+@pytest.mark.parametrize("model", [regressor().fit(X, Y), classifier().fit(X, LABELS)])
+def test_fitted_estimators_refuse_text_dates_and_masks(model: Any, kind: str) -> None:
+    with pytest.raises(TypeError, match="^X: expected"):
+        model.predict(TEXT[kind](X))
+    targets = LABELS if isinstance(model, BALIClassifier) else Y
+    with pytest.raises(TypeError, match="^X: expected"):
+        model.partial_fit(TEXT[kind](X), targets)
+
+
+def test_labels_may_be_text_but_not_masked() -> None:
+    named = np.array(["no", "yes"])[LABELS]
+    plain = classifier().fit(X, LABELS).predict_proba(X)
+    for labels in (named, named.tolist(), named.astype(object), pd.Series(named)):
+        np.testing.assert_array_equal(classifier().fit(X, labels).predict_proba(X), plain)
+    for masked in (np.ma.masked_array(LABELS, LABELS > 0), np.ma.masked_array(named, LABELS > 0)):
+        for call in (classifier().fit, classifier().fit(X, LABELS).partial_fit):
+            with pytest.raises(TypeError, match="^y: expected an ordinary array"):
+                call(X, masked)
+
+
+# Size ---------------------------------------------------------------------------------------------
+
+SIZED = {name: ESTIMATORS[name] for name in ("regressor, X", "regressor, y", "classifier, X")}
+
+
+@pytest.mark.parametrize("value", [2e150, -1e160, 1e308])
+@every(SIZED)
+def test_numbers_whose_squares_overflow_are_refused_by_name(edge: Edge, value: float) -> None:
+    name, call, good = edge
+    found = re.escape(f"{abs(value):g}")
+    with pytest.raises(ValueError, match=f"^{name}: expected numbers from -1e.* to 1e.*{found}$"):
+        call(with_first(value)(good))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e-9, 1e9, 1e30, 1e60, 1e100])
+@pytest.mark.parametrize("batch_size", [None, 2])
+@pytest.mark.parametrize("hidden", [(), (2,)])
+def test_sizes_that_work(scale: float, batch_size: int | None, hidden: tuple[int, ...]) -> None:
+    """No warning, and finite predictions, for inputs, targets or both of the size."""
+    for X_size, Y_size in ((scale, 1.0), (1.0, scale), (scale, scale)):
+        inputs, targets = X_size * X / 4, Y_size * Y / 4
+        model = BALI(hidden, activation="tanh").fit(
+            inputs, targets, epochs=3, batch_size=batch_size
+        )
+        predictive = model.predict(inputs)
+        assert np.isfinite(predictive.mean).all()
+        assert np.isfinite(predictive.covariance).all()
+        assert np.isfinite(model.log_evidence(inputs, targets))
+    classes = BALI(hidden, "categorical").fit(
+        scale * X / 4, ONE_HOT, epochs=3, batch_size=batch_size
+    )
+    assert np.isfinite(classes.predict(scale * X / 4).probabilities).all()
+
+
+@pytest.mark.parametrize("scale", [1e-140, 1e-9, 1e9, 1e90])
+def test_estimators_work_in_any_unit(scale: float) -> None:
+    plain, scaled = regressor().fit(X, Y).predict(X), regressor().fit(scale * X, scale * Y)
+    np.testing.assert_allclose(scaled.predict(scale * X), scale * plain, rtol=1e-3)
+
+
+@every(SIZED)
+def test_spreads_whose_squares_vanish_are_refused_by_name(edge: Edge) -> None:
+    name, call, good = edge
+    for scale in (1e-151, 1e-170, 1e-300):
+        expected = f"^{name}: expected columns that are constant or have a standard deviation"
+        with pytest.raises(ValueError, match=expected):
+            call(scale * good)
+    call(0 * good)
 
 
 # Numbers, counts, flags and choices ---------------------------------------------------------------

@@ -20,10 +20,13 @@ from balinp.factors import amount
 from balinp.predictive import Predictive
 from balinp.standardise import Scale
 from balinp.training import Training
-from balinp.validation import as_choice, as_count, as_weights
+from balinp.validation import LARGEST, as_choice, as_count, as_matrix, as_weights, refuse_masked
 
 GRID = 2.0**20
 """Standardised values that training tells apart, per standard deviation."""
+
+SMALLEST_SPREAD = 1e-150
+"""Smallest standard deviation to divide by: the squares of smaller ones lose their digits."""
 
 
 class BALIEstimator(BaseEstimator):
@@ -89,9 +92,9 @@ class BALIEstimator(BaseEstimator):
     def _start(self, X: Array, Y: Array, w: Array) -> list[BALI]:
         """Fix the units; return members that have learnt nothing."""
         standard = self.standardize
-        self._input_scale = Scale.of(X, w) if standard else Scale.identity(X.shape[1])
+        self._input_scale = _scale(X, w, "X") if standard else Scale.identity(X.shape[1])
         rescales_targets = standard and self.training.model["likelihood"] == "gaussian"
-        self._target_scale = Scale.of(Y, w) if rescales_targets else Scale.identity(Y.shape[1])
+        self._target_scale = _scale(Y, w, "y") if rescales_targets else Scale.identity(Y.shape[1])
         count = as_count(self.n_members, "n_members")
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=count)
         return [BALI(**self._model_options(), seed=int(seed)) for seed in seeds]
@@ -141,7 +144,8 @@ class BALIEstimator(BaseEstimator):
     def _predictives(self, X: Any) -> list[Predictive]:
         """What each member predicts, targets in standardised units."""
         check_is_fitted(self, "members_")
-        X = validate_data(self, X, reset=False, dtype=np.float64)
+        refuse_text(X, "X")
+        X = as_matrix(validate_data(self, X, reset=False, dtype=np.float64), "X", largest=LARGEST)
         X = self._input_scale.to_standard(X)
         return [member.predict(X) for member in self.members_]
 
@@ -156,6 +160,33 @@ class BALIEstimator(BaseEstimator):
     def load(cls: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
         """Read an estimator that `save` has written; it predicts the same to the last bit."""
         return files.load(cls, path)
+
+
+def refuse_text(value: Any, name: str) -> None:
+    """Raise TypeError on what scikit-learn would read as numbers but is text, dates, or masked.
+
+    Objects that are numbers pass, as scikit-learn's rules for estimators demand.
+    """
+    refuse_masked(value, name)
+    try:
+        raw = np.asarray(value)
+    except (TypeError, ValueError):
+        return  # no array: scikit-learn says so
+    objects = raw.ravel() if raw.dtype.kind == "O" else ()
+    text = next((entry for entry in objects if isinstance(entry, (str, bytes))), None)
+    if raw.dtype.kind in "USMm" or text is not None:
+        found = f"dtype {raw.dtype}" if text is None else f"the text {text!r}"
+        raise TypeError(f"{name}: expected real numbers, got {found}")
+
+
+def _scale(values: Array, w: Array, name: str) -> Scale:
+    scale = Scale.of(values, w)
+    if scale.std.min() < SMALLEST_SPREAD:
+        raise ValueError(
+            f"{name}: expected columns that are constant or have a standard deviation of at least "
+            f"{SMALLEST_SPREAD:g}, got {scale.std.min():.3g} in column {scale.std.argmin()}"
+        )
+    return scale
 
 
 def present(X: Array, y: Any, sample_weight: Any) -> tuple[Array, Any, Array]:

@@ -11,9 +11,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
-from balinp.estimators.base import BALIEstimator, merged, present
+from balinp.estimators.base import BALIEstimator, merged, present, refuse_text
 from balinp.predictive import CategoricalPredictive
 from balinp.training import CLASSIFICATION_TRAINING, Training
+from balinp.validation import LARGEST, as_matrix, refuse_masked
 
 
 class BALIClassifier(ClassifierMixin, BALIEstimator):
@@ -85,9 +86,7 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
             If rows of positive weight have one class only: nothing can be learnt about a class
             that the data do not name. `partial_fit` can be told of it.
         """
-        X, y = validate_data(self, X, y, dtype=np.float64)
-        check_classification_targets(y)
-        X, y, w = present(X, y, sample_weight)
+        X, y, w = self._data(X, y, sample_weight, first=True)
         self._set_classes(np.unique(y))
         self._fit(*merged(X, self._one_hot(y), w))
         return self
@@ -110,15 +109,20 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
         first = not hasattr(self, "members_")
         if first and classes is None:
             raise ValueError("classes: expected all class labels in the first call, got None")
-        X, y = validate_data(self, X, y, reset=first, dtype=np.float64)
-        check_classification_targets(y)
-        X, y, w = present(X, y, sample_weight)
+        X, y, w = self._data(X, y, sample_weight, first=first)
         if first:
             self._set_classes(np.unique(classes))
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             raise ValueError(f"classes: expected {self.classes_} as before, got {classes}")
         self._partial_fit(*merged(X, self._one_hot(y), w))
         return self
+
+    def _data(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> tuple[Array, Any, Array]:
+        refuse_text(X, "X")
+        refuse_masked(y, "y")  # labels may be text
+        X, y = validate_data(self, X, y, reset=first, dtype=np.float64)
+        check_classification_targets(y)
+        return present(as_matrix(X, "X", largest=LARGEST), y, sample_weight)
 
     def _set_classes(self, classes: Any) -> None:
         if len(classes) < 2:

@@ -11,11 +11,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
-from balinp.estimators.base import BALIEstimator, merged, present, rounded
+from balinp.estimators.base import BALIEstimator, merged, present, refuse_text, rounded
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, MixturePredictive
 from balinp.training import REGRESSION_TRAINING, Training
-from balinp.validation import as_count, as_widths
+from balinp.validation import LARGEST, as_count, as_matrix, as_widths
 
 
 class BALIRegressor(RegressorMixin, BALIEstimator):
@@ -125,10 +125,13 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
     def _data(
         self, X: Any, y: Any, sample_weight: Any, *, first: bool
     ) -> tuple[Array, Array, Array]:
+        refuse_text(X, "X")
+        refuse_text(y, "y")
         X, y = validate_data(
             self, X, y, reset=first, dtype=np.float64, multi_output=True, y_numeric=True
         )
-        Y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+        X, Y = as_matrix(X, "X", largest=LARGEST), y.astype(np.float64).reshape(len(y), -1)
+        Y = as_matrix(Y, "y", largest=LARGEST)
         if first:
             self._one_output = y.ndim == 1
         elif Y.shape[1] != len(self._target_scale.mean):
