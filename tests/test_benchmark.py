@@ -399,22 +399,25 @@ def test_training_ends_by_steps_or_seconds_and_looking_is_free() -> None:
         time.spend(1000)
         return -time.now
 
-    def run(steps: int, seconds: float) -> Curve:
+    def run(steps: int, seconds: float, lost: float = np.inf) -> Curve:
         return trained(
             lambda rows: time.spend(float(rows[0])),
             log_likelihood,
             (np.array([2]) for _ in count()),
             steps=steps,
             seconds=seconds,
+            lost=lost,
             clock=time,
         )
 
     curve = run(steps=100, seconds=19.0)
-    assert curve.steps == [1, 2, 3, 4, 6, 8, 10]
+    assert curve.steps == [1, 2, 3, 5, 7, 10]
     assert curve.seconds == [2 * n for n in curve.steps]
     assert curve.log_likelihood[:2] == [-1012, -2014]
-    assert run(steps=5, seconds=19.0).steps == [1, 2, 3, 4, 5]
-    assert run(steps=5, seconds=0.0).steps == [1]
+    assert run(steps=4, seconds=19.0).steps == [1, 2, 3, 4]
+    assert run(steps=4, seconds=0.0).steps == [1]
+    assert run(steps=9, seconds=99.0, lost=2003.0).steps == [1, 2, 3]  # where it has lost 2004
+    assert run(steps=9, seconds=99.0, lost=2005.0).steps == [1, 2, 3, 5]
 
 
 def test_batches_are_passes_over_the_data() -> None:
@@ -545,8 +548,7 @@ def test_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(race, "ADAM_SECONDS", 0.05)
-    monkeypatch.setattr(race, "BALI_SECONDS", 0.1)
+    monkeypatch.setattr(race, "SECONDS", 0.05)
     if not with_peers:
         monkeypatch.setitem(sys.modules, "torch", None)
     arguments = ["benchmark", "--only", "8-50-1", "--repeats", "2", "--json", "records.json"]

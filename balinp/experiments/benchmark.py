@@ -123,7 +123,7 @@ def step_record(case: Case, repeats: int, rate: float) -> Record:
     peak = peak_memory(lambda: warm_up(steps))
     parts = step_parts(steps, repeats)
     seconds = sum(parts.values())
-    twin = step_parts(steps, repeats, TWINS)
+    twin = step_parts(steps, repeats, TWINS, fewest=FEWEST_WARM_UP)
     run = min(repeats, max(FEWEST, int(LONGEST / seconds)))
     eigen = eigen_seconds(decomposed(lambda: warm_up(steps, run))) / run
     directions = 2 if case.batch == case.n_data else 1
@@ -168,6 +168,7 @@ def step_parts(
     steps: Iterator[Callable[[], object]],
     repeats: int,
     twins: Mapping[Function, Function] | None = None,
+    fewest: int = FEWEST,
 ) -> dict[str, float]:
     """Mean seconds of the next steps by part, all of `PARTS`."""
     with timed_parts(twins) as watch:
@@ -179,14 +180,14 @@ def step_parts(
             seconds = watch.read()
             return [seconds.get(part, 0.0) for part in PARTS]
 
-        means = run_mean(_repeat(timed, repeats))
+        means = run_mean(_repeat(timed, repeats, fewest))
     return {part: float(seconds) for part, seconds in zip(PARTS, means, strict=True)}
 
 
-def _repeat(timed: Callable[[], list[float]], repeats: int) -> Array:
+def _repeat(timed: Callable[[], list[float]], repeats: int, fewest: int = FEWEST) -> Array:
     """Rows of seconds (repeats, parts), fewer rows where they take long."""
     rows: list[list[float]] = []
-    while len(rows) < min(FEWEST, repeats) or (
+    while len(rows) < min(fewest, repeats) or (
         len(rows) < repeats and sum(map(sum, rows)) < LONGEST
     ):
         rows.append(timed())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 
 import numpy as np
@@ -52,6 +52,11 @@ class Case:
         return REGRESSION if self.widths[-1] == 1 else CLASSIFICATION
 
     @property
+    def batch_size(self) -> int | None:
+        """Size of batches; None is all data at once."""
+        return None if self.batch == self.n_data else self.batch
+
+    @property
     def training(self) -> Training:
         """How BALI is trained on such a task."""
         return REGRESSION_TRAINING if self.kind == REGRESSION else CLASSIFICATION_TRAINING
@@ -86,6 +91,7 @@ class Case:
         return model, steps()
 
 
+@lru_cache(maxsize=1)
 def generated(rows: int, n_in: int, K: int, kind: str) -> tuple[Array, Array, Array]:
     """Data from a teacher that is neither of the networks that learn from them.
 
@@ -105,7 +111,8 @@ def generated(rows: int, n_in: int, K: int, kind: str) -> tuple[Array, Array, Ar
 
     Returns
     -------
-    X (rows, n_in), Y (rows, K), and log p(y | x) (rows,) under the teacher, in nats.
+    X (rows, n_in), Y (rows, K), and log p(y | x) (rows,) under the teacher, in nats. The same
+    arrays are returned again, and cannot be written to.
     """
     rng = np.random.default_rng(0)
     scales = 1 / np.sqrt(np.arange(1, n_in + 1))
@@ -119,10 +126,14 @@ def generated(rows: int, n_in: int, K: int, kind: str) -> tuple[Array, Array, Ar
     f = (f - f.mean(axis=0)) / f.std(axis=0)
     if kind == REGRESSION:
         Y = f + NOISE * rng.standard_normal(f.shape)
-        return X, Y, norm.logpdf(Y, f, NOISE).sum(axis=1)
-    log_probabilities = log_softmax(CONTRAST * f, axis=1)
-    labels = (log_probabilities + rng.gumbel(size=f.shape)).argmax(axis=1)
-    return X, np.eye(K)[labels], log_probabilities[np.arange(rows), labels]
+        log_densities = norm.logpdf(Y, f, NOISE).sum(axis=1)
+    else:
+        log_probabilities = log_softmax(CONTRAST * f, axis=1)
+        labels = (log_probabilities + rng.gumbel(size=f.shape)).argmax(axis=1)
+        Y, log_densities = np.eye(K)[labels], log_probabilities[np.arange(rows), labels]
+    for array in (X, Y, log_densities):
+        array.setflags(write=False)
+    return X, Y, log_densities
 
 
 CASES = (

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from balinp.experiments.race import SECONDS, TOLERANCE
 from balinp.experiments.scores import Record
 from balinp.experiments.step_parts import PARTS
 from balinp.experiments.table import markdown
@@ -101,6 +102,7 @@ def _posteriors(records: Sequence[Record]) -> str:
 
 def _races(records: Sequence[Record]) -> str:
     not_reached = [f"never (best {r['bali_best']:.3f})" for r in records]
+    passes = [r["bali"]["steps"][-1] * r["batch"] / r["n_data"] for r in records]
     columns = {
         "network, batch": [case_title(r) for r in records],
         "truth": [f"{r['truth']:.3f}" for r in records],
@@ -112,6 +114,7 @@ def _races(records: Sequence[Record]) -> str:
             for r, never in zip(records, not_reached, strict=True)
         ],
         "BALI / Adam": [_over(r["bali_seconds"], r["adam_seconds"]) for r in records],
+        "BALI's passes": [f"{number:.3g}" for number in passes],
         "BALI's last": [f"{r['bali_final']:.3f}" for r in records],
         "BALI s to it": [_rounded(r["bali_final_seconds"]) for r in records],
         "Adam s to it": [
@@ -124,10 +127,11 @@ def _races(records: Sequence[Record]) -> str:
     }
     return _table(
         columns,
-        "Mean log-likelihood of held-out data, nats, under what made the data (truth), Adam's "
-        "network at its best moment with its best learning rate, and BALI's predictive "
-        "distribution at the end of training; processor seconds of training until each is within "
-        ".01 nats of these levels.",
+        "Mean log-likelihood of held-out data, nats: under what made the data (truth), of Adam's "
+        "network at its best moment with its best learning rate, and of BALI's predictive "
+        "distribution after its passes, the default number or those of "
+        f"{SECONDS:g} seconds. Processor seconds of training until each is within "
+        f"{TOLERANCE:g} nats of these levels.",
     )
 
 

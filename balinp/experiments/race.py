@@ -32,10 +32,13 @@ LEARNING_RATES = (1e-2, 1e-3, 1e-4)
 BATCH_EPOCHS, EPOCHS = 20, 1000
 """Adam's passes over the data, in batches and with all data at once."""
 
-ADAM_SECONDS, BALI_SECONDS = 5.0, 8.0
+SECONDS = 8.0
 """Of training, after which a run ends before its passes are over."""
 
-GROWTH = 1.3
+LOST = 0.5
+"""Adam's run ends, too, when it has over-fitted so many nats away from its best."""
+
+GROWTH = 1.4
 """Factor by which the number of steps grows from one look at the held-out data to the next."""
 
 TOLERANCE = 0.01
@@ -61,6 +64,7 @@ def trained(
     *,
     steps: int,
     seconds: float,
+    lost: float = np.inf,
     clock: Callable[[], float] = CLOCK,
 ) -> Curve:
     """Take steps until their number or their seconds are reached; looking costs no time.
@@ -71,19 +75,15 @@ def trained(
     log_likelihood : what is looked at, after the first step, the last, and some between.
     batches : rows of each.
     steps, seconds : largest number of steps, and time after which no other is begun.
+    lost : end as well when the log-likelihood is so far below the best before.
     clock : returns the time in seconds.
 
     Examples
     --------
-    >>> ticks = iter(range(20))
-    >>> trained(print, lambda: 0.5, iter("abcdefg"), steps=6, seconds=99, clock=ticks.__next__)
-    a
-    b
-    c
-    d
-    e
-    f
-    Curve(steps=[1, 2, 3, 4, 6], seconds=[1, 2, 3, 4, 6], log_likelihood=[0.5, 0.5, 0.5, 0.5, 0.5])
+    >>> ticks, rows = iter(range(20)), batches(5, 5)
+    >>> curve = trained(len, lambda: 0.5, rows, steps=6, seconds=99, clock=lambda: next(ticks))
+    >>> curve.steps, curve.seconds
+    ([1, 2, 3, 5, 6], [1.0, 2.0, 3.0, 5.0, 6.0])
     """
     curve, spent, look = Curve([], [], []), 0.0, 1.0
     for taken, rows in enumerate(islice(batches, steps), start=1):
@@ -96,6 +96,7 @@ def trained(
             curve.seconds.append(spent)
             curve.log_likelihood.append(log_likelihood())
             look = GROWTH * taken
+            over = over or curve.log_likelihood[-1] < max(curve.log_likelihood) - lost
         if over:
             break
     return curve
@@ -107,8 +108,8 @@ def batches(n_data: int, size: int) -> Iterator[Rows]:
     Examples
     --------
     >>> first, second, third = islice(batches(5, 3), 3)
-    >>> sorted([*first, *second]), len(third)
-    ([0, 1, 2, 3, 4], 3)
+    >>> np.sort(np.concatenate([first, second])), len(third)
+    (array([0, 1, 2, 3, 4]), 3)
     """
     rng = np.random.default_rng(0)
     while True:
@@ -139,13 +140,13 @@ def bali_curve(case: Case) -> Curve:
     model, (_, unused) = case.model(), case.steps()
     for step in islice(unused, 2):  # compiles; the first is a mean pass
         step()
-    epochs = case.training.epochs_for(None if case.batch == case.n_data else case.batch)
+    epochs = case.training.epochs_for(case.batch_size)
     return trained(
         lambda rows: model.step(X[rows], Y[rows], n_data=case.n_data),
         lambda: float(model.predict(X_test).logpdf(Y_test).mean()),
         batches(case.n_data, case.batch),
         steps=epochs * steps_a_pass(case),
-        seconds=BALI_SECONDS,
+        seconds=SECONDS,
     )
 
 
@@ -156,13 +157,14 @@ def adam_curve(case: Case, learning_rate: float) -> Curve:
     X, Y = adam.tensors(*case.data())
     held_out = adam.tensors(*case.held_out()[:2])
     unused.step(X[: case.batch], Y[: case.batch])  # the first step in a process loads modules
-    epochs = EPOCHS if case.batch == case.n_data else BATCH_EPOCHS
+    epochs = EPOCHS if case.batch_size is None else BATCH_EPOCHS
     return trained(
         lambda rows: adam.step(X[rows], Y[rows]),
         lambda: adam.log_likelihood(*held_out),
         batches(case.n_data, case.batch),
         steps=epochs * steps_a_pass(case),
-        seconds=ADAM_SECONDS,
+        seconds=SECONDS,
+        lost=LOST,
     )
 
 
