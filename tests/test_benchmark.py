@@ -345,7 +345,7 @@ def test_run_mean_is_the_run_of_median_sum(rng: np.random.Generator) -> None:
 def test_warm_up_ends_when_it_has_taken_long(monkeypatch: pytest.MonkeyPatch) -> None:
     time = Time()
     monkeypatch.setattr("balinp.experiments.benchmark.CLOCK", time)
-    for seconds, expected in ((0.1, 30), (0.5, 12), (60, 3)):
+    for seconds, expected in ((0.1, 30), (0.5, 10), (60, 3)):
         before = time.now
         warm_up(repeat(partial(time.spend, seconds)))
         assert time.now - before == pytest.approx(expected * seconds)
@@ -392,7 +392,9 @@ def test_held_out_data_are_not_trained_on() -> None:
 # -- race ------------------------------------------------------------------------------------------
 
 
-def test_training_ends_by_steps_or_seconds_and_looking_is_free() -> None:
+def test_training_ends_by_steps_or_seconds_and_looking_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     time = Time()
 
     def log_likelihood() -> float:
@@ -406,6 +408,7 @@ def test_training_ends_by_steps_or_seconds_and_looking_is_free() -> None:
             (np.array([2]) for _ in count()),
             steps=steps,
             seconds=seconds,
+            growth=1.4,
             lost=lost,
             clock=time,
         )
@@ -416,6 +419,8 @@ def test_training_ends_by_steps_or_seconds_and_looking_is_free() -> None:
     assert curve.log_likelihood[:2] == [-1012, -2014]
     assert run(steps=4, seconds=19.0).steps == [1, 2, 3, 4]
     assert run(steps=4, seconds=0.0).steps == [1]
+    monkeypatch.setattr(race, "SETTLED", 2)
+    assert run(steps=9, seconds=99.0, lost=0.0).steps == [1, 2, 3]
     assert run(steps=9, seconds=99.0, lost=2003.0).steps == [1, 2, 3]  # where it has lost 2004
     assert run(steps=9, seconds=99.0, lost=2005.0).steps == [1, 2, 3, 5]
 
@@ -516,7 +521,7 @@ def test_adam_maximises_the_log_likelihood(kind: str) -> None:
 
 @needs_peers
 def test_race_of_a_small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(race, "EPOCHS", 50)
+    monkeypatch.setattr(race, "ADAM_STEPS", 50)
     case = Case((3, 8, 1), 100, 100)
     record = race_record(case)
     steps = [curve["steps"][-1] for curve in (record["bali"], *record["adam"])]

@@ -37,7 +37,7 @@ from balinp.pseudo_targets import trace
 REPEATS, FEWEST, LONGEST = 200, 10, 2.5
 """Steps that are timed; fewer, but at least `FEWEST`, where they take longer than seconds."""
 
-WARM_UP, FEWEST_WARM_UP, LONGEST_WARM_UP = 30, 3, 6.0
+WARM_UP, FEWEST_WARM_UP, LONGEST_WARM_UP = 30, 3, 5.0
 """Steps before the first that is timed; fewer, but at least some, where they take longer."""
 
 RUNS, SHORTEST = 3, 20

@@ -29,17 +29,19 @@ Rows: TypeAlias = NDArray[np.intp]
 
 LEARNING_RATES = (1e-2, 1e-3, 1e-4)
 
-BATCH_EPOCHS, EPOCHS = 20, 1000
-"""Adam's passes over the data, in batches and with all data at once."""
+ADAM_STEPS = 3000
+"""Of Adam, whatever the batches: 10 passes in batches of 32, 77 in batches of 256."""
 
-SECONDS = 8.0
-"""Of training, after which a run ends before its passes are over."""
+SECONDS = 6.0
+"""Of training, after which a run ends before its steps are taken."""
 
-LOST = 0.5
-"""Adam's run ends, too, when it has over-fitted so many nats away from its best."""
+LOST, SETTLED = 0.5, 100
+"""Adam's run ends, too, when it has over-fitted so many nats away from its best, after so many
+steps; in the first ones a large rate may do worse before it does better."""
 
-GROWTH = 1.4
-"""Factor by which the number of steps grows from one look at the held-out data to the next."""
+BALI_GROWTH, ADAM_GROWTH = 1.4, 1.1
+"""Factor by which the number of steps grows from one look at the held-out data to the next; with
+BALI a look takes long, and Adam's best of many is the better for it."""
 
 TOLERANCE = 0.01
 """A level is reached within so many nats of it."""
@@ -64,6 +66,7 @@ def trained(
     *,
     steps: int,
     seconds: float,
+    growth: float,
     lost: float = np.inf,
     clock: Callable[[], float] = CLOCK,
 ) -> Curve:
@@ -75,13 +78,16 @@ def trained(
     log_likelihood : what is looked at, after the first step, the last, and some between.
     batches : rows of each.
     steps, seconds : largest number of steps, and time after which no other is begun.
-    lost : end as well when the log-likelihood is so far below the best before.
+    growth : factor of the number of steps from one look to the next.
+    lost : after `SETTLED` steps, end as well when the log-likelihood is so far below its best.
     clock : returns the time in seconds.
 
     Examples
     --------
     >>> ticks, rows = iter(range(20)), batches(5, 5)
-    >>> curve = trained(len, lambda: 0.5, rows, steps=6, seconds=99, clock=lambda: next(ticks))
+    >>> curve = trained(
+    ...     len, lambda: 0.5, rows, steps=6, seconds=99, growth=1.4, clock=lambda: next(ticks)
+    ... )
     >>> curve.steps, curve.seconds
     ([1, 2, 3, 5, 6], [1.0, 2.0, 3.0, 5.0, 6.0])
     """
@@ -95,8 +101,9 @@ def trained(
             curve.steps.append(taken)
             curve.seconds.append(spent)
             curve.log_likelihood.append(log_likelihood())
-            look = GROWTH * taken
-            over = over or curve.log_likelihood[-1] < max(curve.log_likelihood) - lost
+            look = growth * taken
+            fallen = max(curve.log_likelihood) - curve.log_likelihood[-1]
+            over = over or (taken > SETTLED and fallen > lost)
         if over:
             break
     return curve
@@ -145,8 +152,9 @@ def bali_curve(case: Case) -> Curve:
         lambda rows: model.step(X[rows], Y[rows], n_data=case.n_data),
         lambda: float(model.predict(X_test).logpdf(Y_test).mean()),
         batches(case.n_data, case.batch),
-        steps=epochs * steps_a_pass(case),
+        steps=epochs * -(-case.n_data // case.batch),
         seconds=SECONDS,
+        growth=BALI_GROWTH,
     )
 
 
@@ -157,20 +165,15 @@ def adam_curve(case: Case, learning_rate: float) -> Curve:
     X, Y = adam.tensors(*case.data())
     held_out = adam.tensors(*case.held_out()[:2])
     unused.step(X[: case.batch], Y[: case.batch])  # the first step in a process loads modules
-    epochs = EPOCHS if case.batch_size is None else BATCH_EPOCHS
     return trained(
         lambda rows: adam.step(X[rows], Y[rows]),
         lambda: adam.log_likelihood(*held_out),
         batches(case.n_data, case.batch),
-        steps=epochs * steps_a_pass(case),
+        steps=ADAM_STEPS,
         seconds=SECONDS,
+        growth=ADAM_GROWTH,
         lost=LOST,
     )
-
-
-def steps_a_pass(case: Case) -> int:
-    """Number of batches in a pass over the data."""
-    return -(-case.n_data // case.batch)
 
 
 def compared(bali: Curve, adam: Mapping[float, Curve]) -> dict[str, Any]:
