@@ -173,8 +173,9 @@ def _add_benchmark(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         description=(
             "Training steps of networks from 8-50-1 to 784-512-512-10: time by part, next to plain "
             "NumPy in place of the compiled kernels, to the arithmetic limit and, with the extra "
-            "'peers', to Adam and Laplace in PyTorch; memory; growth with batch, width, depth and "
-            "outputs. Takes some minutes. (All data at once are left out for the widest network.)"
+            "'peers', to Adam and Laplace in PyTorch; memory; time to the same test log-likelihood "
+            "as Adam; growth with batch, width, depth and outputs. Takes some minutes. (All data "
+            "at once are left out for the widest network.)"
         ),
     )
     command.add_argument(
@@ -187,8 +188,8 @@ def _add_benchmark(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         "--repeats",
         metavar="N",
         type=_count,
-        default=40,
-        help="steps that are timed for a figure, fewer where they take long (default: 40)",
+        default=200,
+        help="steps that are timed for a figure, fewer where they take long (default: 200)",
     )
     command.add_argument("--json", metavar="FILE", type=Path, help="write the records to FILE")
     _add_figure(command, "benchmark.png")

@@ -150,7 +150,7 @@ class MLP:
         """
         # Inside, the rows come first: the slopes then multiply whole blocks of data, and the
         # rows of all data lie one after another, as sums over them want to read them.
-        rows = [np.ascontiguousarray(np.swapaxes(output_rows, 0, 1))]
+        rows = [np.swapaxes(output_rows, 0, 1).copy()]
         for W, h in zip(weights[:0:-1], forward.inputs[:0:-1], strict=True):
             linear = W[:-1] if self.bias else W
             C, B, K = rows[-1].shape

@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
+from itertools import count, islice, repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from balinp import bali, factors, layer, pseudo_targets, spectral
+from balinp import bali, factors, natural_parameters, pseudo_targets, spectral
 from balinp.cli import main
-from balinp.experiments import CLASSIFICATION, KINDS, REGRESSION
-from balinp.experiments.benchmark import (
-    TWINS,
-    fitted_exponent,
-    middle_mean,
-    peak_memory,
-    step_parts,
+from balinp.experiments import CLASSIFICATION, KINDS, REGRESSION, race
+from balinp.experiments.benchmark import TWINS, fitted_exponent, run_mean, step_parts, warm_up
+from balinp.experiments.benchmark_cases import (
+    CASES,
+    HELD_OUT,
+    NOISE,
+    Case,
+    generated,
 )
-from balinp.experiments.benchmark_cases import CASES, Case
 from balinp.experiments.limits import decomposed, dgemm_rate, products
+from balinp.experiments.memory import STATUS, peak_memory, process_peak, resident_peak
+from balinp.experiments.race import Curve, bali_curve, batches, compared, race_record, trained
 from balinp.experiments.step_parts import (
     BACKWARD,
     CLOCK,
@@ -40,8 +44,8 @@ from balinp.experiments.step_parts import (
     replaced,
     timed_parts,
 )
-from balinp.experiments.torch_steps import adam_step, available, kronecker_fit
-from balinp.likelihood import Categorical
+from balinp.experiments.torch_steps import Adam, adam_step, available, kronecker_fit
+from balinp.likelihood import Categorical, Gaussian
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP
 from balinp.spectral import Spectrum
@@ -114,7 +118,7 @@ def test_names_mean_what_they_did_even_after_an_exception() -> None:
 
     def fails() -> None:
         with timed_parts(TWINS):
-            assert bali.trace is pseudo_targets.trace is not before[id(bali), "trace"]
+            assert bali.joint_step is not before[id(bali), "joint_step"]
             assert MLP.forward is not before[id(MLP), "forward"]
             raise KeyError
 
@@ -127,7 +131,7 @@ def test_names_mean_what_they_did_even_after_an_exception() -> None:
 
 def test_a_function_is_replaced_wherever_it_is_known() -> None:
     with replaced({spectral.decompose: lambda matrix, name: name}):
-        for module in (spectral, layer, pseudo_targets):
+        for module in (spectral, natural_parameters, pseudo_targets):
             assert module.decompose(np.eye(1), "A") == "A"
     with (
         pytest.raises(ValueError, match="expected functions of balinp"),
@@ -175,7 +179,10 @@ def test_the_twin_takes_the_same_step(kind: str) -> None:
 
 @pytest.mark.parametrize("repeats", [1, 4])
 def test_step_parts_has_all_parts(repeats: int) -> None:
-    parts = step_parts(SMALL[REGRESSION], repeats)
+    model, steps = SMALL[REGRESSION].steps()
+    warm_up(steps, 3)
+    parts = step_parts(steps, repeats)
+    assert model.steps == 3 + repeats
     assert tuple(parts) == PARTS
     assert sum(parts.values()) > parts[SOLVE] > 0
 
@@ -218,10 +225,17 @@ def triangle(n: int, inner: int) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("directions", [1, 2])
-def test_products_are_those_of_the_step(kind: str, directions: int, flops: Any) -> None:
+@pytest.mark.parametrize("keeps_bases", [False, True])
+def test_products_are_those_of_the_step(
+    kind: str, directions: int, keeps_bases: bool, flops: Any
+) -> None:
     case = SMALL[kind]
-    widths, B, C = case.widths, case.batch, case.widths[-1]
-    formula = products(widths, B, categorical=kind == CLASSIFICATION, directions=directions)
+    categorical = kind == CLASSIFICATION
+    widths, B, outputs = case.widths, case.batch, case.widths[-1]
+    C = outputs - 1 if categorical else outputs
+    formula = products(
+        widths, B, categorical=categorical, directions=directions, keeps_bases=keeps_bases
+    )
     model, steps = case.steps()
     next(steps)()
     network, weights = model.network, model.weights
@@ -229,7 +243,7 @@ def test_products_are_those_of_the_step(kind: str, directions: int, flops: Any) 
 
     forward = network.forward(weights, X)
     assert formula[FORWARD] == (once := flops())
-    rows = network.backward(weights, forward, np.ones((B, 1 + C, C)).view(Counted))
+    rows = network.backward(weights, forward, np.ones((B, 1 + C, outputs)).view(Counted))
     assert formula[BACKWARD] == flops()
     for _ in range(directions):
         network.tangent(weights, forward, weights)
@@ -240,13 +254,17 @@ def test_products_are_those_of_the_step(kind: str, directions: int, flops: Any) 
         D, K = now.mean.shape
         spectrum = Spectrum(np.ones(K), np.eye(K))
         spectrum.solve_rows(row[:, 0, :])
-        targets += flops() + triangle(K, K)
-        moments += triangle(D, B)
-        if kind == CLASSIFICATION or index + 1 < len(model.layers):
-            moments += triangle(K, B * C)
+        targets += flops()
+        known = not categorical and index + 1 == len(model.layers)
         design = now.design(h)
-        pull = design.T @ (row[:, 0, :] @ np.eye(K))
-        KroneckerGaussian(now.mean, np.eye(D), np.eye(K), np.ones((D, K))).solve(pull)
+        pull = design.T @ spectrum.times_rows(row[:, 0, :])
+        moments += flops() + triangle(D, B) + (0 if known else triangle(K, B * C))
+        posterior = KroneckerGaussian(now.mean, np.eye(D), np.eye(K), np.ones((D, K)))
+        posterior.solve(pull)
+        if keeps_bases:
+            np.eye(D) @ (posterior.solve(pull) @ np.eye(K))  # P times the change
+            if not known:
+                (np.eye(K).view(Counted) @ np.eye(K)).sum()  # the squares along a basis of H
         solve += flops()
     assert (formula[TARGETS], formula[FACTORS], formula[SOLVE]) == (targets, moments, solve)
 
@@ -259,14 +277,17 @@ def test_products_of_the_output_deviations(flops: Any) -> None:
     next(steps)()
     forward = model.network.forward(model.weights, case.data()[0][:B])
     rows = model.network.backward(model.weights, forward, np.ones((B, C, C + 1)).view(Counted))
-    total = flops()
+    total, squares = flops(), 0
     for now, h, J in zip(model.layers, forward.inputs, rows, strict=True):
         variances = now.posterior.output_variances(now.design(h).view(Counted))
         assert (J @ now.posterior.column_basis).shape == (B, C, variances.shape[1])
         total += flops() + B * triangle(C, variances.shape[1])  # R R^T, with R of that shape
+        squares += 2 * B * len(now.mean) ** 2
     assert formula[DEVIATIONS] == total
-    assert products(case.widths, B, categorical=False)[DEVIATIONS] == 0
     assert formula[HYPER] == 0
+    assert products(case.widths, B, categorical=False)[DEVIATIONS] == 0
+    kept = products(case.widths, B, categorical=False, keeps_bases=True)
+    assert kept[DEVIATIONS] == squares
 
 
 def test_products_of_the_noise(flops: Any) -> None:
@@ -282,21 +303,37 @@ def test_products_of_the_noise(flops: Any) -> None:
 
 
 def test_the_matrices_that_a_step_decomposes() -> None:
-    """H and A of both layers; before that H of hidden outputs, to floor it, and of the last."""
+    """In the first step H for its pseudo-targets, then H and A of both layers; later less."""
     for widths in ((3, 5, 1), (3, 5, 4)):
         _, steps = Case(widths, 6, 12).steps()
-        next(steps)()
         sizes = sorted(len(matrix) for matrix in decomposed(next(steps)))
-        assert sizes == sorted([4, 5, 6, widths[2], widths[1], widths[2]])
+        assert sizes == sorted([widths[1], widths[2], 4, widths[1], 6, widths[2]])
+        later = [len(decomposed(next(steps))) for _ in range(60)]
+        assert min(later) < 6
 
 
 def test_rate_is_that_of_a_processor() -> None:
     assert 1e8 < dgemm_rate() < 1e13
 
 
+# -- memory ----------------------------------------------------------------------------------------
+
+
 def test_peak_memory_is_that_of_an_array() -> None:
     assert peak_memory(lambda: (np.ones(10**6), np.ones(10**6))) == pytest.approx(16, rel=0.01)
     assert peak_memory(lambda: np.ones(10**6).sum()) == pytest.approx(8, rel=0.01)
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="needs Linux")
+def test_process_peak_is_that_of_its_own_data() -> None:
+    array = np.ones(2 * 10**8 // 8)  # 200 MB here, which must not count there
+    here = resident_peak()
+    small = process_peak(SMALL[REGRESSION], 2)
+    large = process_peak(Case((3, 5, 4, 1), 6, 2 * 10**6), 2)
+    assert small is not None
+    assert large is not None
+    assert 30 < small < here > 1e-6 * array.nbytes
+    assert 48 + 16 < large - small < 1000  # X, Y; and what making them takes
 
 
 # -- summaries -------------------------------------------------------------------------------------
@@ -311,13 +348,151 @@ def test_exponent_of_a_power_law(rng: np.random.Generator) -> None:
     assert fitted_exponent(sizes, seconds.tolist()) == pytest.approx(slope, rel=1e-10)
 
 
-def test_middle_mean_ignores_the_slowest_and_the_fastest(rng: np.random.Generator) -> None:
-    rows = rng.uniform(1, 2, (9, 3))
-    rows[4] += 1000
-    rows[2] -= 1000
-    order = sorted(range(9), key=lambda i: rows[i].sum())
-    np.testing.assert_allclose(middle_mean(rows), rows[order[2:7]].mean(axis=0), rtol=1e-12)
-    np.testing.assert_array_equal(middle_mean(rows[:1]), rows[0])
+def test_run_mean_is_the_run_of_median_sum(rng: np.random.Generator) -> None:
+    rows = rng.uniform(1, 2, (60, 3))
+    rows[0] += 1000
+    rows[59] -= 1000
+    np.testing.assert_allclose(run_mean(rows), rows[20:40].mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(run_mean(rows[:59]), rows[:59].mean(axis=0), rtol=1e-12)
+    np.testing.assert_array_equal(run_mean(rows[:1]), rows[0])
+
+
+def test_warm_up_ends_when_it_has_taken_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = Time()
+    monkeypatch.setattr("balinp.experiments.benchmark.CLOCK", time)
+    for seconds, expected in ((0.1, 30), (0.5, 10), (60, 3)):
+        before = time.now
+        warm_up(repeat(partial(time.spend, seconds)))
+        assert time.now - before == pytest.approx(expected * seconds)
+
+
+# -- data ------------------------------------------------------------------------------------------
+
+
+def test_inputs_have_principal_variances_that_fall() -> None:
+    X, _, _ = generated(20_000, 6, 1, REGRESSION)
+    variances = np.linalg.eigvalsh(X.T @ X / len(X))[::-1]
+    k = np.arange(1, 7)
+    np.testing.assert_allclose(variances, 1 / k / np.mean(1 / k), rtol=0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_truth_is_noisy_and_not_linear(kind: str) -> None:
+    N, K = 20_000, 1 if kind == REGRESSION else 4
+    X, Y, log_densities = generated(N, 6, K, kind)
+    design = np.hstack([X, np.ones((N, 1))])
+    residuals = Y - design @ np.linalg.lstsq(design, Y, rcond=None)[0]
+    assert log_densities.shape == (N,)
+    if kind == REGRESSION:
+        expected = -0.5 * np.log(2 * np.pi * np.e * NOISE**2)
+        assert abs(log_densities.mean() - expected) < 5 * np.sqrt(0.5 / N)
+        assert residuals.var() > 5 * NOISE**2
+    else:
+        # E[1 / p(y)] counts the classes, whatever p: the labels come from these probabilities.
+        inverse = np.exp(-log_densities)
+        assert abs(inverse.mean() - K) < 5 * inverse.std() / np.sqrt(N)
+        assert residuals.var() > 0.6 * Y.var()
+        assert -1 < log_densities.mean() < -0.4  # nats; log 4 is 1.39
+
+
+def test_held_out_data_are_not_trained_on() -> None:
+    case = SMALL[REGRESSION]
+    X, Y, log_densities = generated(case.n_data + HELD_OUT, 3, 1, REGRESSION)
+    held_out = case.held_out()
+    np.testing.assert_array_equal(np.vstack([case.data()[0], held_out[0]]), X)
+    np.testing.assert_array_equal(np.vstack([case.data()[1], held_out[1]]), Y)
+    assert held_out[2] == log_densities[case.n_data :].mean()
+
+
+# -- race ------------------------------------------------------------------------------------------
+
+
+def test_training_ends_by_steps_or_seconds_and_looking_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    time = Time()
+
+    def log_likelihood() -> float:
+        time.spend(1000)
+        return -time.now
+
+    def run(steps: int, seconds: float, lost: float = np.inf) -> Curve:
+        return trained(
+            lambda rows: time.spend(float(rows[0])),
+            log_likelihood,
+            (np.array([2]) for _ in count()),
+            steps=steps,
+            seconds=seconds,
+            growth=1.4,
+            lost=lost,
+            clock=time,
+        )
+
+    curve = run(steps=100, seconds=19.0)
+    assert curve.steps == [1, 2, 3, 5, 7, 10]
+    assert curve.seconds == [2 * n for n in curve.steps]
+    assert curve.log_likelihood[:2] == [-1012, -2014]
+    assert run(steps=4, seconds=19.0).steps == [1, 2, 3, 4]
+    assert run(steps=4, seconds=0.0).steps == [1]
+    monkeypatch.setattr(race, "SETTLED", 2)
+    assert run(steps=9, seconds=99.0, lost=0.0).steps == [1, 2, 3]
+    assert run(steps=9, seconds=99.0, lost=2003.0).steps == [1, 2, 3]  # where it has lost 2004
+    assert run(steps=9, seconds=99.0, lost=2005.0).steps == [1, 2, 3, 5]
+
+
+def test_batches_are_passes_over_the_data() -> None:
+    first, second = (
+        np.concatenate([*islice(stream, 3)]) for stream in [batches(10, 4)] for _ in range(2)
+    )
+    np.testing.assert_array_equal(np.sort(first), np.arange(10))
+    np.testing.assert_array_equal(np.sort(second), np.arange(10))
+    assert (first != second).any()
+    assert [len(rows) for rows in islice(batches(10, 4), 4)] == [4, 4, 2, 4]
+    np.testing.assert_array_equal(next(batches(10, 10)), np.arange(10))
+
+
+def test_levels_of_the_race() -> None:
+    bali = Curve([1, 2, 3, 4], [1, 2, 3, 4], [-3.0, -1.505, -1.2, -1.3])
+    worse = Curve([1, 2], [0.1, 0.2], [-5.0, -1.305])
+    best = Curve([1, 2, 3, 4], [0.5, 0.6, 0.7, 0.8], [-4.0, -1.508, -1.5, -2.0])
+    sooner = Curve([1, 2], [0.05, 0.1], [-1.309, -1.308])  # there first, but not the best
+    record = compared(bali, {0.01: sooner, 0.1: worse})
+    assert record == {
+        "learning_rate": 0.1,
+        "adam_best": -1.305,
+        "adam_seconds": 0.2,
+        "bali_best": -1.2,
+        "bali_seconds": 3,
+        "bali_final": -1.3,
+        "bali_final_seconds": 3,
+        "adam_final_seconds": 0.05,
+    }
+    record = compared(bali, {0.01: best})
+    assert (record["adam_best"], record["adam_seconds"]) == (-1.5, 0.6)
+    assert (record["bali_seconds"], record["adam_final_seconds"]) == (2, None)
+    behind = Curve([1], [1.0], [-1.52])
+    record = compared(behind, {0.01: best})
+    assert (record["bali_seconds"], record["bali_best"]) == (None, -1.52)
+    assert (record["bali_final_seconds"], record["adam_final_seconds"]) == (1.0, 0.6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bali_races_at_its_default_settings(kind: str) -> None:
+    case = SMALL[kind]
+    epochs = {REGRESSION: 400, CLASSIFICATION: 10}[kind]  # of batches
+    curve = bali_curve(case)
+    model, (X, Y) = case.model(), case.data()
+    assert (model.forward, model.activation) == {
+        REGRESSION: ("mean", "tanh"),
+        CLASSIFICATION: ("linearised", "relu"),
+    }[kind]
+    assert model.network.widths == case.widths
+    for rows in islice(batches(12, 6), 2 * epochs):
+        model.step(X[rows], Y[rows], n_data=12)
+    X_test, Y_test, _ = case.held_out()
+    assert curve.steps[-1] == model.steps == 2 * epochs
+    assert curve.log_likelihood[-1] == model.predict(X_test).logpdf(Y_test).mean()
+    assert (np.diff(curve.seconds) > 0).all()
 
 
 # -- PyTorch ---------------------------------------------------------------------------------------
@@ -342,6 +517,37 @@ def test_peers_have_the_same_network_and_data(kind: str) -> None:
     assert losses[-1] < 0.9 * losses[0]
 
 
+@needs_peers
+@pytest.mark.parametrize("kind", KINDS)
+def test_adam_maximises_the_log_likelihood(kind: str) -> None:
+    case = Case(SMALL[kind].widths, 12, 12)
+    adam = Adam(case.model().network, kind, 0.01)
+    X, Y = case.data()
+    tensors = adam.tensors(X, Y)
+    losses = [float(adam.step(*tensors)) for _ in range(300)]
+    assert losses[-1] < losses[0] - 0.3
+    f = adam.model(tensors[0]).detach().numpy().astype(float)
+    variance = float(adam.log_sigma.detach().exp()) ** 2
+    likelihood = Gaussian(variance) if kind == REGRESSION else Categorical()
+    expected = likelihood.log_density(Y, f).mean()
+    assert (variance != 1) == (kind == REGRESSION)
+    assert adam.log_likelihood(*tensors) == pytest.approx(expected, rel=1e-4)
+
+
+@needs_peers
+def test_race_of_a_small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race, "ADAM_STEPS", 50)
+    case = Case((3, 8, 1), 100, 100)
+    record = race_record(case)
+    steps = [curve["steps"][-1] for curve in (record["bali"], *record["adam"])]
+    assert steps == [400, 50, 50, 50]
+    assert [curve["learning_rate"] for curve in record["adam"]] == [0.01, 0.001, 0.0001]
+    assert record["adam_best"] == max(max(curve["log_likelihood"]) for curve in record["adam"])
+    assert record["bali_final"] == record["bali"]["log_likelihood"][-1] > record["adam_best"]
+    assert record["adam_final_seconds"] is None
+    assert record["truth"] > record["bali_best"]
+
+
 # -- the command -----------------------------------------------------------------------------------
 
 
@@ -363,6 +569,7 @@ def test_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(race, "SECONDS", 0.05)
     if not with_peers:
         monkeypatch.setitem(sys.modules, "torch", None)
     arguments = ["benchmark", "--only", "8-50-1", "--repeats", "2", "--json", "records.json"]
@@ -380,7 +587,10 @@ def test_command(
         )
         assert 0.1 < step["peak_mb"] < 20
         assert (step["adam_seconds"] is not None) == with_peers
-    assert len(records) == 3 + with_peers
+        assert step["process_peak_mb"] is None  # of the widest network only
+    others = [record["measured"] for record in records[3:]]
+    assert others == (["posterior"] + 3 * ["race"]) * with_peers
+    assert ("BALI's last" in output.out) == with_peers
     assert columns(output.out, "network, batch") == ["8-50-1, 32", "8-50-1, 256", "8-50-1, all"]
     ratios = columns(output.out, "step / limit")
     for cell, step in zip(ratios, steps, strict=True):

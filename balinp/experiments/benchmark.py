@@ -4,15 +4,16 @@ Each step is measured by part (`step_parts`), next to the same step with plain N
 compiled kernels, to its arithmetic limit (`limits`), to a step of PyTorch's Adam and, for what
 remains after training, to a Kronecker fit of laplace-torch (`torch_steps`, if installed).
 
-Times are those of this process's processor with one thread. What is repeated is summarised by the
-mean over the middle half of the repeats, which is as robust as a median and keeps sums: parts add
-up to the whole.
+Times are those of this process's processor with one thread. Milliseconds a step are means over
+runs of many consecutive steps, once training is under way, so that what is done in a few steps only
+counts by its share; a mean also keeps sums: parts add up to the whole. `race` holds whole trainings
+against Adam's.
 """
 
 from __future__ import annotations
 
-import tracemalloc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,28 @@ from balinp.experiments.benchmark_cases import BASE, CASES, SWEEPS, Case
 from balinp.experiments.benchmark_report import report, save_benchmark_figure
 from balinp.experiments.evaluate import announce, write_records
 from balinp.experiments.limits import decomposed, dgemm_rate, eigen_seconds, products
+from balinp.experiments.memory import peak_memory, process_peak
+from balinp.experiments.race import race_record
 from balinp.experiments.scores import Record
 from balinp.experiments.step_parts import CLOCK, PARTS, Function, timed_parts
 from balinp.experiments.torch_steps import adam_step, available, kronecker_fit
 from balinp.layer import MatrixNormalLayer
 from balinp.pseudo_targets import trace
 
-REPEATS, FEWEST, LONGEST = 40, 3, 2.5
+REPEATS, FEWEST, LONGEST = 200, 10, 2.5
 """Steps that are timed; fewer, but at least `FEWEST`, where they take longer than seconds."""
 
-WARM_UP = 3
-"""Steps before the first that is timed: the first of all compiles, and is a mean pass."""
+WARM_UP, FEWEST_WARM_UP, LONGEST_WARM_UP = 30, 3, 5.0
+"""Steps before the first that is timed; fewer, but at least some, where they take longer."""
+
+RUNS, SHORTEST = 3, 20
+"""Timed steps are divided into runs, unless these were shorter than so many steps."""
+
+GROWTH_STEPS = 20
+"""Steps that are timed for each size of a sweep, after half as many."""
+
+WIDEST = CASES[-1]
+"""The case whose training is also run in a process of its own, to see all of its memory."""
 
 TWINS: Mapping[Function, Function] = {
     factors.input_factor: lambda X, weights=None: factors.input_factor_reference(X),
@@ -63,7 +75,7 @@ def benchmark(
     only : shapes such as ``"8-50-1"``; None takes all, and the sweeps over sizes.
     repeats : largest number of steps that are timed for each figure.
     json_path : where to write the records, or None. Each says what it is of under ``"measured"``:
-        a step, a posterior, or an exponent.
+        a step, a posterior, a race, or an exponent.
     figure_path : where to write the figure.
 
     Raises
@@ -81,14 +93,15 @@ def benchmark(
     chosen = known if only is None else only
     with threadpool_limits(limits=1):
         rate = dgemm_rate()
-        records = [step_record(case, repeats, rate) for case in CASES if case.shape in chosen]
+        cases = [case for case in CASES if case.shape in chosen]
+        records = [step_record(case, repeats, rate) for case in cases]
         if available("torch", "laplace"):
-            shapes = {case.shape: case for case in CASES if case.shape in POSTERIORS}
-            records += [
-                posterior_record(case, repeats) for shape, case in shapes.items() if shape in chosen
-            ]
+            shapes = {case.shape: case for case in cases if case.shape in POSTERIORS}
+            records += [posterior_record(case, repeats) for case in shapes.values()]
+        if available("torch"):
+            records += [race_record(case) for case in cases]
         if only is None:
-            records += [exponent_record(varied, cases, repeats) for varied, cases in SWEEPS.items()]
+            records += [exponent_record(varied, sizes) for varied, sizes in SWEEPS.items()]
     print(report(records), end="")
     if json_path is not None:
         write_records(records, json_path)
@@ -101,21 +114,28 @@ def benchmark(
 def step_record(case: Case, repeats: int, rate: float) -> Record:
     """What a step costs, next to its twin, its limit and Adam's step (None without PyTorch).
 
-    Seconds, of the parts as a dictionary; flops of the limit; the rate in flops a second; and the
-    largest amount of memory, in MB of 10^6 bytes, that NumPy holds during a step beyond what it
-    held before. (What LAPACK and the compiled kernels allocate for themselves is not seen.)
+    Seconds, of the parts as a dictionary; flops of the limit; the rate in flops a second; and in MB
+    of 10^6 bytes the largest memory that NumPy holds in the first steps beyond what it held before,
+    and for the widest case that of a whole process (None for others).
     """
-    parts = step_parts(case, repeats)
     model, steps = case.steps()
-    for _ in range(WARM_UP):
-        next(steps)()
-    matrices = decomposed(next(steps))
+    next(steps)()  # compiles, and is a mean pass
+    peak = peak_memory(lambda: warm_up(steps))
+    parts = step_parts(steps, repeats)
+    seconds = sum(parts.values())
+    twin = step_parts(steps, repeats, TWINS, fewest=FEWEST_WARM_UP)
+    run = min(repeats, max(FEWEST, int(LONGEST / seconds)))
+    eigen = eigen_seconds(decomposed(lambda: warm_up(steps, run))) / run
     directions = 2 if case.batch == case.n_data else 1
     categorical = case.kind == CLASSIFICATION
-    flops = sum(
-        products(case.widths, case.batch, categorical=categorical, directions=directions).values()
+    by_part = products(
+        case.widths,
+        case.batch,
+        categorical=categorical,
+        directions=directions,
+        keeps_bases=case.batch < case.n_data,  # with all data at once, averages move far
     )
-    eigen = repeated(lambda: eigen_seconds(matrices), repeats)
+    flops = sum(by_part.values())
     adam = None
     if available("torch"):
         X, Y = case.data()
@@ -127,26 +147,36 @@ def step_record(case: Case, repeats: int, rate: float) -> Record:
         "shape": case.shape,
         "batch": case.batch,
         "n_data": case.n_data,
-        "seconds": sum(parts.values()),
+        "seconds": seconds,
         "parts": parts,
-        "twin_seconds": sum(step_parts(case, repeats, TWINS).values()),
+        "twin_seconds": sum(twin.values()),
         "limit_seconds": flops / rate + eigen,
         "limit_flops": flops,
         "limit_eigen_seconds": eigen,
         "dgemm_rate": rate,
         "adam_seconds": adam,
-        "peak_mb": peak_memory(next(steps)),
+        "peak_mb": peak,
+        "process_peak_mb": process_peak(case, FEWEST) if case == WIDEST else None,
     }
 
 
+def warm_up(steps: Iterator[Callable[[], object]], count: int = WARM_UP) -> None:
+    """Take steps that are not timed, so many or until they have taken long."""
+    start = CLOCK()
+    for taken, step in enumerate(islice(steps, count), start=1):
+        step()
+        if taken >= FEWEST_WARM_UP and CLOCK() - start >= LONGEST_WARM_UP:
+            break
+
+
 def step_parts(
-    case: Case, repeats: int, twins: Mapping[Function, Function] | None = None
+    steps: Iterator[Callable[[], object]],
+    repeats: int,
+    twins: Mapping[Function, Function] | None = None,
+    fewest: int = FEWEST,
 ) -> dict[str, float]:
-    """Seconds of a step by part, all of `PARTS`."""
-    _, steps = case.steps()
+    """Mean seconds of the next steps by part, all of `PARTS`."""
     with timed_parts(twins) as watch:
-        for _ in range(WARM_UP):
-            next(steps)()
 
         def timed() -> list[float]:
             step = next(steps)
@@ -155,59 +185,50 @@ def step_parts(
             seconds = watch.read()
             return [seconds.get(part, 0.0) for part in PARTS]
 
-        middle = middle_mean(_repeat(timed, repeats))
-    return {part: float(seconds) for part, seconds in zip(PARTS, middle, strict=True)}
+        means = run_mean(_repeat(timed, repeats, fewest))
+    return {part: float(seconds) for part, seconds in zip(PARTS, means, strict=True)}
 
 
-def _repeat(timed: Callable[[], list[float]], repeats: int) -> Array:
+def _repeat(timed: Callable[[], list[float]], repeats: int, fewest: int = FEWEST) -> Array:
     """Rows of seconds (repeats, parts), fewer rows where they take long."""
     rows: list[list[float]] = []
-    while len(rows) < min(FEWEST, repeats) or (
+    while len(rows) < min(fewest, repeats) or (
         len(rows) < repeats and sum(map(sum, rows)) < LONGEST
     ):
         rows.append(timed())
     return np.array(rows)
 
 
-def middle_mean(rows: Array) -> Array:
-    """Mean of the middle half of rows (R, P), in the order of their sums.
+def run_mean(rows: Array) -> Array:
+    """Mean row of a run of consecutive rows (R, P): of `RUNS`, the one with the median sum.
+
+    Within a run a rare expensive step counts as often as it comes; a run in which the machine did
+    something else does not count. Fewer rows than are needed for that are one run.
 
     Examples
     --------
-    >>> middle_mean(np.array([[1.0, 2.0], [1.0, 1.0], [90.0, 9.0], [2.0, 1.0]]))
-    array([1.5, 1.5])
+    >>> rows = np.ones((60, 2))
+    >>> rows[::10, 1] = 11.0  # every tenth step does more
+    >>> rows[50] = 1000.0  # and one was disturbed
+    >>> run_mean(rows)
+    array([1., 2.])
     """
-    cut = len(rows) // 4
-    order = np.argsort(rows.sum(axis=1))
-    return np.asarray(rows[order[cut : len(rows) - cut]].mean(axis=0))
-
-
-def repeated(measure: Callable[[], float], repeats: int) -> float:
-    """Seconds of a measurement that returns its own, the middle of several."""
-    return float(middle_mean(_repeat(lambda: [measure()], repeats))[0])
+    runs = RUNS if len(rows) >= RUNS * SHORTEST else 1
+    means = np.array([run.mean(axis=0) for run in np.array_split(rows, runs)])
+    return np.asarray(means[np.argsort(means.sum(axis=1))[runs // 2]])
 
 
 def seconds_of(call: Callable[[], object], repeats: int) -> float:
-    """Seconds of a call, the middle of several, after some that are not timed."""
-    for _ in range(WARM_UP):
+    """Median seconds of a call that does the same each time, after some that are not timed."""
+    for _ in range(FEWEST_WARM_UP):
         call()
 
-    def timed() -> float:
+    def timed() -> list[float]:
         start = CLOCK()
         call()
-        return CLOCK() - start
+        return [CLOCK() - start]
 
-    return repeated(timed, repeats)
-
-
-def peak_memory(call: Callable[[], object]) -> float:
-    """Largest memory that Python and NumPy hold in a call beyond what they held before, in MB."""
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1] / 1e6
-    finally:
-        tracemalloc.stop()
+    return float(np.median(_repeat(timed, repeats)))
 
 
 def posterior_record(case: Case, repeats: int) -> Record:
@@ -217,8 +238,7 @@ def posterior_record(case: Case, repeats: int) -> Record:
     """
     X, Y = case.data()
     model, steps = case.steps()
-    for _ in range(20):
-        next(steps)()
+    warm_up(steps, 20)
     likelihood: Any = model.likelihood
     layers = [
         MatrixNormalLayer(
@@ -244,10 +264,13 @@ def posterior_record(case: Case, repeats: int) -> Record:
     }
 
 
-def exponent_record(varied: str, cases: Mapping[int, Case], repeats: int) -> Record:
+def exponent_record(varied: str, cases: Mapping[int, Case]) -> Record:
     """Seconds of a step at several sizes, and the exponent of the power law through them."""
-    sizes = list(cases)
-    seconds = [sum(step_parts(case, min(repeats, 7)).values()) for case in cases.values()]
+    sizes, seconds = list(cases), []
+    for case in cases.values():
+        _, steps = case.steps()
+        warm_up(steps, GROWTH_STEPS // 2)
+        seconds.append(sum(step_parts(steps, GROWTH_STEPS).values()))
     return {
         "measured": "exponent",
         "varied": varied,

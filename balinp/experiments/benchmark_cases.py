@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 
 import numpy as np
+from scipy.special import log_softmax
+from scipy.stats import norm
 
 from balinp._types import Array
 from balinp.bali import BALI
 from balinp.experiments import CLASSIFICATION, REGRESSION
+from balinp.training import CLASSIFICATION_TRAINING, REGRESSION_TRAINING, Training
+
+HELD_OUT = 1000
+"""Rows of the same distribution that are not trained on."""
+
+TEACHER_UNITS, FREQUENCY = 10, 1.5
+"""Sines of which the true function is made, and the standard deviation of their arguments."""
+
+NOISE, CONTRAST = 0.3, 3.0
+"""Standard deviation of a regression's noise, and of the logits of classes."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +51,37 @@ class Case:
         """Regression or classification."""
         return REGRESSION if self.widths[-1] == 1 else CLASSIFICATION
 
+    @property
+    def batch_size(self) -> int | None:
+        """Size of batches; None is all data at once."""
+        return None if self.batch == self.n_data else self.batch
+
+    @property
+    def training(self) -> Training:
+        """How BALI is trained on such a task."""
+        return REGRESSION_TRAINING if self.kind == REGRESSION else CLASSIFICATION_TRAINING
+
     def data(self) -> tuple[Array, Array]:
-        """Standard normal inputs, and targets from a linear function of them and noise."""
-        rng = np.random.default_rng(0)
-        X = rng.standard_normal((self.n_data, self.widths[0]))
-        f = X @ rng.standard_normal((self.widths[0], self.widths[-1])) / np.sqrt(self.widths[0])
-        f += 0.3 * rng.standard_normal(f.shape)
-        return X, f if self.kind == REGRESSION else np.eye(f.shape[1])[f.argmax(axis=1)]
+        """Inputs (n_data, n_in), and targets of `generated`, one-hot for classes."""
+        X, Y, _ = self._generated()
+        return X[: self.n_data], Y[: self.n_data]
+
+    def held_out(self) -> tuple[Array, Array, float]:
+        """As many as `HELD_OUT` further data, and their mean log-likelihood under the truth."""
+        X, Y, log_densities = (rows[self.n_data :] for rows in self._generated())
+        return X, Y, float(log_densities.mean())
+
+    def _generated(self) -> tuple[Array, Array, Array]:
+        return generated(self.n_data + HELD_OUT, self.widths[0], self.widths[-1], self.kind)
+
+    def model(self) -> BALI:
+        """A model of default settings at its start."""
+        model = BALI(**{**self.training.model, "hidden": self.widths[1:-1]})
+        return model.fit(*self.data(), epochs=0)
 
     def steps(self) -> tuple[BALI, Iterator[Callable[[], object]]]:
         """A model of default settings, and its training steps, batch after batch without end."""
-        X, Y = self.data()
-        likelihood = "gaussian" if self.kind == REGRESSION else "categorical"
-        model = BALI(self.widths[1:-1], likelihood)
-        model.fit(X, Y, epochs=0)
+        model, (X, Y) = self.model(), self.data()
 
         def steps() -> Iterator[Callable[[], object]]:
             for start in count(step=self.batch):
@@ -62,13 +91,69 @@ class Case:
         return model, steps()
 
 
+@lru_cache(maxsize=1)
+def generated(rows: int, n_in: int, K: int, kind: str) -> tuple[Array, Array, Array]:
+    """Data from a teacher that is neither of the networks that learn from them.
+
+    Inputs are normal and correlated as real ones are: the variances of their principal components,
+    which have random directions, fall as 1 / k, and are 1 on average. White inputs would flatter
+    first-order methods, a few large components second-order ones. The teacher is a sum of
+    `TEACHER_UNITS` sines of random projections, so that neither tanh nor relu is at home; an input
+    component matters as much as it varies, so that something can be learnt from the rows there
+    are. The K outputs have mean 0 and variance 1. Targets of a regression have noise of standard
+    deviation `NOISE`; classes are drawn with probabilities softmax(`CONTRAST` f). So the largest
+    possible log-likelihood is known.
+
+    Parameters
+    ----------
+    rows, n_in, K : sizes.
+    kind : ``"regression"`` or ``"classification"``.
+
+    Returns
+    -------
+    X (rows, n_in), Y (rows, K), and log p(y | x) (rows,) under the teacher, in nats. The same
+    arrays are returned again, and cannot be written to.
+    """
+    rng = np.random.default_rng(0)
+    scales = 1 / np.sqrt(np.arange(1, n_in + 1))
+    scales /= np.sqrt(np.mean(scales**2))
+    components = rng.standard_normal((rows, n_in)) * scales
+    X = components @ np.linalg.qr(rng.standard_normal((n_in, n_in)))[0].T
+    projections = components @ (scales[:, None] * rng.standard_normal((n_in, TEACHER_UNITS)))
+    projections *= FREQUENCY / projections.std(axis=0)
+    units = np.sin(projections + rng.uniform(0, 2 * np.pi, TEACHER_UNITS))
+    f = units @ rng.standard_normal((TEACHER_UNITS, K))
+    f = (f - f.mean(axis=0)) / f.std(axis=0)
+    if kind == REGRESSION:
+        Y = f + NOISE * rng.standard_normal(f.shape)
+        log_densities = norm.logpdf(Y, f, NOISE).sum(axis=1)
+    else:
+        log_probabilities = log_softmax(CONTRAST * f, axis=1)
+        labels = (log_probabilities + rng.gumbel(size=f.shape)).argmax(axis=1)
+        Y, log_densities = np.eye(K)[labels], log_probabilities[np.arange(rows), labels]
+    for array in (X, Y, log_densities):
+        array.setflags(write=False)
+    return X, Y, log_densities
+
+
 CASES = (
-    *(Case((8, 50, 1), batch, 1000) for batch in (32, 256, 1000)),
-    *(Case((64, 100, 10), batch, 1000) for batch in (32, 256, 1000)),
-    *(Case((784, 100, 10), batch, 2000) for batch in (32, 256, 2000)),
-    *(Case((784, 512, 512, 10), batch, 2000) for batch in (32, 256)),
+    Case((8, 50, 1), 32, 10_000),
+    Case((8, 50, 1), 256, 10_000),
+    Case((8, 50, 1), 1000, 1000),
+    Case((64, 100, 10), 32, 10_000),
+    Case((64, 100, 10), 64, 10_000),
+    Case((64, 100, 10), 256, 10_000),
+    Case((64, 100, 10), 1000, 1000),
+    Case((784, 100, 10), 32, 10_000),
+    Case((784, 100, 10), 256, 10_000),
+    Case((784, 100, 10), 2000, 2000),
+    Case((784, 512, 512, 10), 32, 10_000),
+    Case((784, 512, 512, 10), 256, 10_000),
 )
-"""All data at once are left out for the widest network: many seconds a step."""
+"""Batches where data are many, as the estimators train, or all of few data at once.
+
+All data at once are left out for the widest network: many seconds a step.
+"""
 
 BASE = Case((64, 100, 10), 256, 10_000)
 SWEEPS: Mapping[str, Mapping[int, Case]] = {

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from balinp.experiments.race import SECONDS, TOLERANCE
 from balinp.experiments.scores import Record
 from balinp.experiments.step_parts import PARTS
 from balinp.experiments.table import markdown
@@ -21,20 +22,22 @@ HATCHES = ("",) * 6 + ("////",) * 3 + ("",)
 
 def report(records: Sequence[Record]) -> str:
     """Markdown tables of all records, each with a line that explains it."""
-    steps, posteriors, exponents = (
+    steps, posteriors, races, exponents = (
         [record for record in records if record["measured"] == measured]
-        for measured in ("step", "posterior", "exponent")
+        for measured in ("step", "posterior", "race", "exponent")
     )
     tables = [_steps(steps), _parts(steps)]
     if posteriors:
         tables.append(_posteriors(posteriors))
+    if races:
+        tables.append(_races(races))
     if exponents:
         tables.append(_exponents(exponents))
     return "\n\n".join(tables) + "\n"
 
 
 def case_title(record: Record) -> str:
-    """Shape and batch of a step."""
+    """Shape and batch."""
     batch = "all" if record["batch"] == record["n_data"] else record["batch"]
     return f"{record['shape']}, {batch}"
 
@@ -47,8 +50,12 @@ def _ms(seconds: float | None) -> str:
     return "-" if seconds is None else f"{1000 * seconds:.3g}"
 
 
-def _over(seconds: float, other: float | None) -> str:
-    return "-" if other is None else f"{seconds / other:.2g}"
+def _rounded(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _over(seconds: float | None, other: float | None) -> str:
+    return "-" if seconds is None or other is None else f"{seconds / other:.2g}"
 
 
 def _steps(records: Sequence[Record]) -> str:
@@ -60,12 +67,14 @@ def _steps(records: Sequence[Record]) -> str:
     for title, key in (("twin", "twin"), ("limit", "limit"), ("Adam", "adam")):
         columns[f"step / {title}"] = [_over(r["seconds"], r[f"{key}_seconds"]) for r in records]
     columns["peak MB"] = [f"{r['peak_mb']:.3g}" for r in records]
+    columns["process MB"] = [_rounded(r["process_peak_mb"]) for r in records]
     return _table(
         columns,
         "Milliseconds of processor time a training step, one thread; twin: plain NumPy in place of "
         "the compiled kernels; limit: the step's matrix products at "
         f"{records[0]['dgemm_rate'] / 1e9:.3g} Gflop/s, the rate of a large product here, and its "
-        "eigendecompositions; Adam: PyTorch's step in float32; peak: memory of a step.",
+        "eigendecompositions; Adam: PyTorch's step in float32; peak: memory that NumPy takes for a "
+        "step; process: all memory of a process that trains.",
     )
 
 
@@ -88,6 +97,41 @@ def _posteriors(records: Sequence[Record]) -> str:
         columns,
         "Milliseconds from a trained network to its posterior: a mean pass and every layer's "
         "regression, and a fit of Kronecker factors in float32.",
+    )
+
+
+def _races(records: Sequence[Record]) -> str:
+    not_reached = [f"never (best {r['bali_best']:.3f})" for r in records]
+    passes = [r["bali"]["steps"][-1] * r["batch"] / r["n_data"] for r in records]
+    columns = {
+        "network, batch": [case_title(r) for r in records],
+        "truth": [f"{r['truth']:.3f}" for r in records],
+        "Adam's best": [f"{r['adam_best']:.3f}" for r in records],
+        "rate": [f"{r['learning_rate']:g}" for r in records],
+        "Adam s": [_rounded(r["adam_seconds"]) for r in records],
+        "BALI s": [
+            never if r["bali_seconds"] is None else _rounded(r["bali_seconds"])
+            for r, never in zip(records, not_reached, strict=True)
+        ],
+        "BALI / Adam": [_over(r["bali_seconds"], r["adam_seconds"]) for r in records],
+        "BALI's passes": [f"{number:.3g}" for number in passes],
+        "BALI's last": [f"{r['bali_final']:.3f}" for r in records],
+        "BALI s to it": [_rounded(r["bali_final_seconds"]) for r in records],
+        "Adam s to it": [
+            "never" if r["adam_final_seconds"] is None else _rounded(r["adam_final_seconds"])
+            for r in records
+        ],
+        "BALI / Adam to it": [
+            _over(r["bali_final_seconds"], r["adam_final_seconds"]) for r in records
+        ],
+    }
+    return _table(
+        columns,
+        "Mean log-likelihood of held-out data, nats: under what made the data (truth), of Adam's "
+        "network at its best moment with its best learning rate, and of BALI's predictive "
+        "distribution after its passes, the default number or those of "
+        f"{SECONDS:g} seconds. Processor seconds of training until each is within "
+        f"{TOLERANCE:g} nats of these levels.",
     )
 
 

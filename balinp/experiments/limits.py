@@ -56,7 +56,7 @@ def products(
     - solve: in and out of the eigenbasis, 4 D K (D + K). If bases are kept, once more for the
       refinement, 2 D K (D + K) for P times a change, and Q^T H Q, 2 K^3, unless H is known.
     - joint step: 2 B n K a direction, and again for all layers but the first.
-    - hyper-parameters, with a learnt noise: Q_H diag Q_H^T, 2 K^3; with several outputs
+    - hyper-parameters, with a learnt noise: Q_H diag Q_H^T, K^2 (K + 1); with several outputs
       S^T (that) S, 2 B C K (K + C).
 
     Parameters
@@ -98,7 +98,7 @@ def products(
         if categorical:
             flops[DEVIATIONS] += C * back + 2 * B * D * K + 2 * B * C * K**2 + B * C * (C + 1) * K
         else:
-            flops[HYPER] += 2 * K**3 + (2 * B * C * K * (K + C) if C > 1 else 0)
+            flops[HYPER] += K**2 * (K + 1) + (2 * B * C * K * (K + C) if C > 1 else 0)
     return flops
 
 

@@ -1,11 +1,12 @@
 """What a training step and a posterior are held against in the benchmark (extra ``peers``).
 
-One step of Adam, and a Kronecker-factored Laplace fit, both in PyTorch's default precision.
+Adam, and a Kronecker-factored Laplace fit, both in PyTorch's default precision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
@@ -23,31 +24,59 @@ def available(*modules: str) -> bool:
     return all(find_spec(module) is not None for module in modules)
 
 
-def adam_step(network: MLP, X: Array, Y: Array, kind: str) -> Callable[[], Any]:
-    """One step of PyTorch's Adam on a batch, float32, to be called as often as is wanted.
+class Adam:
+    """A network that PyTorch's Adam trains by maximum likelihood, float32, without weight decay.
 
-    Forward pass, squared error or cross-entropy, backward pass, change. A call returns the loss
-    before the change, a tensor.
+    A regression has a noise variance that is learnt with the weights and starts from 1; classes
+    have the softmax.
 
     Parameters
     ----------
-    network : of the model.
-    X, Y : the batch, (B, n_in) and (B, K), one-hot for classes.
+    network : of a model; initial weights are PyTorch's usual ones.
     kind : ``"regression"`` or ``"classification"``.
+    learning_rate : the default is PyTorch's.
     """
-    (torch,) = peers("torch")
-    model = _sequential(network).float()
-    loss, inputs, targets = _loss_and_data(X, Y, kind)
-    adam = torch.optim.Adam(model.parameters())
 
-    def step() -> Any:
-        adam.zero_grad()
-        before = loss(model(inputs), targets)
-        before.backward()
-        adam.step()
-        return before.detach()
+    def __init__(self, network: MLP, kind: str, learning_rate: float = 1e-3) -> None:
+        (self.torch,) = peers("torch")
+        self.kind = kind
+        self.model = _sequential(network).float()
+        self.log_sigma = self.torch.zeros((), requires_grad=True)
+        self.adam = self.torch.optim.Adam(
+            [*self.model.parameters(), self.log_sigma], lr=learning_rate
+        )
 
-    return step
+    def tensors(self, X: Array, Y: Array) -> tuple[Any, Any]:
+        """Inputs (B, n_in) and targets (B, K), one-hot for classes, as `step` takes them."""
+        return _tensors(X, Y, self.kind)
+
+    def step(self, inputs: Any, targets: Any) -> Any:
+        """Forward pass, backward pass, change; returns the loss before, a tensor."""
+        self.adam.zero_grad()
+        loss = self._loss(inputs, targets)
+        loss.backward()
+        self.adam.step()
+        return loss.detach()
+
+    def log_likelihood(self, inputs: Any, targets: Any) -> float:
+        """Mean log-likelihood of data, in nats."""
+        with self.torch.no_grad():
+            return -float(self._loss(inputs, targets))
+
+    def _loss(self, inputs: Any, targets: Any) -> Any:
+        """Mean negative log-likelihood."""
+        outputs = self.model(inputs)
+        if self.kind == CLASSIFICATION:
+            return self.torch.nn.functional.cross_entropy(outputs, targets)
+        squares = ((targets - outputs) * (-self.log_sigma).exp()) ** 2
+        each = self.log_sigma + 0.5 * np.log(2 * np.pi) + 0.5 * squares
+        return each.sum(dim=1).mean()
+
+
+def adam_step(network: MLP, X: Array, Y: Array, kind: str) -> Callable[[], Any]:
+    """One step of Adam on a batch, to be called as often as is wanted; returns the loss before."""
+    adam = Adam(network, kind)
+    return partial(adam.step, *adam.tensors(X, Y))
 
 
 def kronecker_fit(
@@ -60,7 +89,8 @@ def kronecker_fit(
     Parameters
     ----------
     network, weights : of a BALI model.
-    X, Y, kind : as for `adam_step`; all data are one batch.
+    X, Y : (N, n_in) and (N, K), one-hot for classes; all data are one batch.
+    kind : ``"regression"`` or ``"classification"``.
     """
     torch, laplace = peers("torch", "laplace")
     model = _sequential(network)
@@ -70,8 +100,7 @@ def kronecker_fit(
             module.weight.copy_(torch.as_tensor(W[:-1].T.copy()))
             module.bias.copy_(torch.as_tensor(W[-1].copy()))
     model = model.float()
-    _, inputs, targets = _loss_and_data(X, Y, kind)
-    data = torch.utils.data.TensorDataset(inputs, targets)
+    data = torch.utils.data.TensorDataset(*_tensors(X, Y, kind))
     own = torch.Generator()  # a loader moves one even if it does not shuffle
     loader = torch.utils.data.DataLoader(data, batch_size=len(X), generator=own)
 
@@ -97,10 +126,11 @@ def _sequential(network: MLP) -> Any:
     return torch.nn.Sequential(*modules[:-1])
 
 
-def _loss_and_data(X: Array, Y: Array, kind: str) -> tuple[Any, Any, Any]:
+def _tensors(X: Array, Y: Array, kind: str) -> tuple[Any, Any]:
+    """Inputs, and targets as numbers or as labels."""
     (torch,) = peers("torch")
     inputs = torch.as_tensor(X.astype(np.float32))
     if kind == REGRESSION:
-        return torch.nn.MSELoss(), inputs, torch.as_tensor(Y.astype(np.float32))
+        return inputs, torch.as_tensor(Y.astype(np.float32))
     assert kind == CLASSIFICATION
-    return torch.nn.CrossEntropyLoss(), inputs, torch.as_tensor(Y.argmax(axis=1))
+    return inputs, torch.as_tensor(Y.argmax(axis=1))
