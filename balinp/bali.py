@@ -24,6 +24,7 @@ from balinp.batch import Batch, Data, Stream, Traces, pieces
 from balinp.evidence import (
     HyperPrior,
     effective_parameters,
+    evidence_bound,
     network_log_evidence,
     noise_target,
     prior_precision_target,
@@ -89,6 +90,9 @@ DEEP_PRECISION_SHAPE = 50.0
 
 PRECISION_DAMPING = 0.05
 """Share of the way, in logarithms, that the prior precision goes to its target in a step."""
+
+LARGEST_LOSS = 0.3
+"""Fall of the bound on the evidence, in nats a datum, at which lam is not learnt any further."""
 
 NOISE_DAMPING = 0.5
 """Share of the way that the noise covariance goes to its target in a step."""
@@ -225,6 +229,7 @@ class BALI:
         self.history: list[Record] = []
         self.steps = 0
         self.data_seen: float = 0
+        self.bound, self.best_bound = -np.inf, -np.inf
 
     def __repr__(self) -> str:
         return (
@@ -441,6 +446,8 @@ class BALI:
             layer.accept(step.step, step.momentum)
             if not self.targets_are_observations:
                 layer.rebalance()
+        if averages:
+            self._follow_bound(evidence_bound(log_joint, self.layers) / N, rate)
         damping = 1.0 if B == N else rate
         self._update_hyper_parameters(traces, residual_squares, N, damping, samples)
         self.history.append(self._record(log_joint, step, gain_ratio, rate, K))
@@ -604,7 +611,8 @@ class BALI:
         sampled: bool,
     ) -> None:
         """Move lam and V towards what the layers' new posteriors ask for."""
-        if self.learns_precision and self.precision_prior is not None:
+        bears_out = self.bound >= self.best_bound - LARGEST_LOSS
+        if self.learns_precision and self.precision_prior is not None and bears_out:
             share = min(PRECISION_DAMPING, damping)
             first = self.mean_precisions[0]
             target = prior_precision_target(self.layers, first, self.precision_prior)
@@ -619,6 +627,19 @@ class BALI:
             self.likelihood = Gaussian((1 - share) * V + share * target_V)
         if self.layers[-1].factors is not None:
             self._set_precisions(self.layers[-1].factors.H)
+
+    def _follow_bound(self, bound: float, rate: float) -> None:
+        """Average the bound on the evidence, a datum, over steps, and remember its best.
+
+        The update of lam believes in the layers' effective parameters, of which they have too
+        many. Where classes overlap, it can go on to weaken the prior while the bound, which pays
+        for every parameter, falls and falls.
+
+        Derivation: EV-7
+        """
+        first = np.isinf(self.bound)
+        self.bound = bound if first else (1 - rate) * self.bound + rate * bound
+        self.best_bound = max(self.best_bound, self.bound)
 
     def _set_precisions(self, H: Array) -> None:
         """Give every layer the lam that its mean prior precision amounts to.

@@ -167,6 +167,30 @@ def _missing_squares(layer: MatrixNormalLayer) -> Array:
     return (posterior.column_basis * variances) @ posterior.column_basis.T
 
 
+def evidence_bound(log_joint: float, layers: Sequence[MatrixNormalLayer]) -> float:
+    """Lower bound on the log evidence of the network linearised about its means, in nats.
+
+    With q the product of the layers' posteriors,
+
+        E_q log p(Y, W) - E_q log q = log_joint + sum_l [ H(q_l) - sum_ij p_j / (2 L_ij) ].
+
+    Derivation: EV-7
+
+    Parameters
+    ----------
+    log_joint : E log p(Y | f) + log p(M), the likelihood averaged over the outputs of the
+        linearised network (`balinp.expected.Expected`), the prior at the means M.
+    layers : the network's layers, at these means.
+    """
+    bound = log_joint
+    for layer in layers:
+        if layer.factors is not None:
+            posterior = layer.working_posterior
+            p = layer.factors.prior_eigenvalues(layer.prior, layer.prior_precision)
+            bound += posterior.entropy() - 0.5 * float((p / posterior.precisions).sum())
+    return bound
+
+
 def network_log_evidence(layers: Sequence[MatrixNormalLayer], trace: Trace) -> float:
     """Laplace-type log evidence of a network at its means, in nats.
 

@@ -27,7 +27,7 @@ from balinp.likelihood import Categorical, Gaussian
 from balinp.mlp import MLP
 from balinp.natural_parameters import Factors
 from balinp.spectral import Spectrum
-from balinp.validation import as_count, as_positive, as_share
+from balinp.validation import as_count, as_finite, as_positive, as_share
 
 if TYPE_CHECKING:
     from balinp.bali import BALI
@@ -36,7 +36,8 @@ FORMAT = "balinp"
 VERSION = 1
 LAYER_ARRAYS = ("mean", "prior_mean", "last_change", "A", "H", "a", "Q_A", "h", "Q_H", "numbers")
 HEADER = (
-    "widths", "settings", "learns_noise", "mean_precisions", "steps", "data_seen", "random_state",
+    "widths", "settings", "learns_noise", "mean_precisions", "steps", "data_seen", "bounds",
+    "random_state",
 )  # fmt: skip
 
 
@@ -64,6 +65,7 @@ def packed(model: BALI) -> dict[str, Array]:
         "mean_precisions": model.mean_precisions,
         "steps": model.steps,
         "data_seen": model.data_seen,
+        "bounds": [model.bound, model.best_bound] if np.isfinite(model.bound) else None,
         "random_state": model.rng.bit_generator.state,
     }
     arrays: dict[str, Any] = {"header": encoded(header, FORMAT, VERSION)}
@@ -189,6 +191,8 @@ def _rebuilt(kind: type[BALI], header: dict[str, Any], arrays: Mapping[str, Arra
         raise ValueError(f"mean_precisions: expected {model.network.depth}")
     model.steps = as_count(header["steps"], "steps")
     model.data_seen = as_positive(header["data_seen"], "data_seen")
+    if header["bounds"] is not None:
+        model.bound, model.best_bound = (as_finite(b, "bounds") for b in header["bounds"])
     model.rng.bit_generator.state = header["random_state"]
     names = ["header"]
     if isinstance(model.likelihood, Gaussian):

@@ -33,6 +33,7 @@ from balinp._types import Array
 from balinp.evidence import (
     HyperPrior,
     effective_parameters,
+    evidence_bound,
     network_log_evidence,
     noise_target,
     prior_precision_target,
@@ -325,3 +326,65 @@ def test_a_conjugate_prior_stays_where_it_was_while_the_noise_moves() -> None:
     assert np.abs(noises[-1] - noises[0]).max() > 0.1 * np.abs(noises[0]).max()
     given = BALI((4,), prior="conjugate", prior_precision=LAM).fit(d.X, d.Y, epochs=3)
     assert [layer.prior_precision for layer in given.layers] == [LAM, LAM]
+
+
+# A bound on the evidence ------------------------------------------------------------------------
+
+
+@pytest.mark.equation("EV-7")
+@one_layer
+@both_priors
+def test_bound_of_one_gaussian_layer_is_its_evidence(case: Case, prior: str) -> None:
+    r = regression(case, prior)
+    layer = r.observed()
+    residuals = r.T - r.X @ layer.mean
+    covariance = layer.posterior.predictive_covariance(r.X).sum(axis=0)
+    squares = float(np.trace(r.H @ (residuals.T @ residuals + covariance)))
+    expected = 0.5 * (len(r.X) * np.linalg.slogdet(r.H / (2 * np.pi))[1] - squares)
+    P0 = r.lam * np.kron(r.H if prior == "conjugate" else np.eye(case.K), np.eye(r.X.shape[1]))
+    shift = vec(layer.mean - r.M0)
+    log_prior = 0.5 * (np.linalg.slogdet(P0 / (2 * np.pi))[1] - shift @ P0 @ shift)
+    bound = evidence_bound(expected + log_prior, [layer])
+    truth = r.log_evidence()
+    # The log determinants and squares that cancel are larger than the evidence itself.
+    scale = abs(expected) + abs(log_prior) + abs(truth)
+    assert abs(bound - truth) < tolerance(r.condition) * scale
+
+
+@pytest.mark.equation("EV-7")
+@both_priors
+def test_bound_is_the_expected_log_joint_and_the_entropy_of_dense_layers(prior: str) -> None:
+    d = deep(DEEP)
+    layers, _ = at_rest(d, prior)
+    want = -3.0
+    for layer in layers:
+        assert layer.factors is not None
+        C = layer.posterior.covariance()
+        column = layer.factors.H if prior == "conjugate" else np.eye(layer.n_out)
+        P0 = layer.prior_precision * np.kron(column, np.eye(len(layer.mean)))
+        want += 0.5 * np.linalg.slogdet(2 * np.pi * np.e * C)[1] - 0.5 * np.trace(P0 @ C)
+    assert_close(evidence_bound(-3.0, layers), want, rtol=1e-9)
+
+
+def noisy_classes(rows: int) -> tuple[Array, Array]:
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((rows, 20))
+    logits = 2 * X[:, :4]
+    return X, np.eye(4)[(logits + 1.2 * rng.gumbel(size=logits.shape)).argmax(axis=1)]
+
+
+@pytest.mark.equation("EV-7")
+def test_the_prior_is_not_weakened_while_the_bound_falls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Believing the effective parameters to the end, a network learns the noise by heart."""
+    X, Y = noisy_classes(700)
+
+    def loss(largest_loss: float) -> tuple[float, BALI]:
+        monkeypatch.setattr("balinp.bali.LARGEST_LOSS", largest_loss)
+        model = BALI((30,), "categorical").fit(X[:200], Y[:200], epochs=150)
+        p = model.predict(X[200:]).probabilities
+        return -float(np.log((p * Y[200:]).sum(axis=1)).mean()), model
+
+    (bounded, model), (believing, other) = loss(0.3), loss(np.inf)
+    assert bounded < believing - 0.15
+    assert model.prior_precision > 2 * other.prior_precision
+    assert model.best_bound - model.bound < 0.7 < other.best_bound - other.bound

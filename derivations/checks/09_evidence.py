@@ -414,6 +414,56 @@ def sampled():
     assert_allclose((Q_H * (N * a @ (1 / L))) @ Q_H.T, spread, rtol=1e-9, atol=1e-11)
 
 
+def bound():
+    # A linear network of two blocks of weights, Gaussian noise: its evidence is a regression's.
+    X, T, M0, V = one_layer(K=1)
+    H, lam, split = np.linalg.inv(V), 0.7, 2
+    P0, P = precisions(X, H, lam, "isotropic")
+    M = M0 + np.linalg.solve(P, vec(X.T @ (T - X @ M0) @ H)).reshape(M0.shape, order="F")
+    R, shift = T - X @ M, vec(M - M0)
+    joint = 0.5 * (len(X) * np.log(H[0, 0] / (2 * np.pi)) - H[0, 0] * float((R**2).sum()))
+    joint += 0.5 * (np.linalg.slogdet(P0 / (2 * np.pi))[1] - shift @ P0 @ shift)
+    truth = np.real(evidence(X, T, M0, lam, H, "isotropic"))
+
+    def value(blocks):
+        total = joint
+        for rows in blocks:
+            C = np.linalg.inv(P[rows, rows])  # of exact blocks
+            likelihood = (P - P0)[rows, rows]
+            total -= 0.5 * np.trace(C @ likelihood) + 0.5 * np.trace(C @ P0[rows, rows])
+            total += 0.5 * np.linalg.slogdet(2 * np.pi * np.e * C)[1]
+        return total
+
+    assert_allclose(value([slice(0, 4)]), truth, rtol=1e-11)
+    apart = value([slice(0, split), slice(split, 4)])
+    assert apart < truth - 1e-3
+    laplace = joint + sum(
+        0.5 * np.linalg.slogdet(2 * np.pi * np.linalg.inv(P[b, b]))[1]
+        for b in (slice(0, split), slice(split, 4))
+    )
+    assert_allclose(apart, laplace, rtol=1e-11)
+
+    # One logistic weight: whatever mean and variance q has, the bound is below the integral.
+    w = np.linspace(-40, 40, 400_001)
+    x, y = np.array([1.0, -0.5, 2.0]), np.array([1.0, 1.0, 0.0])
+
+    def log_likelihood(w):
+        f = np.multiply.outer(w, x)
+        return (y * f - np.logaddexp(0, f)).sum(axis=-1)
+
+    log_prior = -0.5 * (w**2 + np.log(2 * np.pi))
+    integral = np.log(np.trapezoid(np.exp(log_likelihood(w) + log_prior), w))
+    best = -np.inf
+    for m in np.linspace(-1, 1, 21):
+        for v in (0.05, 0.2, 0.4, 0.6, 0.8, 1.0, 2.0):
+            q = np.exp(-0.5 * (w - m) ** 2 / v) / np.sqrt(2 * np.pi * v)
+            found = np.trapezoid(q * log_likelihood(w), w) - 0.5 * (m**2 + v + np.log(2 * np.pi))
+            found += 0.5 * np.log(2 * np.pi * np.e * v)
+            assert found < integral
+            best = max(best, found)
+    assert best > integral - 0.02
+
+
 CHECKS = {
     "EV-1": effective_number,
     "EV-2": prior_precision,
@@ -421,6 +471,7 @@ CHECKS = {
     "EV-4": conjugate,
     "EV-5": network_evidence,
     "EV-6": sampled,
+    "EV-7": bound,
 }
 
 if __name__ == "__main__":
