@@ -45,7 +45,9 @@ TESTS = {
     "layer": "layer weights forgetting kept_bases pseudo_targets joint_step evidence bali",
     "mlp": "mlp pseudo_targets joint_step bali",
     "expected": "expected bali",
-    "likelihood": "likelihood pseudo_targets bali predictive",
+    "likelihood": "likelihood own_likelihood pseudo_targets bali predictive",
+    "output_predictive": "own_likelihood",
+    "softmax": "predictive likelihood",
     "pseudo_targets": "pseudo_targets evidence bali",
     "batch": "batch weights",
     "joint_step": "joint_step weights batch bali",
@@ -714,6 +716,10 @@ prediction FP-2: root of another covariance
 - half = covariance_root(covariance)
 + half = covariance_root(covariance**2)
 
+likelihood FP-2: common shift of the logits drawn too
+- return orthonormal_contrasts(K)
++ return np.eye(K)
+
 prediction FP-2: draws not mirrored
 - np.concatenate([half, -half], axis=2)
 + np.concatenate([half, half], axis=2)
@@ -1108,6 +1114,18 @@ prediction PR-3: output layer not drawn
 - posteriors, rng, output_layer=True
 + posteriors, rng, output_layer=False
 
+output_predictive PR-3: sum for mean
+- - np.log(len(self.draws))
++
+
+output_predictive PR-3: covariance for its root
+- @ root(covariance)
++ @ covariance
+
+output_predictive PR-3: covariance about zero
+- np.moveaxis(f - f.mean(axis=0), 0, 2)
++ np.moveaxis(f, 0, 2)
+
 predictive PR-3: covariance about zero
 - centred = outputs - outputs.mean(axis=0)
 + centred = outputs
@@ -1116,7 +1134,7 @@ predictive PR-3: noise of variance one
 - noise = np.einsum("sbij,sbj->sbi", roots[chosen, data], noise)
 +
 
-likelihood PR-3: aleatoric without its mean
+softmax PR-3: aleatoric without its mean
 - (others.sum(axis=-1)[..., None] * identity - others)
 + (others.sum(axis=-1)[..., None] * identity)
 

@@ -134,6 +134,7 @@ def test_what_is_observed_by_hand_is_exact_in_any_bases(prior: str) -> None:
     np.testing.assert_allclose(proposal.posterior.covariance(), np.linalg.inv(P), atol=1e-12)
 
 
+@pytest.mark.equation("NP-7")
 def test_an_unchanged_average_keeps_its_spectrum_and_its_exactness() -> None:
     layer = MatrixNormalLayer(4, 3)
     X, T, H = batches(1)[0]
@@ -157,6 +158,7 @@ def trained(tolerance: float, **options: object) -> BALI:
     return model.fit(X, Y, epochs=6, batch_size=32, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.equation("NP-7")
 def test_looking_at_a_model_does_not_change_its_training() -> None:
     X, _ = classes(5)
     looked = trained(0.5, callback=lambda model: model.predict(X))
@@ -164,6 +166,7 @@ def test_looking_at_a_model_does_not_change_its_training() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.equation("NP-7")
 def test_training_resumes_in_the_bases_it_was_saved_with(tmp_path: Path) -> None:
     X, Y = classes()
     model = trained(0.5)
@@ -187,6 +190,7 @@ def test_classes_are_learnt_as_well_with_kept_bases() -> None:
     assert kept > exact - 0.02
 
 
+@pytest.mark.equation("NP-7")
 def test_a_single_gaussian_layer_is_exact() -> None:
     X, _ = classes(50)
     for epochs in (1, 2):
