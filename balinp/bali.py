@@ -46,6 +46,7 @@ from balinp.prediction import (
 from balinp.pseudo_targets import Trace, trace
 from balinp.spectral import CURVATURE_FLOOR
 from balinp.validation import (
+    LARGEST,
     as_choice,
     as_count,
     as_data,
@@ -372,7 +373,7 @@ class BALI:
             for part in pieces(len(data), max(n_in, K)):
                 _, Y, w = Batch(data, slice(0, len(data))).take(part)
                 squares += gram(root_weighted(Y, w))
-            self.likelihood = Gaussian(squares / (data.amount + 2 * self.noise_prior.shape))
+            self.likelihood = _learnt_noise(squares / (data.amount + 2 * self.noise_prior.shape))
 
     def _first_precision(self, n_in: int) -> float:
         """Mean prior precision with which a layer of n_in inputs starts.
@@ -605,7 +606,7 @@ class BALI:
             target_V = noise_target(
                 self.layers, traces, residual_squares, V, N, self.noise_prior, sampled=sampled
             )
-            self.likelihood = Gaussian((1 - share) * V + share * target_V)
+            self.likelihood = _learnt_noise((1 - share) * V + share * target_V)
         if self.layers[-1].factors is not None:
             self._set_precisions(self.layers[-1].factors.H)
 
@@ -735,7 +736,7 @@ class BALI:
             R = self.likelihood.combinations(self.network.widths[-1])
             outputs = linearised_outputs(self.network, layers, X, combinations=R.T @ R)
             return self.likelihood.predictive(*outputs)
-        X = as_matrix(X, "X")
+        X = as_matrix(X, "X", largest=LARGEST)
         rng = np.random.default_rng(as_count(seed, "seed", minimum=0))
         draws = sampled_outputs(self.network, layers, X, as_count(samples, "samples"), rng)
         return self.likelihood.predictive(draws)
@@ -789,6 +790,21 @@ def _likelihood(likelihood: str | Likelihood, noise_variance: Any) -> Likelihood
             f"Likelihood, got {likelihood!r} without {', '.join(missing)}"
         )
     return likelihood
+
+
+def _learnt_noise(V: Array) -> Gaussian:
+    """The likelihood with a noise covariance that the data ask for; they are at fault if it fails.
+
+    Outputs whose errors are in proportion, and larger than the noise by eight orders of magnitude,
+    have a covariance that is singular to rounding.
+    """
+    try:
+        return Gaussian(V)
+    except ValueError as error:
+        raise ValueError(
+            "X, Y: expected numbers from which a noise covariance can be learnt, such as "
+            f"standardised ones of outputs that are not in proportion, got {error}"
+        ) from error
 
 
 def _log_prior(proposals: Sequence[Proposal], weights: Sequence[Array]) -> float:

@@ -17,7 +17,7 @@ from balinp._types import Array
 from balinp.output_predictive import OutputPredictive
 from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
 from balinp.softmax import contrasts, label_covariance, orthonormal_contrasts
-from balinp.validation import as_array, as_covariance, as_matrix, as_one_hot
+from balinp.validation import LARGEST, as_array, as_covariance, as_matrix, as_one_hot
 
 
 class Likelihood(Protocol):
@@ -155,7 +155,7 @@ class Gaussian(Likelihood):
 
     def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
         """Return Y (B, K) as a finite matrix that fits the noise."""
-        Y = as_matrix(Y, "Y", rows=rows, columns=columns)
+        Y = as_matrix(Y, "Y", rows=rows, columns=columns, largest=LARGEST)
         if self.noise_variance is not None:
             self.covariance(Y.shape[1])
         return Y

@@ -1053,8 +1053,8 @@ layer EV-5: missing prior mean
 + shift = layer.mean @ posterior
 
 layer EV-5: ratio of precisions inverted
-- np.log(p / posterior.precisions)
-+ np.log(posterior.precisions / p)
+- (np.log(p) - np.log(posterior.precisions))
++ (np.log(posterior.precisions) - np.log(p))
 
 evidence EV-6: uncertainty of drawn layers counted twice
 - [len(layers) - 1] if sampled else range(len(layers))

@@ -10,6 +10,7 @@ from cases import both_priors, random_covariance, vec
 
 from balinp import BALI, MatrixNormalLayer
 from balinp._types import Array
+from balinp.factors import amount
 from balinp.layer import Proposal
 from balinp.natural_parameters import Factors
 from balinp.spectral import decompose
@@ -34,19 +35,29 @@ def propose(
     batch: tuple[Array, Array, Array],
     rate: float,
     tolerance: float,
+    weights: Array | None = None,
 ) -> Proposal:
     """As training does it: sums over the batch, with squares along the bases that there are."""
     X, T, H = layer.design(batch[0]), *batch[1:]
     squares = layer.working_posterior.input_squares(X) if layer.factors else None
     spectrum = decompose(H, "H")
-    terms = layer.terms(X, T - X @ layer.mean, spectrum, len(X) * H, squares=squares)
+    terms = layer.terms(
+        X,
+        T - X @ layer.mean,
+        spectrum,
+        amount(X, weights) * H,
+        sample_weight=weights,
+        squares=squares,
+    )
     return layer.propose_from(terms, n_data=100, rate=rate, basis_tolerance=tolerance)
 
 
-def observed(tolerance: float, prior: str, count: int) -> MatrixNormalLayer:
+def observed(
+    tolerance: float, prior: str, count: int, weights: Array | None = None
+) -> MatrixNormalLayer:
     layer = MatrixNormalLayer(4, 3, prior=prior)
     for t, batch in enumerate(batches(count)):
-        propose(layer, batch, 1.0 if t == 0 else 0.1, tolerance)
+        propose(layer, batch, 1.0 if t == 0 else 0.1, tolerance, weights)
         layer.accept()
     return layer
 
@@ -61,8 +72,9 @@ def dense_precision(layer: MatrixNormalLayer, factors: Factors) -> Array:
 
 @pytest.mark.equation("NP-7")
 @both_priors
-def test_values_of_a_kept_basis_are_the_averages_own(prior: str) -> None:
-    factors = observed(0.9, prior, 4).factors
+@pytest.mark.parametrize("weights", [None, np.linspace(0, 2, 30)], ids=["plain", "weighted"])
+def test_values_of_a_kept_basis_are_the_averages_own(prior: str, weights: Array | None) -> None:
+    factors = observed(0.9, prior, 4, weights).factors
     assert factors is not None
     assert not factors.is_exact
     kept = [(factors.A, factors.inputs)]
