@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import both_priors, random_covariance, vec
+from cases import assert_close, both_priors, random_covariance, vec
 
 from balinp import BALI, MatrixNormalLayer
 from balinp._types import Array
@@ -84,6 +84,17 @@ def test_values_of_a_kept_basis_are_the_averages_own(prior: str, weights: Array 
         np.testing.assert_allclose(values, np.diag(Q.T @ matrix @ Q), rtol=1e-11)
         rotated = Q.T @ matrix @ Q
         assert np.abs(rotated - np.diag(values)).max() > 1e-3 * values.max()  # an old basis
+
+
+@pytest.mark.equation("NP-7")
+@both_priors
+def test_what_a_change_leaves_is_told_by_the_averages_as_they_are(prior: str) -> None:
+    layer = observed(0.9, prior, 4)
+    assert layer.factors is not None
+    assert not layer.factors.is_exact
+    W = np.random.default_rng(3).standard_normal((5, 3))
+    product = layer.factors.precision_times(W, prior, layer.prior_precision)
+    assert_close(vec(product), dense_precision(layer, layer.factors) @ vec(W))
 
 
 @pytest.mark.equation("NP-7")
