@@ -33,13 +33,7 @@ from balinp.expected import Expected
 from balinp.factors import gram, root_weighted, weighted_sum
 from balinp.joint_step import TRUST, JointStep, joint_step, shortened
 from balinp.layer import PRIORS, MatrixNormalLayer, Proposal
-from balinp.likelihood import (
-    Categorical,
-    Gaussian,
-    Likelihood,
-    contrasts,
-    orthonormal_contrasts,
-)
+from balinp.likelihood import Categorical, Gaussian, Likelihood
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import ACTIVATIONS, MLP, Forward, OutputNoise
 from balinp.natural_parameters import Terms
@@ -50,15 +44,10 @@ from balinp.prediction import (
     output_noise,
     sampled_outputs,
 )
-from balinp.predictive import (
-    CategoricalPredictive,
-    GaussianPredictive,
-    MixturePredictive,
-    Predictive,
-)
 from balinp.pseudo_targets import Trace, trace
 from balinp.spectral import CURVATURE_FLOOR
 from balinp.validation import (
+    LARGEST,
     as_choice,
     as_count,
     as_data,
@@ -130,7 +119,8 @@ class BALI:
     ----------
     hidden : widths of the hidden layers; ``()`` is Bayesian linear regression.
     likelihood : ``"gaussian"``, ``"categorical"``, or an object with the methods of
-        `balinp.likelihood.Likelihood`.
+        `balinp.likelihood.Likelihood`, best of a class derived from it. It has as many outputs as
+        targets, and no file format; `predict` returns what its `predictive` makes.
     activation : ``"relu"``, ``"tanh"`` or ``"identity"``; None is tanh for a Gaussian likelihood
         and relu otherwise.
     forward : ``"mean"``: activations come from posterior means, and the likelihood is taken at
@@ -388,7 +378,7 @@ class BALI:
             for part in pieces(len(data), max(n_in, K)):
                 _, Y, w = Batch(data, slice(0, len(data))).take(part)
                 squares += gram(root_weighted(Y, w))
-            self.likelihood = Gaussian(squares / (data.amount + 2 * self.noise_prior.shape))
+            self.likelihood = _learnt_noise(squares / (data.amount + 2 * self.noise_prior.shape))
 
     def _first_precision(self, n_in: int) -> float:
         """Mean prior precision with which a layer of n_in inputs starts.
@@ -547,7 +537,7 @@ class BALI:
 
         Derivation: FP-2
         """
-        R = orthonormal_contrasts(self.network.widths[-1])
+        R = self.likelihood.combinations(self.network.widths[-1])
         variances = [s @ (1.0 / p.precisions) for s, p in zip(squares, posteriors, strict=True)]
         covariance = output_covariance(self.network, posteriors, forward, variances, R)
         draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / N / 2))
@@ -624,7 +614,7 @@ class BALI:
             target_V = noise_target(
                 self.layers, traces, residual_squares, V, N, self.noise_prior, sampled=sampled
             )
-            self.likelihood = Gaussian((1 - share) * V + share * target_V)
+            self.likelihood = _learnt_noise((1 - share) * V + share * target_V)
         if self.layers[-1].factors is not None:
             self._set_precisions(self.layers[-1].factors.H)
 
@@ -741,8 +731,12 @@ class BALI:
 
     # -- prediction ----------------------------------------------------------------------------
 
-    def predict(self, X: Any, *, samples: int | None = None, seed: int = 0) -> Predictive:
-        """Predictive distribution at inputs X (B, n_in).
+    def predict(self, X: Any, *, samples: int | None = None, seed: int = 0) -> Any:
+        """Predictive distribution at inputs X (B, n_in), as the likelihood's `predictive` makes it.
+
+        A `GaussianPredictive`, or a `MixturePredictive` of drawn networks, or for classes a
+        `CategoricalPredictive`; for a likelihood of one's own that does not say, an
+        `OutputPredictive`: the outputs, and the density of targets averaged over them.
 
         Parameters
         ----------
@@ -760,22 +754,13 @@ class BALI:
         layers = self._fitted()
         X = as_data(X, "X", columns=self.network.widths[0])
         if samples is None:
-            return self._linearised(X)
-        X = as_matrix(X, "X")
+            R = self.likelihood.combinations(self.network.widths[-1])
+            outputs = linearised_outputs(self.network, layers, X, combinations=R.T @ R)
+            return self.likelihood.predictive(*outputs)
+        X = as_matrix(X, "X", largest=LARGEST)
         rng = np.random.default_rng(as_count(seed, "seed", minimum=0))
         draws = sampled_outputs(self.network, layers, X, as_count(samples, "samples"), rng)
-        if isinstance(self.likelihood, Gaussian):
-            return MixturePredictive(draws, self.likelihood.covariance(draws.shape[2]))
-        return CategoricalPredictive.from_samples(draws)
-
-    def _linearised(self, X: Array) -> Predictive:
-        K = self.network.widths[-1]
-        gaussian = isinstance(self.likelihood, Gaussian)
-        combinations = np.eye(K) if gaussian else contrasts(K)
-        f, covariance = linearised_outputs(self.network, self.layers, X, combinations=combinations)
-        if isinstance(self.likelihood, Gaussian):
-            return GaussianPredictive(f, covariance, self.likelihood.covariance(K))
-        return CategoricalPredictive.from_gaussian(f, covariance)
+        return self.likelihood.predictive(draws)
 
     # -- files --------------------------------------------------------------------------------
 
@@ -818,12 +803,29 @@ def _likelihood(likelihood: str | Likelihood, noise_variance: Any) -> Likelihood
         raise ValueError("noise_variance: expected None unless likelihood is 'gaussian'")
     if isinstance(likelihood, str):
         return Categorical()
-    if not hasattr(likelihood, "check_targets"):
+    needed = [name for name in vars(Likelihood) if not name.startswith("_")]
+    missing = [name for name in needed if not callable(getattr(likelihood, name, None))]
+    if missing:
         raise TypeError(
             "likelihood: expected 'gaussian', 'categorical' or an object with the methods of "
-            f"Likelihood, got {likelihood!r}"
+            f"Likelihood, got {likelihood!r} without {', '.join(missing)}"
         )
     return likelihood
+
+
+def _learnt_noise(V: Array) -> Gaussian:
+    """The likelihood with a noise covariance that the data ask for; they are at fault if it fails.
+
+    Outputs whose errors are in proportion, and larger than the noise by eight orders of magnitude,
+    have a covariance that is singular to rounding.
+    """
+    try:
+        return Gaussian(V)
+    except ValueError as error:
+        raise ValueError(
+            "X, Y: expected numbers from which a noise covariance can be learnt, such as "
+            f"standardised ones of outputs that are not in proportion, got {error}"
+        ) from error
 
 
 def _log_prior(proposals: Sequence[Proposal], weights: Sequence[Array]) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.pseudo_targets import Trace
-from balinp.validation import as_data, as_matrix, as_positive, as_weights
+from balinp.validation import LARGEST, as_data, as_matrix, as_positive, as_weights
 
 PIECE = 2**24
 """Numbers in the largest array of a piece: 128 MiB."""
@@ -75,7 +75,7 @@ class Data:
         Y = as_data(Y, "Y", rows=len(X), columns=outputs)
         w = as_weights(sample_weight, "sample_weight", len(X))
         for part in pieces(len(X), max(X.shape[1], Y.shape[1])):
-            as_matrix(X[part], "X")
+            as_matrix(X[part], "X", largest=LARGEST)
             check_targets(Y[part], part.stop - part.start)
         return cls(X, Y, w)
 

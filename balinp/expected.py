@@ -76,13 +76,21 @@ class Expected:
         stacked = rows.reshape(-1, B, rows.shape[1], K).swapaxes(0, 1).reshape(B, -1, K)
         return semidefinite_rows(np.swapaxes(stacked, 1, 2) @ stacked / len(self.deviations))
 
-    def largest_curvature_rows(self, K: int) -> Array:
+    def largest_curvature_rows(self, K: int) -> Array | None:
         """The likelihood's own: no average exceeds a bound that holds for all outputs."""
         return self.likelihood.largest_curvature_rows(K)
 
     def known_precision(self, K: int) -> Array | None:
         """The likelihood's own: a curvature that is the same everywhere is its average."""
         return self.likelihood.known_precision(K)
+
+    def combinations(self, K: int) -> Array:
+        """The likelihood's own: its average depends on the same combinations of outputs."""
+        return self.likelihood.combinations(K)
+
+    def predictive(self, f: Array, covariance: Array | None = None) -> Any:
+        """The likelihood's own, which averages over uncertain outputs itself."""
+        return self.likelihood.predictive(f, covariance)
 
     def _deviated(self, f: Array) -> Array:
         return (f + self.deviations).reshape(-1, f.shape[1])

@@ -88,6 +88,11 @@ def joint_step(
     trust : bound on mean_n |S_n^T df_n|^2 / 2 in nats a datum, or None for no bound.
     trust_rows : (C, K) array to take in the bound in place of S_n^T, such as the largest
         curvature that the likelihood has anywhere; None takes the local one.
+
+    Raises
+    ------
+    ValueError
+        If slopes or bends are not finite.
     """
     proposed = [proposal.change for proposal in proposals]
     directions = [proposed] if previous is None else [proposed, list(previous)]
@@ -104,6 +109,11 @@ def joint_step(
     bends = (n_data / B) * curved + np.array(
         [[_inner(d_i, pulls_j) for pulls_j in pulls] for d_i in directions]
     )
+    if not np.isfinite(slopes.sum() + bends.sum()):  # what overflows in any layer ends here
+        raise ValueError(
+            "X, Y: expected numbers whose products through all layers are finite, such as "
+            f"standardised ones, got a log joint density with slopes {slopes} and bends {bends}"
+        )
     factors = _maximiser(slopes, bends)
     if previous is None:
         factors = np.minimum(factors, 1.0)

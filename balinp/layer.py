@@ -20,6 +20,7 @@ from balinp.matrix_normal import KroneckerGaussian
 from balinp.natural_parameters import Factors, Terms, averaged
 from balinp.spectral import Spectrum
 from balinp.validation import (
+    LARGEST,
     as_choice,
     as_count,
     as_covariance,
@@ -304,7 +305,7 @@ class MatrixNormalLayer:
         TypeError, ValueError
             If an argument is not of the form above.
         """
-        inputs = as_matrix(inputs, "inputs", columns=self.n_in)
+        inputs = as_matrix(inputs, "inputs", columns=self.n_in, largest=LARGEST)
         T = as_matrix(pseudo_targets, "pseudo_targets", rows=len(inputs), columns=self.n_out)
         H_batch = as_matrix(
             output_precision, "output_precision", rows=self.n_out, columns=self.n_out
@@ -565,7 +566,7 @@ def log_prior_to_posterior(layer: MatrixNormalLayer) -> float:
     posterior = layer.posterior
     p = layer.factors.prior_eigenvalues(layer.prior, layer.prior_precision)
     shift = (layer.mean - layer.prior_mean) @ posterior.column_basis
-    log_ratio = np.log(p / posterior.precisions).sum()
+    log_ratio = (np.log(p) - np.log(posterior.precisions)).sum()
     return 0.5 * float(log_ratio - (shift**2 @ p).sum())
 
 

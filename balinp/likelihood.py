@@ -1,45 +1,103 @@
 """Likelihoods of one datum given the network's outputs f: density, gradient, curvature root.
 
-A likelihood is anything with the methods of `Likelihood`. Sums over data are left to the caller,
-so nothing here is divided by a number of data.
+A likelihood is anything with the methods of `Likelihood`; a class derived from it inherits the last
+four. Sums over data are left to the caller, so nothing here is divided by a number of data.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.linalg import helmert
 from scipy.linalg.lapack import dtrtri
 from scipy.special import log_softmax, softmax
 
 from balinp._types import Array
-from balinp.validation import as_array, as_covariance, as_matrix, as_one_hot
+from balinp.output_predictive import OutputPredictive
+from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
+from balinp.softmax import contrasts, label_covariance, orthonormal_contrasts
+from balinp.validation import LARGEST, as_array, as_covariance, as_matrix, as_one_hot
 
 
 class Likelihood(Protocol):
-    """What the training path and the prediction need of a likelihood."""
+    """What the training path and the prediction need of a likelihood.
 
-    def check_targets(self, Y: Any, rows: int, columns: int | None) -> Array:
+    The network has as many outputs as the targets that `check_targets` returns have columns. The
+    curvature must be positive semi-definite. A class of one's own that is derived from this one
+    needs the first four methods; the others then say that all outputs matter, and that nothing is
+    known of the curvature but what it is where it is asked for.
+
+    Derivation: BP-4, FP-2
+
+    Examples
+    --------
+    Counts, with the logarithm of their rate as the output:
+
+    >>> from scipy.special import gammaln
+    >>> class Poisson(Likelihood):
+    ...     def check_targets(self, Y, rows, columns=None):
+    ...         return as_matrix(Y, "Y", rows=rows, columns=columns)
+    ...     def log_density(self, Y, f):
+    ...         return (Y * f - np.exp(f) - gammaln(Y + 1)).sum(axis=1)
+    ...     def gradient(self, Y, f):
+    ...         return Y - np.exp(f)
+    ...     def curvature_rows(self, f):
+    ...         return np.exp(f / 2)[:, :, None] * np.eye(f.shape[1])
+    >>> from balinp import BALI
+    >>> X = np.linspace(-1, 1, 100)[:, None]
+    >>> Y = np.random.default_rng(0).poisson(np.exp(2 * X))
+    >>> model = BALI((), Poisson()).fit(X, Y, epochs=20)
+    >>> predictive = model.predict([[0.0]])
+    >>> bool(abs(predictive.output_mean[0, 0]) < 3 * predictive.output_std[0, 0])
+    True
+    >>> predictive.logpdf([[1.0]]).round(1)
+    array([-1.])
+    """
+
+    @abstractmethod
+    def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
         """Return Y (B, K) validated, or raise naming what is wrong."""
 
+    @abstractmethod
     def log_density(self, Y: Array, f: Array) -> Array:
         """Log p(y_n | f_n), shape (B,), normalised, in nats."""
 
+    @abstractmethod
     def gradient(self, Y: Array, f: Array) -> Array:
         """D log p(y_n | f_n) / d f_n, shape (B, K)."""
 
+    @abstractmethod
     def curvature_rows(self, f: Array) -> Array:
         """Rows of S_n^T (B, C, K), with S_n S_n^T = -d^2 log p / df^2 or its expectation."""
 
-    def largest_curvature_rows(self, K: int) -> Array:
-        """Rows (C, K) of an S^T whose S S^T bounds the curvature at any K outputs whatever."""
+    def largest_curvature_rows(self, K: int) -> Array | None:
+        """Rows (C, K) of an S^T whose S S^T bounds the curvature at any K outputs whatever.
+
+        None, where there is no such bound: steps are then measured by the local curvature.
+        """
+        return None
 
     def known_precision(self, K: int) -> Array | None:
         """Output precision (K, K) if it is the same for all f and exact, else None."""
+        return None
+
+    def combinations(self, K: int) -> Array:
+        """Orthonormal rows (C, K): the combinations of the outputs that the density depends on."""
+        return np.eye(K)
+
+    def predictive(self, f: Array, covariance: Array | None = None) -> Any:
+        """What `BALI.predict` returns for uncertain outputs.
+
+        Parameters
+        ----------
+        f : (B, K) means of Gaussian outputs; without a covariance (S, B, K) draws of outputs.
+        covariance : (B, K, K) array; what the density does not depend on is left out of it.
+        """
+        return OutputPredictive(self, f, covariance)
 
 
-class Gaussian:
+class Gaussian(Likelihood):
     """y ~ N(f, V) with a known or a learnt noise covariance.
 
     Parameters
@@ -97,7 +155,7 @@ class Gaussian:
 
     def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
         """Return Y (B, K) as a finite matrix that fits the noise."""
-        Y = as_matrix(Y, "Y", rows=rows, columns=columns)
+        Y = as_matrix(Y, "Y", rows=rows, columns=columns, largest=LARGEST)
         if self.noise_variance is not None:
             self.covariance(Y.shape[1])
         return Y
@@ -128,8 +186,15 @@ class Gaussian:
             self._precisions[K] = inverse_root.T @ inverse_root
         return self._precisions[K]
 
+    def predictive(self, f: Array, covariance: Array | None = None) -> GaussianPredictive:
+        """A Gaussian for Gaussian outputs, an equal mixture for draws; noise apart."""
+        V = self.covariance(f.shape[-1])
+        if covariance is None:
+            return MixturePredictive(f, V)
+        return GaussianPredictive(f, covariance, V)
 
-class Categorical:
+
+class Categorical(Likelihood):
     """One-hot y with class probabilities softmax(f).
 
     Derivation: BP-4
@@ -176,47 +241,15 @@ class Categorical:
         """
         return contrasts(K) / np.sqrt(2.0)
 
-    def known_precision(self, K: int) -> None:
-        """The curvature depends on f."""
-        return None
+    def combinations(self, K: int) -> Array:
+        """Differences of logits: a shift that is common to all changes no probability."""
+        return orthonormal_contrasts(K)
 
-
-def label_covariance(products: Array) -> Array:
-    """Average of diag(p) - p p^T, from averages (..., K, K) of p p^T, with sum_k p_k = 1.
-
-    p_k (1 - p_k) is the sum of p_k p_j over the other classes: no difference of numbers near 1,
-    which rounding can turn negative where a class is all but certain.
-
-    Examples
-    --------
-    >>> label_covariance(np.array([[0.25, 0.25], [0.25, 0.25]]))
-    array([[ 0.25, -0.25],
-           [-0.25,  0.25]])
-    """
-    identity = np.eye(products.shape[-1])
-    others = products * (1.0 - identity)
-    return np.asarray(others.sum(axis=-1)[..., None] * identity - others)
-
-
-def contrasts(K: int) -> Array:
-    """I - 1 1^T / K: rows that take from each of K logits the mean of all.
-
-    Class probabilities are functions of these alone.
-    """
-    return np.eye(K) - 1.0 / K
-
-
-def orthonormal_contrasts(K: int) -> Array:
-    """Rows (K - 1, K), orthonormal and orthogonal to 1: R^T R is `contrasts`.
-
-    Logits have a singular covariance of contrasts, and as a rule a regular one of these.
-
-    Examples
-    --------
-    >>> orthonormal_contrasts(2).round(3)
-    array([[ 0.707, -0.707]])
-    """
-    return np.asarray(helmert(K))
+    def predictive(self, f: Array, covariance: Array | None = None) -> CategoricalPredictive:
+        """Class probabilities under uncertain logits."""
+        if covariance is None:
+            return CategoricalPredictive.from_samples(f)
+        return CategoricalPredictive.from_gaussian(f, covariance)
 
 
 def _noise(noise_variance: Any) -> Array:

@@ -15,7 +15,7 @@ from balinp.layer import MatrixNormalLayer
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP, Forward, OutputNoise
 from balinp.spectral import covariance_root
-from balinp.validation import as_matrix
+from balinp.validation import LARGEST, as_matrix
 
 
 def linearised_outputs(
@@ -46,7 +46,7 @@ def linearised_outputs(
     f = np.empty((len(X), combinations.shape[1]))
     covariance = np.empty((len(X), len(combinations), len(combinations)))
     for rows in pieces(len(X), len(combinations) * max(network.widths)):
-        forward = network.forward(means, as_matrix(X[rows], "X"))
+        forward = network.forward(means, as_matrix(X[rows], "X", largest=LARGEST))
         variances = [
             posterior.output_variances(layer.design(inputs))
             for layer, posterior, inputs in zip(layers, posteriors, forward.inputs, strict=True)

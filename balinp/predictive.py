@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit, logsumexp, ndtr, ndtri, softmax
 
 from balinp._types import Array
-from balinp.likelihood import contrasts, label_covariance
+from balinp.softmax import contrasts, label_covariance
 from balinp.spectral import root
 from balinp.validation import as_count, as_matrix, as_one_hot, as_positive
 

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from balinp._types import Array
-from balinp.factors import amount, curvature_sum, output_factor
+from balinp.factors import amount, curvature_sum
 from balinp.likelihood import Likelihood
 from balinp.mlp import MLP, Forward, OutputNoise
 from balinp.spectral import CURVATURE_FLOOR, Spectrum, decompose, floored
@@ -115,6 +115,10 @@ class Trace:
 
     @cached_property
     def _precisions(self) -> list[Spectrum]:
+        """Spectra of the H: means over the batch with a floor, or the likelihood's own.
+
+        Derivation: PT-4, PT-5
+        """
         B = amount(self.targets, self.sample_weight)
         hidden = self.curvature_sums[: len(self._weights) - (self._known is not None)]
         precisions = [
@@ -191,19 +195,6 @@ def trace(
     """
     forward = network.forward(weights, X, noise)
     return Trace(network, likelihood, weights, Y, forward, floor=floor, sample_weight=sample_weight)
-
-
-def output_precision(
-    root_rows: Array,
-    name: str,
-    floor: float = CURVATURE_FLOOR,
-    sample_weight: Array | None = None,
-) -> Spectrum:
-    """Spectrum of H = mean_n S_n S_n^T, small eigenvalues raised to a fraction of their mean.
-
-    Derivation: PT-4, PT-5
-    """
-    return floored(output_factor(root_rows, sample_weight), name, floor)
 
 
 def pseudo_targets(mean_outputs: Array, gradients: Array, H: Spectrum) -> Array:

@@ -66,6 +66,7 @@ def test_pieces_give_the_same_model(
     assert_same_model(trained(), whole, rtol=1e-8 if prior == "isotropic" else 1e-4)
 
 
+@pytest.mark.equation("LR-6")
 def test_pieces_of_a_sample_pass_see_the_same_draws_in_a_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -76,6 +77,7 @@ def test_pieces_of_a_sample_pass_see_the_same_draws_in_a_step(
     assert all(record.gain_ratio > 0.3 for record in model.history[10:])
 
 
+@pytest.mark.equation("LR-6")
 def test_pieces_cover_all_rows_once() -> None:
     for rows in (1, 2, 7):
         found = [i for part in pieces(rows, balinp.batch.PIECE // 3) for i in range(rows)[part]]
@@ -83,6 +85,7 @@ def test_pieces_cover_all_rows_once() -> None:
     assert list(pieces(2, 10 * balinp.batch.PIECE)) == [slice(0, 1), slice(1, 2)]
 
 
+@pytest.mark.equation("LR-6")
 def test_a_batch_of_all_rows_is_no_copy() -> None:
     X, Y = regression()
     data = Data(X, Y, None)

@@ -287,7 +287,16 @@ def test_labels_may_be_text_but_not_masked() -> None:
 
 # Size ---------------------------------------------------------------------------------------------
 
-SIZED = {name: ESTIMATORS[name] for name in ("regressor, X", "regressor, y", "classifier, X")}
+STANDARDISED = {
+    name: ESTIMATORS[name] for name in ("regressor, X", "regressor, y", "classifier, X")
+}
+SIZED = STANDARDISED | {
+    name: edge
+    for name, edge in MATRICES.items()
+    if edge[0] in ("X", "Y", "inputs")
+    and not name.startswith("dense")  # which shares no code, checks included
+    and name != "fit, classes"  # refused as no one-hot rows
+}
 
 
 @pytest.mark.parametrize("value", [2e150, -1e160, 1e308])
@@ -319,13 +328,45 @@ def test_sizes_that_work(scale: float, batch_size: int | None, hidden: tuple[int
     assert np.isfinite(classes.predict(scale * X / 4).probabilities).all()
 
 
+@pytest.mark.parametrize("scale", [1e9, 1e45, 1e65, 1e90, 1e120, 1e145])
+@pytest.mark.parametrize("batch_size", [None, 2])
+@pytest.mark.parametrize("hidden", [(3,), (3, 3, 3, 3)])
+@pytest.mark.parametrize("prior", ["isotropic", "conjugate"])
+def test_networks_that_multiply_their_layers_train_or_name_the_data(
+    scale: float, batch_size: int | None, hidden: tuple[int, ...], prior: str
+) -> None:
+    """Relu networks, with one output or two; NumPy warns of what overflows as it always does."""
+    for X_size, Y_size in ((scale, 1.0), (1.0, scale), (scale, scale)):
+        inputs, targets = X_size * X / 4, Y_size * Y[:, : 1 + (X_size > 1)] / 4
+        for noise_variance in (None, 1.0):
+            model = BALI(hidden, activation="relu", prior=prior, noise_variance=noise_variance)
+            with np.errstate(over="ignore", invalid="ignore"):
+                try:
+                    model.fit(inputs, targets, epochs=5, batch_size=batch_size)
+                    results = model.predict(inputs).covariance, model.log_evidence(inputs, targets)
+                except ValueError as error:
+                    assert str(error).startswith("X, Y: expected numbers"), error  # noqa: PT017
+                    continue
+            assert np.isfinite(model.weights[0]).all()
+            assert all(np.isfinite(result).all() for result in results)
+
+
+def test_a_noise_that_is_singular_to_rounding_names_the_data() -> None:
+    """Outputs in proportion at the start; or, in a trained network, errors that have become so."""
+    with pytest.raises(ValueError, match="^X, Y: expected .* noise .* standardised"):
+        network().fit(X, 1e9 * Y[:, [0, 0]], epochs=1)
+    model = BALI((3, 3), activation="relu", seed=1)
+    with pytest.raises(ValueError, match="^X, Y: expected .* noise .* standardised"):
+        model.fit(1e12 * X, Y, epochs=30)
+
+
 @pytest.mark.parametrize("scale", [1e-140, 1e-9, 1e9, 1e90])
 def test_estimators_work_in_any_unit(scale: float) -> None:
     plain, scaled = regressor().fit(X, Y).predict(X), regressor().fit(scale * X, scale * Y)
     np.testing.assert_allclose(scaled.predict(scale * X), scale * plain, rtol=1e-3)
 
 
-@every(SIZED)
+@every(STANDARDISED)
 def test_spreads_whose_squares_vanish_are_refused_by_name(edge: Edge) -> None:
     name, call, good = edge
     for scale in (1e-151, 1e-170, 1e-300):

@@ -7,8 +7,8 @@ import pytest
 
 from balinp import BALI, Categorical, Gaussian, dense
 from balinp.expected import Expected
-from balinp.likelihood import contrasts
 from balinp.prediction import linearised_outputs, output_deviations
+from balinp.softmax import contrasts
 
 pytestmark = pytest.mark.equation("FP-2")
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import both_priors, random_covariance, vec
+from cases import assert_close, both_priors, random_covariance, vec
 
 from balinp import BALI, MatrixNormalLayer
 from balinp._types import Array
+from balinp.factors import amount
 from balinp.layer import Proposal
 from balinp.natural_parameters import Factors
 from balinp.spectral import decompose
@@ -34,19 +35,29 @@ def propose(
     batch: tuple[Array, Array, Array],
     rate: float,
     tolerance: float,
+    weights: Array | None = None,
 ) -> Proposal:
     """As training does it: sums over the batch, with squares along the bases that there are."""
     X, T, H = layer.design(batch[0]), *batch[1:]
     squares = layer.working_posterior.input_squares(X) if layer.factors else None
     spectrum = decompose(H, "H")
-    terms = layer.terms(X, T - X @ layer.mean, spectrum, len(X) * H, squares=squares)
+    terms = layer.terms(
+        X,
+        T - X @ layer.mean,
+        spectrum,
+        amount(X, weights) * H,
+        sample_weight=weights,
+        squares=squares,
+    )
     return layer.propose_from(terms, n_data=100, rate=rate, basis_tolerance=tolerance)
 
 
-def observed(tolerance: float, prior: str, count: int) -> MatrixNormalLayer:
+def observed(
+    tolerance: float, prior: str, count: int, weights: Array | None = None
+) -> MatrixNormalLayer:
     layer = MatrixNormalLayer(4, 3, prior=prior)
     for t, batch in enumerate(batches(count)):
-        propose(layer, batch, 1.0 if t == 0 else 0.1, tolerance)
+        propose(layer, batch, 1.0 if t == 0 else 0.1, tolerance, weights)
         layer.accept()
     return layer
 
@@ -61,8 +72,9 @@ def dense_precision(layer: MatrixNormalLayer, factors: Factors) -> Array:
 
 @pytest.mark.equation("NP-7")
 @both_priors
-def test_values_of_a_kept_basis_are_the_averages_own(prior: str) -> None:
-    factors = observed(0.9, prior, 4).factors
+@pytest.mark.parametrize("weights", [None, np.linspace(0, 2, 30)], ids=["plain", "weighted"])
+def test_values_of_a_kept_basis_are_the_averages_own(prior: str, weights: Array | None) -> None:
+    factors = observed(0.9, prior, 4, weights).factors
     assert factors is not None
     assert not factors.is_exact
     kept = [(factors.A, factors.inputs)]
@@ -72,6 +84,17 @@ def test_values_of_a_kept_basis_are_the_averages_own(prior: str) -> None:
         np.testing.assert_allclose(values, np.diag(Q.T @ matrix @ Q), rtol=1e-11)
         rotated = Q.T @ matrix @ Q
         assert np.abs(rotated - np.diag(values)).max() > 1e-3 * values.max()  # an old basis
+
+
+@pytest.mark.equation("NP-7")
+@both_priors
+def test_what_a_change_leaves_is_told_by_the_averages_as_they_are(prior: str) -> None:
+    layer = observed(0.9, prior, 4)
+    assert layer.factors is not None
+    assert not layer.factors.is_exact
+    W = np.random.default_rng(3).standard_normal((5, 3))
+    product = layer.factors.precision_times(W, prior, layer.prior_precision)
+    assert_close(vec(product), dense_precision(layer, layer.factors) @ vec(W))
 
 
 @pytest.mark.equation("NP-7")
@@ -134,6 +157,7 @@ def test_what_is_observed_by_hand_is_exact_in_any_bases(prior: str) -> None:
     np.testing.assert_allclose(proposal.posterior.covariance(), np.linalg.inv(P), atol=1e-12)
 
 
+@pytest.mark.equation("NP-7")
 def test_an_unchanged_average_keeps_its_spectrum_and_its_exactness() -> None:
     layer = MatrixNormalLayer(4, 3)
     X, T, H = batches(1)[0]
@@ -157,6 +181,7 @@ def trained(tolerance: float, **options: object) -> BALI:
     return model.fit(X, Y, epochs=6, batch_size=32, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.equation("NP-7")
 def test_looking_at_a_model_does_not_change_its_training() -> None:
     X, _ = classes(5)
     looked = trained(0.5, callback=lambda model: model.predict(X))
@@ -164,6 +189,7 @@ def test_looking_at_a_model_does_not_change_its_training() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.equation("NP-7")
 def test_training_resumes_in_the_bases_it_was_saved_with(tmp_path: Path) -> None:
     X, Y = classes()
     model = trained(0.5)
@@ -187,6 +213,7 @@ def test_classes_are_learnt_as_well_with_kept_bases() -> None:
     assert kept > exact - 0.02
 
 
+@pytest.mark.equation("NP-7")
 def test_a_single_gaussian_layer_is_exact() -> None:
     X, _ = classes(50)
     for epochs in (1, 2):

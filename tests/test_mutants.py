@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mutants import MUTANTS, REPOSITORY, Mutant, copied, parse, problems, tried
 
-HALF = Mutant("factors", "NP-1", "half the rate", "keep = 1.0 - rate", "keep = 1.0 - rate / 2")
+HALF = Mutant("factors", "NP-1", "half the rate", "+ rate * (after", "+ rate / 2 * (after")
 
 
 def test_every_mutant_applies_to_one_place() -> None:
@@ -28,7 +28,7 @@ def test_mutants_that_do_not_apply_are_named() -> None:
     nowhere, twice, broken = (
         HALF._replace(mistake="nowhere", old="no such code"),
         HALF._replace(mistake="twice", old="rate"),
-        HALF._replace(mistake="broken", new="keep = ("),
+        HALF._replace(mistake="broken", new="+ (("),
     )
     found = problems([HALF, nowhere, twice, broken, HALF])
     assert len(found) == 4
@@ -43,6 +43,6 @@ def test_a_mistake_is_caught_and_undone_and_a_harmless_change_survives(tmp_path:
     killer, own = tried(HALF, copy)
     assert killer == "test_factors.py::test_forget"
     assert own
-    harmless = HALF._replace(new="keep = -rate + 1.0")
+    harmless = HALF._replace(new="+ (rate + 0) * (after")
     assert tried(harmless, copy) == (None, False)
     assert (copy / HALF.path).read_text("utf-8") == before

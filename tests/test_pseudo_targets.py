@@ -23,8 +23,8 @@ from cases import (
 from balinp import BALI, MLP, Gaussian, dense
 from balinp._types import Array
 from balinp.factors import output_factor
-from balinp.pseudo_targets import Trace, output_precision, pseudo_targets, trace
-from balinp.spectral import CURVATURE_FLOOR
+from balinp.pseudo_targets import Trace, pseudo_targets, trace
+from balinp.spectral import CURVATURE_FLOOR, floored
 
 every_network = parametrize_deep()
 NARROW = DeepCase("more hidden units than curvature", (3, 7, 2), N=2)
@@ -173,10 +173,10 @@ def test_the_floor_keeps_the_gradient_and_a_ridge_does_not() -> None:
     t = d.trace()
     H, G, mean = raw_precisions(t)[0], t.gradients[0], t.forward.means[0]
     assert np.linalg.matrix_rank(H) < len(H)
-    floored = output_precision(np.swapaxes(t.curvature_roots[0], 1, 2), "H")
-    T = pseudo_targets(mean, G, floored)
+    raised = floored(H, "H")
+    T = pseudo_targets(mean, G, raised)
     np.testing.assert_array_equal(T, t.pseudo_targets[0])
-    assert_close((T - mean) @ floored.matrix(), G)
+    assert_close((T - mean) @ raised.matrix(), G)
     # Where the floor acts there is no gradient, so even the raw H gives it back.
     assert_close((T - mean) @ H, G)
     ridge = CURVATURE_FLOOR * np.trace(H) / len(H) * np.eye(len(H))

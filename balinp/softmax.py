@@ -1,0 +1,46 @@
+"""What class probabilities depend on, and the covariance of a one-hot label."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import helmert
+
+from balinp._types import Array
+
+
+def label_covariance(products: Array) -> Array:
+    """Average of diag(p) - p p^T, from averages (..., K, K) of p p^T, with sum_k p_k = 1.
+
+    p_k (1 - p_k) is the sum of p_k p_j over the other classes: no difference of numbers near 1,
+    which rounding can turn negative where a class is all but certain.
+
+    Examples
+    --------
+    >>> label_covariance(np.array([[0.25, 0.25], [0.25, 0.25]]))
+    array([[ 0.25, -0.25],
+           [-0.25,  0.25]])
+    """
+    identity = np.eye(products.shape[-1])
+    others = products * (1.0 - identity)
+    return np.asarray(others.sum(axis=-1)[..., None] * identity - others)
+
+
+def contrasts(K: int) -> Array:
+    """I - 1 1^T / K: rows that take from each of K logits the mean of all.
+
+    Class probabilities are functions of these alone.
+    """
+    return np.eye(K) - 1.0 / K
+
+
+def orthonormal_contrasts(K: int) -> Array:
+    """Rows (K - 1, K), orthonormal and orthogonal to 1: R^T R is `contrasts`.
+
+    Logits have a singular covariance of contrasts, and as a rule a regular one of these.
+
+    Examples
+    --------
+    >>> orthonormal_contrasts(2).round(3)
+    array([[ 0.707, -0.707]])
+    """
+    return np.asarray(helmert(K))
