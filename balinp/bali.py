@@ -404,7 +404,8 @@ class BALI:
         deterministic = B == N and not samples and not loose
         bounded = not (deterministic or self.targets_are_observations)
 
-        K = self.network.widths[-1]
+        n_in, *widths = self.network.widths
+        K = widths[-1]
         # Pieces may be traced again when the layers have moved on: at the weights of now.
         weights = self.weights
         posteriors = (
@@ -414,7 +415,7 @@ class BALI:
         )
         traces = Traces(
             batch,
-            (1 + K) * max(self.network.widths),
+            max(n_in, (1 + K) * max(widths)),  # a row's inputs, or its rows of curvature
             partial(self._trace, weights, posteriors, N),
             self.rng,
         )

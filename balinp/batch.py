@@ -18,8 +18,8 @@ from balinp._types import Array
 from balinp.pseudo_targets import Trace
 from balinp.validation import LARGEST, as_data, as_matrix, as_positive, as_weights
 
-PIECE = 2**24
-"""Numbers in the largest array of a piece: 128 MiB."""
+PIECE = 2**23
+"""Numbers in the largest array of a piece, of which a step holds several: 64 MiB."""
 
 Rows = slice | np.ndarray[Any, np.dtype[np.intp]]
 

@@ -1064,6 +1064,22 @@ evidence EV-6: last layer's uncertainty left out
 - [len(layers) - 1] if sampled
 + [] if sampled
 
+evidence EV-7: entropy left out
+- bound += posterior.entropy() - 0.5 * float((p / posterior.precisions).sum())
++ bound -= 0.5 * float((p / posterior.precisions).sum())
+
+evidence EV-7: prior at the mean alone
+- posterior.entropy() - 0.5 * float((p / posterior.precisions).sum())
++ posterior.entropy()
+
+bali EV-7: evidence believed to the end
+- bears_out = self.bound >= self.best_bound - LARGEST_LOSS
++ bears_out = True
+
+bali EV-7: best bound forgotten
+- self.best_bound = max(self.best_bound, self.bound)
++ self.best_bound = self.bound
+
 prediction PR-1: last layer only
 - covariance += R
 + covariance = R
