@@ -167,6 +167,28 @@ def test_output_precision_is_the_mean_curvature(case: DeepCase) -> None:
         assert_close(t.output_precisions[layer], each.mean(axis=0), rtol=1.1 * CURVATURE_FLOOR)
 
 
+@pytest.mark.equation("PT-1", "PT-3", "PT-4", "PT-5", "LR-6")
+@pytest.mark.parametrize("likelihood", ["gaussian", "categorical"])
+@pytest.mark.parametrize("forward", ["mean", "linearised", "sample"])
+def test_what_training_adds_up_is_gradient_and_curvature(
+    likelihood: str, forward: str, rng: np.random.Generator
+) -> None:
+    """Whatever the output precision that the targets are written with; and H keeps its floor."""
+    X, w = rng.normal(size=(20, 2)), rng.uniform(size=20)
+    Y = np.eye(3)[rng.integers(3, size=20)]
+    model = BALI((4,), likelihood, forward=forward).fit(X, Y, epochs=3, batch_size=5)
+    posteriors = [layer.working_posterior for layer in model.layers]
+    t = model._trace(model.weights, posteriors, 20, X, Y, w)
+    terms = model._terms([t])
+    for index, (G, rows) in enumerate(zip(t.gradients, t.curvature_rows, strict=True)):
+        pull = t.designs[index].T @ (w[:, None] * G)
+        assert_close(terms[index].pull, pull, rtol=1e-8)  # targets are about 1 / H beside outputs
+        assert_close(terms[index].curvature, np.einsum("n,nci,ncj->ij", w, rows, rows))
+    for proposal in model._proposals(terms, 20, 0.1):
+        h = proposal.factors.outputs.values
+        assert h.min() >= 0.999 * CURVATURE_FLOOR * h.mean()
+
+
 @pytest.mark.equation("PT-3", "PT-5")
 def test_the_floor_keeps_the_gradient_and_a_ridge_does_not() -> None:
     d = deep(NARROW)
