@@ -142,9 +142,9 @@ class BALI:
     noise_prior : Gamma prior on a learnt noise precision; None is a vanishing one.
     basis_tolerance : relative error, in [0, 1), that a layer's proposed change may have in
         eigenbases of older averages, before it is squared by one refinement; 0 decomposes the
-        averages in every step (NP-7). A single Gaussian layer, whose regression is exact, always
-        has 0. What comes after training (`predict`, posteriors) decomposes the averages as they
-        are.
+        averages in every step (NP-7). It is for batches alone: with all data at once, and for a
+        single Gaussian layer, whose regression is exact, it counts as 0. What comes after
+        training (`predict`, posteriors) decomposes the averages as they are.
 
     Raises
     ------
@@ -397,7 +397,7 @@ class BALI:
         self.steps += 1
         self.data_seen += B
         rate = self._rate(B, N) if rate is None else rate
-        samples, averages = self._samples(N), self._averages()
+        samples, averages, keeps_bases = self._samples(N), self._averages(), self._keeps_bases(B, N)
         # Where the curvature is small, the conjugate prior is, too: nothing but the cap keeps a
         # step from following what the present draws happen to say there.
         loose = averages and self.prior == "conjugate"
@@ -410,16 +410,16 @@ class BALI:
         weights = self.weights
         posteriors = (
             [layer.working_posterior for layer in self.layers]
-            if averages or samples or self._keeps_bases
+            if averages or samples or keeps_bases
             else []
         )
         traces = Traces(
             batch,
             max(n_in, (1 + K) * max(widths)),  # a row's inputs, or its rows of curvature
-            partial(self._trace, weights, posteriors, N),
+            partial(self._trace, weights, posteriors, N, keeps_bases),
             self.rng,
         )
-        terms = self._terms(traces)
+        terms = self._terms(traces, keeps_bases)
         self._set_precisions(terms[-1].curvature / terms[-1].count)
         proposals = self._proposals(terms, N, rate)
         step = joint_step(
@@ -449,6 +449,7 @@ class BALI:
         weights: list[Array],
         posteriors: Sequence[KroneckerGaussian],
         N: float,
+        keeps_bases: bool,
         X: Array,
         Y: Array,
         w: Array | None,
@@ -461,7 +462,7 @@ class BALI:
         forward = self.network.forward(weights, X, noise)
         designs = [layer.design(h) for layer, h in zip(self.layers, forward.inputs, strict=True)]
         likelihood, squares = self.likelihood, None
-        if self._averages() or self._keeps_bases:
+        if self._averages() or keeps_bases:
             squares = [p.input_squares(X) for p, X in zip(posteriors, designs, strict=True)]
         if squares is not None and self._averages():
             likelihood = self._expected(posteriors, forward, squares, N)
@@ -470,7 +471,7 @@ class BALI:
             sample_weight=w, input_squares=squares,
         )  # fmt: skip
 
-    def _terms(self, traces: Iterable[Trace]) -> list[Terms]:
+    def _terms(self, traces: Iterable[Trace], keeps_bases: bool) -> list[Terms]:
         """What the batch's pseudo-targets add to each layer's natural parameters."""
         totals: list[Terms] = []
         for piece in traces:
@@ -479,7 +480,7 @@ class BALI:
                 averaged = None if layer.factors is None else layer.factors.outputs
                 H = piece.precision(index, averaged)
                 squares = None
-                if self._keeps_bases and piece.input_squares is not None:
+                if keeps_bases and piece.input_squares is not None:
                     squares = piece.input_squares[index]
                 terms.append(
                     layer.terms(
@@ -510,11 +511,20 @@ class BALI:
             for layer, batch, exact in zip(self.layers, terms, is_known, strict=True)
         ]
 
-    @property
-    def _keeps_bases(self) -> bool:
-        """Whether layers may go on in the bases they have; a single Gaussian layer is exact."""
-        first, exact = self.steps == 1, self.targets_are_observations
-        return self.basis_tolerance > 0 and not first and not exact
+    def _keeps_bases(self, B: float, N: float) -> bool:
+        """Whether layers may go on in the bases they have: in batches, after the first.
+
+        All data at once are at least half of the averages, so that these move far, and take so
+        long that decomposing them is little in comparison. A single Gaussian layer is exact.
+
+        Derivation: NP-7
+        """
+        return (
+            self.basis_tolerance > 0
+            and B < N
+            and self.steps > 1
+            and not self.targets_are_observations
+        )
 
     def _averages(self) -> bool:
         """Whether this step averages the likelihood over what the posteriors leave uncertain.

@@ -594,9 +594,13 @@ natural_parameters NP-7: spectrum of a changed average kept
 - unchanged = old.is_exact and np.array_equal(A, old.A)
 + unchanged = old.is_exact
 
+bali NP-7: bases kept with all data at once
+- and B < N
++ and B <= N
+
 bali NP-7: bases kept in a single Gaussian layer
-- self.basis_tolerance > 0 and not first and not exact
-+ self.basis_tolerance > 0 and not first
+- and not self.targets_are_observations
++ and True
 
 mlp BP-1: missing slope
 - pulled *= self._slope(h)

@@ -214,6 +214,18 @@ def test_classes_are_learnt_as_well_with_kept_bases() -> None:
 
 
 @pytest.mark.equation("NP-7")
+@pytest.mark.equation("NP-7")
+@pytest.mark.parametrize("likelihood", ["gaussian", "categorical"])
+def test_steps_with_all_data_at_once_are_exact(likelihood: str) -> None:
+    X, Y = classes(60)
+    exact, default = (BALI((4,), likelihood, **o) for o in ({"basis_tolerance": 0}, {}))
+    for model in (exact, default):
+        model.fit(X, Y, epochs=30)
+        assert all(layer.factors.is_exact for layer in model.layers if layer.factors)
+    for a, b in zip(exact.weights, default.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_single_gaussian_layer_is_exact() -> None:
     X, _ = classes(50)
     for epochs in (1, 2):

@@ -256,8 +256,8 @@ harmless = mutants.Mutant(
     module="factors",
     tag="NP-1",
     mistake="none, the same sum in another order",
-    old="keep * old[i, j] + rate * new[i, j]",
-    new="rate * new[i, j] + keep * old[i, j]",
+    old="before[i] + rate * (after[i] - before[i])",
+    new="rate * (after[i] - before[i]) + before[i]",
 )
 with mistaken(harmless):
     files = ["tests/test_factors.py", "tests/test_forgetting.py"]
