@@ -421,7 +421,7 @@ class BALI:
         )
         terms = self._terms(traces, keeps_bases)
         self._set_precisions(terms[-1].curvature / terms[-1].count)
-        proposals = self._proposals(terms, N, rate)
+        proposals = self._proposals(terms, N, rate, keeps_bases)
         step = joint_step(
             self.network,
             weights,
@@ -495,18 +495,24 @@ class BALI:
             totals = [a + b for a, b in zip(totals, terms, strict=True)] if totals else terms
         return totals
 
-    def _proposals(self, terms: Sequence[Terms], N: float, rate: float) -> list[Proposal]:
-        """Every layer's regression, solved; the output layer's H may be the likelihood's own."""
+    def _proposals(
+        self, terms: Sequence[Terms], N: float, rate: float, keeps_bases: bool
+    ) -> list[Proposal]:
+        """Every layer's regression, solved; the output layer's H may be the likelihood's own.
+
+        The batch's H is floored before it is averaged. To tell whether it needs to be costs as
+        much as what kept bases save, so that with them the average is floored instead.
+        """
         known = self.likelihood.known_precision(self.network.widths[-1]) is not None
         is_known = [False] * (len(terms) - 1) + [known]
         return [
             layer.propose_from(
-                batch,
+                batch if exact or keeps_bases else batch.floored(),
                 n_data=N,
                 rate=rate,
                 precision_is_known=exact,
-                floor=0.0 if exact else CURVATURE_FLOOR,
-                basis_tolerance=self.basis_tolerance,
+                floor=CURVATURE_FLOOR if keeps_bases and not exact else 0.0,
+                basis_tolerance=self.basis_tolerance if keeps_bases else 0.0,
             )
             for layer, batch, exact in zip(self.layers, terms, is_known, strict=True)
         ]

@@ -14,7 +14,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.factors import forget
-from balinp.spectral import Spectrum, decompose, floored, raised
+from balinp.spectral import Spectrum, decompose, floored, floored_matrix, raised
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,14 @@ class Terms:
             self.pull + other.pull,
             squares,
         )
+
+    def floored(self) -> Terms:
+        """The same with H floored, as the pseudo-targets' own H is.
+
+        Derivation: PT-5
+        """
+        H = floored_matrix(self.curvature / self.count, "output_precision")
+        return replace(self, curvature=self.count * H)
 
 
 @dataclass(frozen=True)

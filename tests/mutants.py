@@ -823,8 +823,12 @@ pseudo_targets PT-5: known precision floored
 + floored(self._known, "output
 
 bali PT-5: average of curvatures without a floor
-- floor=0.0 if exact else CURVATURE_FLOOR
+- floor=CURVATURE_FLOOR if keeps_bases and not exact else 0.0
 + floor=0.0
+
+bali PT-5: batch of curvatures without a floor
+- batch if exact or keeps_bases else batch.floored()
++ batch
 
 pseudo_targets PT-5: floor not passed on
 - f"output precision of layer {index}", self._floor)

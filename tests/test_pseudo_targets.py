@@ -178,15 +178,16 @@ def test_what_training_adds_up_is_gradient_and_curvature(
     Y = np.eye(3)[rng.integers(3, size=20)]
     model = BALI((4,), likelihood, forward=forward).fit(X, Y, epochs=3, batch_size=5)
     posteriors = [layer.working_posterior for layer in model.layers]
-    t = model._trace(model.weights, posteriors, 20, X, Y, w)
-    terms = model._terms([t])
+    t = model._trace(model.weights, posteriors, 20, True, X, Y, w)
+    terms = model._terms([t], True)
     for index, (G, rows) in enumerate(zip(t.gradients, t.curvature_rows, strict=True)):
         pull = t.designs[index].T @ (w[:, None] * G)
         assert_close(terms[index].pull, pull, rtol=1e-8)  # targets are about 1 / H beside outputs
         assert_close(terms[index].curvature, np.einsum("n,nci,ncj->ij", w, rows, rows))
-    for proposal in model._proposals(terms, 20, 0.1):
-        h = proposal.factors.outputs.values
-        assert h.min() >= 0.999 * CURVATURE_FLOOR * h.mean()
+    for keeps_bases in (True, False):
+        for proposal in model._proposals(terms, 20, 0.1, keeps_bases):
+            h = proposal.factors.outputs.values
+            assert h.min() >= 0.999 * CURVATURE_FLOOR * h.mean()
 
 
 @pytest.mark.equation("PT-3", "PT-5")
