@@ -124,12 +124,12 @@ def floored_matrix(matrix: Array, name: str, fraction: float = CURVATURE_FLOOR) 
     array([[2.e+00, 0.e+00],
            [0.e+00, 1.e-08]])
     """
-    mean = float(np.trace(matrix)) / len(matrix)
+    scale = float(np.trace(matrix)) / len(matrix)
     try:
-        np.linalg.cholesky(matrix - fraction * max(mean, SMALLEST_SCALE) * np.eye(len(matrix)))
+        np.linalg.cholesky(matrix - fraction * max(scale, SMALLEST_SCALE) * np.eye(len(matrix)))
     except np.linalg.LinAlgError:
         return floored(matrix, name, fraction).matrix()
-    return matrix if mean >= SMALLEST_SCALE else floored(matrix, name, fraction).matrix()
+    return matrix if scale >= SMALLEST_SCALE else floored(matrix, name, fraction).matrix()
 
 
 def raised(values: Array, fraction: float, matrix: Array) -> Array:

@@ -184,10 +184,11 @@ def test_what_training_adds_up_is_gradient_and_curvature(
         pull = t.designs[index].T @ (w[:, None] * G)
         assert_close(terms[index].pull, pull, rtol=1e-8)  # targets are about 1 / H beside outputs
         assert_close(terms[index].curvature, np.einsum("n,nci,ncj->ij", w, rows, rows))
-    for keeps_bases in (True, False):
+    # Without kept bases the batch's H has the floor, of which the average takes a tenth.
+    for keeps_bases, least in ((True, 0.999), (False, 0.05)):
         for proposal in model._proposals(terms, 20, 0.1, keeps_bases):
             h = proposal.factors.outputs.values
-            assert h.min() >= 0.999 * CURVATURE_FLOOR * h.mean()
+            assert h.min() >= least * CURVATURE_FLOOR * h.mean()
 
 
 @pytest.mark.equation("PT-3", "PT-5")
