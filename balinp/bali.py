@@ -477,8 +477,10 @@ class BALI:
         for piece in traces:
             terms = []
             for index, layer in enumerate(self.layers):
-                averaged = None if layer.factors is None else layer.factors.outputs
-                H = piece.precision(index, averaged)
+                # An older H may be all but singular where the gradient is not: digits are lost,
+                # but not the decomposition that kept bases are to save.
+                older = layer.factors.outputs if keeps_bases and layer.factors else None
+                H = piece.precision(index, older)
                 squares = None
                 if keeps_bases and piece.input_squares is not None:
                     squares = piece.input_squares[index]

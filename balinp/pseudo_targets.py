@@ -135,15 +135,15 @@ class Trace:
     def pseudo_targets(self) -> list[Array]:
         return [self.targets_under(index, H) for index, H in enumerate(self._precisions)]
 
-    def precision(self, index: int, averaged: Spectrum | None) -> Spectrum:
+    def precision(self, index: int, older: Spectrum | None) -> Spectrum:
         """The H under which training writes a layer's pseudo-targets.
 
-        The likelihood's own where that is known; else the layer's average, since its regression
-        is what the targets are for, or before there is one the batch's.
+        The likelihood's own where that is known; else an older one of the layer's, or for None
+        the batch's.
         """
         if self._known_spectrum is not None and self.precision_is_known[index]:
             return self._known_spectrum
-        return self._precisions[index] if averaged is None else averaged
+        return self._precisions[index] if older is None else older
 
     def targets_under(self, index: int, H: Spectrum) -> Array:
         """Pseudo-targets of one layer, under any output precision H.
