@@ -45,7 +45,7 @@ from balinp.prediction import (
     sampled_outputs,
 )
 from balinp.pseudo_targets import Trace, trace
-from balinp.spectral import CURVATURE_FLOOR
+from balinp.spectral import CURVATURE_FLOOR, raised
 from balinp.validation import (
     LARGEST,
     as_choice,
@@ -661,7 +661,7 @@ class BALI:
         Derivation: EV-4
         """
         literal = self.prior == "isotropic" or self.given_precision is not None
-        scale = 1.0 if literal else float(np.trace(H)) / len(H)
+        scale = 1.0 if literal else float(raised(np.diag(H), CURVATURE_FLOOR, H).mean())
         for layer, precision in zip(self.layers, self.mean_precisions, strict=True):
             layer.prior_precision = precision / scale
 
