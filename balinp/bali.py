@@ -73,6 +73,9 @@ DRAWN_OUTPUTS, FEWEST_DRAWS = 8192, 8
 BASIS_TOLERANCE = 0.5
 """Relative error of a change, before its refinement, up to which layers keep their bases."""
 
+WIDE_OUTPUTS, SAMPLED_LABELS = 16, 4
+"""Classes from which batches draw labels for the curvature, and how many for each datum."""
+
 WEAK = HyperPrior()
 DEEP_PRECISION_SHAPE = 50.0
 """Shape of the Gamma prior on a learnt lam of networks with hidden layers."""
@@ -406,6 +409,8 @@ class BALI:
 
         n_in, *widths = self.network.widths
         K = widths[-1]
+        wide = isinstance(self.likelihood, Categorical) and K >= WIDE_OUTPUTS
+        labels_are_drawn = averages and wide and N > B
         # Pieces may be traced again when the layers have moved on: at the weights of now.
         weights = self.weights
         posteriors = (
@@ -416,7 +421,7 @@ class BALI:
         traces = Traces(
             batch,
             max(n_in, (1 + K) * max(widths)),  # a row's inputs, or its rows of curvature
-            partial(self._trace, weights, posteriors, N, keeps_bases),
+            partial(self._trace, weights, posteriors, N, keeps_bases, labels_are_drawn),
             self.rng,
         )
         terms = self._terms(traces, keeps_bases)
@@ -450,6 +455,7 @@ class BALI:
         posteriors: Sequence[KroneckerGaussian],
         N: float,
         keeps_bases: bool,
+        labels_are_drawn: bool,
         X: Array,
         Y: Array,
         w: Array | None,
@@ -465,7 +471,7 @@ class BALI:
         if self._averages() or keeps_bases:
             squares = [p.input_squares(X) for p, X in zip(posteriors, designs, strict=True)]
         if squares is not None and self._averages():
-            likelihood = self._expected(posteriors, forward, squares, N)
+            likelihood = self._expected(posteriors, forward, squares, N, labels_are_drawn)
         return Trace(
             self.network, likelihood, weights, Y, forward, designs,
             sample_weight=w, input_squares=squares,
@@ -551,16 +557,22 @@ class BALI:
         forward: Forward,
         squares: Sequence[Array],
         N: float,
+        labels_are_drawn: bool,
     ) -> Likelihood:
         """The likelihood averaged over the outputs of the linearised network.
 
-        Derivation: FP-2
+        Derivation: FP-2, BP-5
         """
         R = self.likelihood.combinations(self.network.widths[-1])
         variances = [s @ (1.0 / p.precisions) for s, p in zip(squares, posteriors, strict=True)]
         covariance = output_covariance(self.network, posteriors, forward, variances, R)
         draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / N / 2))
-        return Expected(self.likelihood, output_deviations(covariance, draws, self.rng) @ R)
+        deviations = output_deviations(covariance, draws, self.rng) @ R
+        B, K = forward.outputs[-1].shape
+        noise = None
+        if labels_are_drawn:
+            noise = self.rng.gumbel(size=(B, SAMPLED_LABELS, K)).swapaxes(0, 1)
+        return Expected(self.likelihood, deviations, noise)
 
     def _previous_changes(self) -> list[Array]:
         return [layer.last_change for layer in self.layers]

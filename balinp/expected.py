@@ -28,8 +28,10 @@ class Expected:
     ----------
     likelihood : what to average; a `balinp.likelihood.Likelihood`.
     deviations : (S, B, K) array e, S draws for each datum of the batch.
+    label_noise : (L, B, K) array of standard Gumbel draws, for classes alone: the curvature is then
+        that of L labels a datum, drawn from the model, in place of all K. None takes all.
 
-    Derivation: FP-2
+    Derivation: FP-2, BP-5
 
     Examples
     --------
@@ -44,9 +46,12 @@ class Expected:
     array([[-0.75,  0.75]])
     """
 
-    def __init__(self, likelihood: Likelihood, deviations: Array) -> None:
+    def __init__(
+        self, likelihood: Likelihood, deviations: Array, label_noise: Array | None = None
+    ) -> None:
         self.likelihood = likelihood
         self.deviations = deviations
+        self.label_noise = label_noise
 
     def __repr__(self) -> str:
         return f"Expected({self.likelihood!r}, draws={len(self.deviations)})"
@@ -69,12 +74,28 @@ class Expected:
         What is common to all logits has no curvature.
         """
         B, K = f.shape
+        if self.label_noise is not None:
+            return self._label_rows(f, self.label_noise)
         if isinstance(self.likelihood, Categorical):
             curvature = self.likelihood.mean_curvature(f + self.deviations)
             return semidefinite_rows(curvature, rank=max(1, K - 1))
         rows = self.likelihood.curvature_rows(self._deviated(f))
         stacked = rows.reshape(-1, B, rows.shape[1], K).swapaxes(0, 1).reshape(B, -1, K)
         return semidefinite_rows(np.swapaxes(stacked, 1, 2) @ stacked / len(self.deviations))
+
+    def _label_rows(self, f: Array, noise: Array) -> Array:
+        """Rows (y - p)^T / sqrt L (B, L, K), with labels y drawn from p at outputs f + e.
+
+        The label of the largest log p_k plus Gumbel noise is drawn with probability p_k, and log p
+        may be replaced by the outputs themselves. Draws of e take turns.
+
+        Derivation: BP-5
+        """
+        L, B, K = noise.shape
+        outputs = f + self.deviations[np.arange(L) % len(self.deviations)]
+        labels = np.eye(K)[(outputs + noise).argmax(axis=2)]
+        rows = self.likelihood.gradient(labels.reshape(-1, K), outputs.reshape(-1, K))
+        return np.swapaxes(rows.reshape(L, B, K), 0, 1) / np.sqrt(L)
 
     def largest_curvature_rows(self, K: int) -> Array | None:
         """The likelihood's own: no average exceeds a bound that holds for all outputs."""

@@ -644,6 +644,18 @@ mlp BP-3: change of the bias forgotten
 - dz = self._affine(forward.inputs[0], changes[0])
 + dz = forward.inputs[0] @ changes[0][: forward.inputs[0].shape[1]]
 
+expected BP-5: labels not averaged
+- np.swapaxes(rows.reshape(L, B, K), 0, 1) / np.sqrt(L)
++ np.swapaxes(rows.reshape(L, B, K), 0, 1)
+
+expected BP-5: the likeliest label
+- (outputs + noise).argmax(axis=2)
++ outputs.argmax(axis=2)
+
+bali BP-5: labels drawn with all data at once
+- averages and wide and N > B
++ averages and wide
+
 likelihood BP-4: sign of the Gaussian gradient
 - return (Y - f) @ self.known_precision
 + return (f - Y) @ self.known_precision

@@ -141,3 +141,51 @@ def test_training_ends_where_the_expected_gradient_balances_the_prior():
     np.testing.assert_allclose(left, 0, atol=0.03)
     at_the_mean = layer.design(X).T @ Categorical().gradient(Y, f) - 0.1 * layer.mean
     assert np.abs(layer.posterior.solve(at_the_mean)).max() > 0.07
+
+
+@pytest.mark.equation("BP-5")
+def test_drawn_labels_have_the_expected_curvature():
+    rng = np.random.default_rng(8)
+    L, K = 60_000, 4
+    f, e = rng.standard_normal((2, K)), rng.standard_normal((3, 2, K))
+    exact = Expected(Categorical(), e).curvature_rows(f)
+    rows = Expected(Categorical(), e, rng.gumbel(size=(L, 2, K))).curvature_rows(f)
+    assert rows.shape == (2, L, K)
+    expected, drawn = (np.swapaxes(r, 1, 2) @ r for r in (exact, rows))
+    # entries are means of L products of numbers below 1
+    np.testing.assert_allclose(drawn, expected, atol=5 / np.sqrt(L))
+    few = Expected(Categorical(), e, rng.gumbel(size=(2, 2, K)))
+    np.testing.assert_array_equal(few.curvature_rows(f), few.curvature_rows(f))
+    p = np.exp(f + e[:2]) / np.exp(f + e[:2]).sum(axis=2, keepdims=True)
+    labels = np.sqrt(2) * np.swapaxes(few.curvature_rows(f), 0, 1) + p
+    np.testing.assert_allclose(np.sort(labels, axis=2)[:, :, -1], 1.0, rtol=1e-12)
+
+
+@pytest.mark.equation("BP-5")
+def test_labels_are_drawn_for_many_classes_in_batches_alone(monkeypatch):
+    asked = []
+    original = Expected.curvature_rows
+
+    def recorded(self, f):
+        asked.append(self.label_noise is not None)
+        return original(self, f)
+
+    monkeypatch.setattr(Expected, "curvature_rows", recorded)
+    rng = np.random.default_rng(0)
+    for K, batch_size, drawn in ((16, 40, True), (16, None, False), (15, 40, False)):
+        asked.clear()
+        X, Y = rng.standard_normal((80, 3)), np.eye(K)[np.arange(80) % K]
+        BALI((4,), "categorical").fit(X, Y, epochs=2, batch_size=batch_size)
+        assert asked
+        assert all(answer == drawn for answer in asked)
+
+
+@pytest.mark.equation("BP-5")
+def test_many_classes_are_learnt_with_drawn_labels():
+    rng = np.random.default_rng(1)
+    centres = 3 * rng.standard_normal((20, 6))
+    labels = rng.integers(0, 20, 1500)
+    X, Y = (centres[labels] + rng.standard_normal((1500, 6))) / 3, np.eye(20)[labels]
+    model = BALI((30,), "categorical").fit(X[:1000], Y[:1000], epochs=10, batch_size=100)
+    p = model.predict(X[1000:]).probabilities
+    assert -np.log((p * Y[1000:]).sum(axis=1)).mean() < 0.7

@@ -97,7 +97,9 @@ def test_training_draws_the_outputs_that_matter(
     model.fit(X, Y, epochs=3)
     model.rng = np.random.default_rng(0)
     posteriors = [layer.working_posterior for layer in model.layers]
-    traces = [model._trace(model.weights, posteriors, 60, False, X, Y, None) for _ in range(40)]
+    traces = [
+        model._trace(model.weights, posteriors, 60, False, False, X, Y, None) for _ in range(40)
+    ]
     drawn = np.concatenate([trace.likelihood.deviations for trace in traces])
     _, expected = linearised_outputs(model.network, model.layers, X, combinations=np.eye(2))
     if likelihood == "categorical":  # its outputs less their mean

@@ -178,7 +178,7 @@ def test_what_training_adds_up_is_gradient_and_curvature(
     Y = np.eye(3)[rng.integers(3, size=20)]
     model = BALI((4,), likelihood, forward=forward).fit(X, Y, epochs=3, batch_size=5)
     posteriors = [layer.working_posterior for layer in model.layers]
-    t = model._trace(model.weights, posteriors, 20, True, X, Y, w)
+    t = model._trace(model.weights, posteriors, 20, True, False, X, Y, w)
     terms = model._terms([t], True)
     for index, (G, rows) in enumerate(zip(t.gradients, t.curvature_rows, strict=True)):
         pull = t.designs[index].T @ (w[:, None] * G)

@@ -137,9 +137,20 @@ def output_roots():
         assert_allclose(slope, (one_hot[0] - p)[k], rtol=1e-12)
         bend = -(one_hot - softmax(moved)).imag[0] / STEP
         assert_allclose(bend, (np.diag(p) - np.outer(p, p))[k], atol=1e-15)
-    # labels drawn from the model: E[(y - p)(y - p)^T] is the same matrix
-    drawn = sum(p[k] * np.outer(np.eye(4)[k] - p, np.eye(4)[k] - p) for k in range(4))
-    assert_allclose(drawn, np.diag(p) - np.outer(p, p), atol=1e-15)
+
+
+def drawn_labels():
+    rng = np.random.default_rng(4)
+    f = rng.standard_normal((1, 4))
+    p = softmax(f)[0]
+    curvature = np.diag(p) - np.outer(p, p)
+    mean = sum(p[k] * np.outer(np.eye(4)[k] - p, np.eye(4)[k] - p) for k in range(4))
+    assert_allclose(mean, curvature, atol=1e-15)
+    labels = (f + rng.gumbel(size=(400_000, 4))).argmax(axis=1)
+    shares = np.bincount(labels, minlength=4) / len(labels)
+    assert np.abs((shares - p) / np.sqrt(p * (1 - p) / len(labels))).max() < 4
+    rows = np.eye(4)[labels] - p
+    assert_allclose(rows.T @ rows / len(rows), curvature, atol=4 / np.sqrt(len(rows)))
 
 
 CHECKS = {
@@ -147,6 +158,7 @@ CHECKS = {
     "BP-2": curvature_roots,
     "BP-3": tangent,
     "BP-4": output_roots,
+    "BP-5": drawn_labels,
 }
 
 if __name__ == "__main__":
