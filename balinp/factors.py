@@ -116,8 +116,8 @@ def gram(rows: Array) -> Array:
 
 
 def gram_reference(rows: Array) -> Array:
-    """Plain twin of `gram`, one outer product after another."""
-    return np.einsum("ni,nj->ij", rows, rows)
+    """Plain twin of `gram`."""
+    return np.asarray(rows.T @ rows)
 
 
 def input_factor(X: Array, weights: Array | None = None) -> Array:

@@ -50,12 +50,13 @@ WIDEST = CASES[-1]
 """The case whose training is also run in a process of its own, to see all of its memory."""
 
 TWINS: Mapping[Function, Function] = {
-    factors.input_factor: lambda X, weights=None: factors.input_factor_reference(X),
-    factors.output_factor: lambda rows, weights=None: factors.output_factor_reference(rows),
+    factors.gram: factors.gram_reference,
     factors.forget: factors.forget_reference,
-    factors.semidefinite_rows: factors.semidefinite_rows_reference,
+    factors.semidefinite_rows: lambda matrices, rank=None: factors.semidefinite_rows_reference(
+        matrices
+    ),
 }
-"""The plain NumPy twins of the compiled kernels, for data without weights."""
+"""The plain NumPy twins of the compiled kernels."""
 
 POSTERIORS = ("8-50-1", "64-100-10")
 """Shapes whose posterior is compared with a Kronecker fit, on all rows."""
