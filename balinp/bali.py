@@ -70,7 +70,7 @@ FORWARD_PASSES = ("mean", "linearised", "sample")
 DRAWN_OUTPUTS, FEWEST_DRAWS = 8192, 8
 """Outputs drawn for all data together in the linearised pass, and for each datum, at least."""
 
-BASIS_TOLERANCE = 0.5
+BASIS_TOLERANCE = 0.1
 """Relative error of a change, before its refinement, up to which layers keep their bases."""
 
 WIDE_OUTPUTS, SAMPLED_LABELS = 16, 4
