@@ -452,12 +452,16 @@ def bound():
         return (y * f - np.logaddexp(0, f)).sum(axis=-1)
 
     log_prior = -0.5 * (w**2 + np.log(2 * np.pi))
-    integral = np.log(np.trapezoid(np.exp(log_likelihood(w) + log_prior), w))
+
+    def integrated(values):
+        return values.sum() * (w[1] - w[0])  # nothing is left at the ends
+
+    integral = np.log(integrated(np.exp(log_likelihood(w) + log_prior)))
     best = -np.inf
     for m in np.linspace(-1, 1, 21):
         for v in (0.05, 0.2, 0.4, 0.6, 0.8, 1.0, 2.0):
             q = np.exp(-0.5 * (w - m) ** 2 / v) / np.sqrt(2 * np.pi * v)
-            found = np.trapezoid(q * log_likelihood(w), w) - 0.5 * (m**2 + v + np.log(2 * np.pi))
+            found = integrated(q * log_likelihood(w)) - 0.5 * (m**2 + v + np.log(2 * np.pi))
             found += 0.5 * np.log(2 * np.pi * np.e * v)
             assert found < integral
             best = max(best, found)
