@@ -103,8 +103,9 @@ class Data:
 
     def batches(self, size: int | None, rng: np.random.Generator) -> Iterator[Batch]:
         """All rows that are present once: in batches of a random order, or for None at once."""
-        if size is None:
-            yield Batch(self, self.present)
+        whole = Batch(self, self.present)
+        if size is None or size >= len(whole):
+            yield whole
             return
         order = rng.permutation(np.arange(len(self))[self.present])
         for start in range(0, len(order), size):

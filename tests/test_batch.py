@@ -95,6 +95,13 @@ def test_a_batch_of_all_rows_is_no_copy() -> None:
     np.testing.assert_array_equal(Batch(data, slice(10, 30)).take(slice(5, 7))[1], Y[15:17])
 
 
+@pytest.mark.parametrize("size", [90, 1000])
+def test_a_batch_size_of_all_rows_or_more_is_all_data_at_once(size: int) -> None:
+    X, Y = classes()
+    one, other = (BALI((4,), "categorical").fit(X, Y, epochs=4, batch_size=b) for b in (None, size))
+    assert_same_model(other, one, rtol=0)
+
+
 # -- arrays on disk --------------------------------------------------------------------------------
 
 
