@@ -96,10 +96,7 @@ class Factors:
 
     def prior_times(self, W: Array, prior: str, prior_precision: float) -> Array:
         """Prior precision times vec(W), as a matrix (D, K): lam W, or lam W H."""
-        if prior != "conjugate":
-            return prior_precision * W
-        h, Q = self.outputs
-        return prior_precision * ((W @ Q * h) @ Q.T)
+        return prior_precision * (self.outputs.times_rows(W) if prior == "conjugate" else W)
 
     @cached_property
     def likelihood_eigenvalues(self) -> Array:

@@ -125,11 +125,13 @@ def floored_matrix(matrix: Array, name: str, fraction: float = CURVATURE_FLOOR) 
            [0.e+00, 1.e-08]])
     """
     scale = float(np.trace(matrix)) / len(matrix)
-    try:
-        np.linalg.cholesky(matrix - fraction * max(scale, SMALLEST_SCALE) * np.eye(len(matrix)))
-    except np.linalg.LinAlgError:
-        return floored(matrix, name, fraction).matrix()
-    return matrix if scale >= SMALLEST_SCALE else floored(matrix, name, fraction).matrix()
+    if scale >= SMALLEST_SCALE:
+        try:
+            np.linalg.cholesky(matrix - fraction * scale * np.eye(len(matrix)))
+            return matrix
+        except np.linalg.LinAlgError:
+            pass  # some eigenvalue is
+    return floored(matrix, name, fraction).matrix()
 
 
 def raised(values: Array, fraction: float, matrix: Array) -> Array:

@@ -225,7 +225,7 @@ natural_parameters LR-2: V for H in the conjugate prior
 + (1 / h if prior == "conjugate" else
 
 natural_parameters LR-2: prior's pull without the output precision
-- prior_precision * ((W @ Q * h) @ Q.T)
+- prior_precision * (self.outputs.times_rows(W) if prior == "conjugate" else W)
 + prior_precision * W
 
 layer LR-3: missing N/B
