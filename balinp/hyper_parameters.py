@@ -20,6 +20,7 @@ from balinp.passes import Present
 from balinp.pseudo_targets import Trace
 from balinp.spectral import CURVATURE_FLOOR, raised
 from balinp.step import Pieces
+from balinp.validation import as_positive
 from balinp.way import Way
 
 LOGIT_VARIANCE = 5.0
@@ -44,12 +45,13 @@ class HyperParameters:
 
     Parameters
     ----------
+    likelihood : the likelihood; the noise of a Gaussian one is learnt if it has none.
     prior_precision : lam of all layers, or None to learn it.
     precision_prior, noise_prior : Gamma priors, None for the defaults.
-    learns_noise : whether the noise is learnt.
 
     Attributes
     ----------
+    given_precision, learns_noise : lam if it is given, and whether the noise is learnt.
     mean_precisions : for each layer lam, times the mean output precision of the output layer for
         the conjugate prior (EV-4).
     bound, best_bound : on the evidence, in nats a datum, averaged over steps (EV-7).
@@ -57,21 +59,24 @@ class HyperParameters:
 
     def __init__(
         self,
+        likelihood: Likelihood,
         prior_precision: float | None,
         precision_prior: HyperPrior | None,
         noise_prior: HyperPrior | None,
-        learns_noise: bool,
     ) -> None:
-        self.given_precision = prior_precision
+        self.given_precision = (
+            None if prior_precision is None else as_positive(prior_precision, "prior_precision")
+        )
         self.precision_prior = precision_prior
         self.noise_prior = WEAK if noise_prior is None else noise_prior
-        self.learns_noise = learns_noise
+        self.is_gaussian = isinstance(likelihood, Gaussian)
+        self.learns_noise = isinstance(likelihood, Gaussian) and likelihood.noise_variance is None
         self.mean_precisions: list[float] = []
         self.bound, self.best_bound = -np.inf, -np.inf
 
     # -- where they start ------------------------------------------------------------------------
 
-    def start(self, widths: Sequence[int], gaussian: bool) -> None:
+    def start(self, widths: Sequence[int]) -> None:
         """Prior precisions of layers of these widths.
 
         A precision in proportion to n_in gives the outputs the same prior variance whatever the
@@ -82,10 +87,10 @@ class HyperParameters:
         if self.given_precision is not None:
             self.mean_precisions = [self.given_precision] * (len(widths) - 1)
         else:
-            variance = 1.0 if gaussian else LOGIT_VARIANCE
+            variance = 1.0 if self.is_gaussian else LOGIT_VARIANCE
             self.mean_precisions = [n_in / variance for n_in in widths[:-1]]
         if self.precision_prior is None:
-            deep, shape = len(widths) > 2 and gaussian, DEEP_PRECISION_SHAPE
+            deep, shape = len(widths) > 2 and self.is_gaussian, DEEP_PRECISION_SHAPE
             self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else WEAK
 
     def first_noise(self, data: Data) -> Gaussian:
