@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from balinp import persistence
 from balinp.data import Batch, Data, opened
 from balinp.evidence import HyperPrior
 from balinp.history import Record
