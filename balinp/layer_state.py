@@ -46,6 +46,12 @@ class LayerState:
     remembered: tuple[float, float] | None = None
     regression: Regression | None = None
 
+    def under(self, prior: Prior) -> LayerState:
+        """The same with another prior."""
+        return LayerState(
+            prior, self.mean, self.last_change, self.factors, self.remembered, self.regression
+        )
+
     @property
     def observed(self) -> Factors:
         """The factors; ValueError before the first batch."""
