@@ -58,10 +58,10 @@ def effective_parameters(layer: MatrixNormalLayer) -> float:
 
     Derivation: EV-1
     """
-    if layer.factors is None:
+    if layer.state.factors is None:
         return 0.0
     precisions = layer.state.working_posterior.precisions
-    return float((layer.factors.likelihood_eigenvalues / precisions).sum())
+    return float((layer.state.factors.likelihood_eigenvalues / precisions).sum())
 
 
 def prior_precision_target(
@@ -91,9 +91,9 @@ def prior_precision_target(
 
 def _prior_squares(layer: MatrixNormalLayer) -> float:
     """vec(M - M0)^T Lam0 vec(M - M0) = lam_l s_l."""
-    if layer.factors is None:
+    if layer.state.factors is None:
         return 0.0
-    return layer.state.prior.squares(layer.mean - layer.prior_mean, layer.factors.outputs)
+    return layer.state.prior.squares(layer.mean - layer.prior_mean, layer.state.factors.outputs)
 
 
 def noise_target(
@@ -131,8 +131,31 @@ def noise_target(
         for index, Psi in enumerate(left_out):
             Gamma += _spread(piece, index, Psi)
     C = np.linalg.cholesky(noise_covariance)
-    squares = (n_data / B) * residual_squares + C @ (Gamma / B) @ C.T
-    return (squares + 2 * hyper.rate * np.eye(K)) / (n_data + 2 * hyper.shape)
+    return noise_from_squares((n_data / B) * residual_squares + C @ (Gamma / B) @ C.T, n_data, hyper)
+
+
+def exact_noise_target(
+    layer: MatrixNormalLayer, residual_squares: Array, n_data: float, hyper: HyperPrior
+) -> Array:
+    """`noise_target` of a single Gaussian layer, for which C Gamma C^T is the layer's own Psi.
+
+    Derivation: EV-3, EV-4
+
+    Parameters
+    ----------
+    layer : the layer.
+    residual_squares : (K, K) array, the average of r r^T over the data.
+    n_data, hyper : as for `noise_target`.
+    """
+    return noise_from_squares(n_data * residual_squares + _left_out(layer), n_data, hyper)
+
+
+def noise_from_squares(squares: Array, n_data: float, hyper: HyperPrior) -> Array:
+    """V (K, K) of N errors with the given squares (K, K): (squares + 2b I) / (N + 2a).
+
+    Derivation: EV-3
+    """
+    return (squares + 2 * hyper.rate * np.eye(len(squares))) / (n_data + 2 * hyper.shape)
 
 
 def _spread(piece: Trace, index: int, Psi: Array) -> Array:
@@ -149,13 +172,13 @@ def _spread(piece: Trace, index: int, Psi: Array) -> Array:
 
 def _left_out(layer: MatrixNormalLayer) -> Array:
     """Matrix Psi (K, K) of a layer whose mean_n S_n^T Psi S_n is its share of Gamma."""
-    if layer.factors is None:
+    if layer.state.factors is None:
         return np.zeros((layer.n_out, layer.n_out))
     if layer.state.prior.follows_noise:
         shift = layer.mean - layer.prior_mean
         return layer.prior_precision * shift.T @ shift
     posterior = layer.state.working_posterior
-    N, a = layer.factors.n_data, layer.factors.inputs.values
+    N, a = layer.state.factors.n_data, layer.state.factors.inputs.values
     variances = N * (a @ (1.0 / posterior.precisions))
     return (posterior.column_basis * variances) @ posterior.column_basis.T
 
@@ -177,9 +200,9 @@ def evidence_bound(log_joint: float, layers: Sequence[MatrixNormalLayer]) -> flo
     """
     bound = log_joint
     for layer in layers:
-        if layer.factors is not None:
+        if layer.state.factors is not None:
             posterior = layer.state.working_posterior
-            p = layer.state.prior.eigenvalues(layer.factors.outputs)
+            p = layer.state.prior.eigenvalues(layer.state.factors.outputs)
             bound += posterior.entropy() - 0.5 * float((p / posterior.precisions).sum())
     return bound
 

@@ -11,11 +11,18 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.data import Data, pieces
-from balinp.evidence import HyperPrior, evidence_bound, noise_target, prior_precision_target
+from balinp.evidence import (
+    HyperPrior,
+    evidence_bound,
+    noise_from_squares,
+    noise_target,
+    prior_precision_target,
+)
 from balinp.joint_step import Outcome
 from balinp.kernels import gram, root_weighted
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood
+from balinp.moments import Moments
 from balinp.passes import Present
 from balinp.pseudo_targets import Trace
 from balinp.spectral import CURVATURE_FLOOR, raised
@@ -26,7 +33,9 @@ from balinp.way import Way
 LOGIT_VARIANCE = 5.0
 """Prior variance of logits, for inputs of unit size, that a learnt precision starts from."""
 
-WEAK = HyperPrior()
+VANISHING = 1e-6
+"""Shape of a Gamma prior that says nothing, and its rate in units of the targets' mean square."""
+
 DEEP_PRECISION_SHAPE = 50.0
 """Shape of the Gamma prior on a learnt lam of networks with hidden layers."""
 
@@ -52,6 +61,8 @@ class HyperParameters:
     Attributes
     ----------
     given_precision, learns_noise : lam if it is given, and whether the noise is learnt.
+    given_priors : Gamma priors as they were given.
+    precision_prior, noise_prior : Gamma priors on lam and on the noise precision as they are.
     mean_precisions : for each layer lam, times the mean output precision of the output layer for
         the conjugate prior (EV-4).
     bound, best_bound : on the evidence, in nats a datum, averaged over steps (EV-7).
@@ -67,12 +78,17 @@ class HyperParameters:
         self.given_precision = (
             None if prior_precision is None else as_positive(prior_precision, "prior_precision")
         )
-        self.precision_prior = precision_prior
-        self.noise_prior = WEAK if noise_prior is None else noise_prior
+        self.given_priors = precision_prior, noise_prior
+        self.precision_prior, self.noise_prior = precision_prior, noise_prior
         self.is_gaussian = isinstance(likelihood, Gaussian)
         self.learns_noise = isinstance(likelihood, Gaussian) and likelihood.noise_variance is None
         self.mean_precisions: list[float] = []
         self.bound, self.best_bound = -np.inf, -np.inf
+
+    @property
+    def learns_precision(self) -> bool:
+        """Whether lam is learnt."""
+        return self.given_precision is None
 
     # -- where they start ------------------------------------------------------------------------
 
@@ -91,16 +107,35 @@ class HyperParameters:
             self.mean_precisions = [n_in / variance for n_in in widths[:-1]]
         if self.precision_prior is None:
             deep, shape = len(widths) > 2 and self.is_gaussian, DEEP_PRECISION_SHAPE
-            self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else WEAK
+            self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else vanishing()
 
     def first_noise(self, data: Data) -> Gaussian:
         """The noise that training starts with: the mean squares of the targets."""
         n_in, K = data.X.shape[1], data.Y.shape[1]
-        squares = 2 * self.noise_prior.rate * np.eye(K)
+        squares = np.zeros((K, K))
         for part in pieces(len(data.whole), max(n_in, K)):
             _, Y, w = data.whole.take(part)
             squares += gram(root_weighted(Y, w))
-        return learnt_noise(squares / (data.amount + 2 * self.noise_prior.shape))
+        if self.noise_prior is None:
+            self.noise_prior = vanishing(float(np.trace(squares)) / (K * data.amount))
+        return learnt_noise(noise_from_squares(squares, data.amount, self.noise_prior))
+
+    def restarted(self, likelihood: Gaussian, moments: Moments) -> Gaussian:
+        """Let a single layer learn from nothing but all its data; return the noise it starts with.
+
+        lam gives the outputs the variance that the targets have, whatever their units.
+
+        Derivation: EV-8
+        """
+        K, targets = moments.root.shape[1] - moments.n_in, moments.targets
+        variance = float((targets**2).sum()) / K
+        if self.learns_precision:
+            self.mean_precisions = [moments.n_in / (variance or 1.0)]
+            self.precision_prior = self.given_priors[0] or vanishing(variance)
+        if not self.learns_noise:
+            return likelihood
+        self.noise_prior = self.given_priors[1] or vanishing(variance)
+        return learnt_noise(noise_from_squares(targets.T @ targets, 1.0, self.noise_prior))
 
     # -- how they are learnt ---------------------------------------------------------------------
 
@@ -151,6 +186,17 @@ class HyperParameters:
         factor = (target / first) ** share
         self.mean_precisions = [factor * precision for precision in self.mean_precisions]
 
+    def replace_precision(self, layers: Sequence[MatrixNormalLayer]) -> float:
+        """Move lam all the way to its target; return how far that was, in logarithms.
+
+        Derivation: EV-2, EV-4, EV-8
+        """
+        assert self.precision_prior is not None
+        first = self.mean_precisions[0]
+        target = prior_precision_target(layers, first, self.precision_prior)
+        self.mean_precisions = [target / first * precision for precision in self.mean_precisions]
+        return abs(float(np.log(target / first)))
+
     def learn_noise(
         self,
         V: Array,
@@ -164,6 +210,7 @@ class HyperParameters:
 
         Derivation: EV-3, EV-4
         """
+        assert self.noise_prior is not None
         share = min(NOISE_SHARE, share)
         target = noise_target(layers, said, residual_squares, V, N, self.noise_prior)
         return learnt_noise((1 - share) * V + share * target)
@@ -182,6 +229,11 @@ class HyperParameters:
         scale = float(raised(np.diag(H), CURVATURE_FLOOR, H).mean()) if coupled else 1.0
         for layer, precision in zip(layers, self.mean_precisions, strict=True):
             layer.prior_precision = precision / scale
+
+
+def vanishing(mean_square: float = 1.0) -> HyperPrior:
+    """A Gamma prior on a precision that says next to nothing, in the units of the targets."""
+    return HyperPrior(VANISHING, VANISHING * (mean_square or 1.0))
 
 
 def learnt_noise(V: Array) -> Gaussian:
