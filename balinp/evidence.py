@@ -131,7 +131,9 @@ def noise_target(
         for index, Psi in enumerate(left_out):
             Gamma += _spread(piece, index, Psi)
     C = np.linalg.cholesky(noise_covariance)
-    return noise_from_squares((n_data / B) * residual_squares + C @ (Gamma / B) @ C.T, n_data, hyper)
+    return noise_from_squares(
+        (n_data / B) * residual_squares + C @ (Gamma / B) @ C.T, n_data, hyper
+    )
 
 
 def exact_noise_target(

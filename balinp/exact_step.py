@@ -42,7 +42,7 @@ def take_exact_step(
     With the weight B / (data so far) of each batch the posterior is that of all of them at once,
     to rounding, whatever their sizes and their order.
 
-    Derivation: LR-7, NP-3, PT-2, EV-8
+    Derivation: EX-1, EX-2, EX-3, PT-2
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def take_exact_step(
 def folded(old: Moments | None, said: Iterable[Trace], batch: Batch, rate: float | None) -> Moments:
     """The moving average of the moments of inputs and pseudo-targets after a batch.
 
-    Derivation: NP-1, NP-3, PT-2
+    Derivation: EX-2, PT-2
     """
     parts = [
         Moments.of(piece.designs[0], piece.pseudo_targets[0], piece.sample_weight) for piece in said
@@ -97,7 +97,7 @@ def fixed_point(
     Given lam and V the posterior is exact, so that the updates have the evidence's stationary
     points as fixed points.
 
-    Derivation: EV-8
+    Derivation: EX-3
     """
     inputs, products = moments.spectrum()
     A, before = moments.A, layer.mean
@@ -109,7 +109,7 @@ def fixed_point(
         change = 0.0
         if hyper.learns_precision:
             change = hyper.replace_precision([layer])
-        if hyper.learns_noise:
+        if hyper.learns_noise and hyper.noise_prior is not None:
             V = likelihood.covariance(layer.n_out)
             squares = moments.residual_squares(layer.mean)
             target = exact_noise_target(layer, squares, N, hyper.noise_prior)
@@ -126,7 +126,7 @@ def regression(
 ) -> LayerState:
     """The layer with the exact posterior of P vec(M) = N X^T T H / B + Lam0 vec(M0).
 
-    Derivation: LR-1, LR-2, LR-7
+    Derivation: EX-2
 
     Parameters
     ----------

@@ -125,7 +125,7 @@ class HyperParameters:
 
         lam gives the outputs the variance that the targets have, whatever their units.
 
-        Derivation: EV-8
+        Derivation: EX-3
         """
         K, targets = moments.root.shape[1] - moments.n_in, moments.targets
         variance = float((targets**2).sum()) / K
@@ -189,7 +189,7 @@ class HyperParameters:
     def replace_precision(self, layers: Sequence[MatrixNormalLayer]) -> float:
         """Move lam all the way to its target; return how far that was, in logarithms.
 
-        Derivation: EV-2, EV-4, EV-8
+        Derivation: EX-3
         """
         assert self.precision_prior is not None
         first = self.mean_precisions[0]

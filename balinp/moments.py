@@ -27,7 +27,7 @@ class Moments:
     n_in : D.
     amount : number of data that were averaged, with weights their sum.
 
-    Derivation: LR-7
+    Derivation: EX-1
 
     Examples
     --------
@@ -47,16 +47,15 @@ class Moments:
         """From X (B, D), T (B, K) and weights (B,), or None for ones."""
         B = amount(X, w)
         rows = root_weighted(np.column_stack([X, T]), w) / np.sqrt(B)
-        return cls(np.linalg.qr(rows, mode="r"), X.shape[1], B)
+        return cls(_triangle(rows), X.shape[1], B)
 
     def averaged(self, new: Moments, rate: float) -> Moments:
         """The moving average (1 - rate) old + rate new.
 
-        Derivation: NP-1, LR-7
+        Derivation: NP-1, EX-1
         """
         rows = [np.sqrt(1 - rate) * self.root, np.sqrt(rate) * new.root]
-        root = np.linalg.qr(np.concatenate(rows), mode="r")
-        return Moments(root, self.n_in, self.amount + new.amount)
+        return Moments(_triangle(np.concatenate(rows)), self.n_in, self.amount + new.amount)
 
     def __add__(self, other: Moments) -> Moments:
         """The average over the data of both."""
@@ -93,7 +92,12 @@ class Moments:
         From the singular values of R_X, whose squares are A's eigenvalues: of these, half as many
         digits would be left.
 
-        Derivation: LR-7, KR-2
+        Derivation: EX-1, KR-2
         """
         U, s, Q = singular(self.inputs)
         return Spectrum(s**2, Q), s[:, None] * (U.T @ self.targets)
+
+
+def _triangle(rows: Array) -> Array:
+    """R (C, n), triangular, with R^T R = rows^T rows."""
+    return np.asarray(np.linalg.qr(rows, mode="r"), dtype=np.float64)

@@ -75,7 +75,7 @@ def settle(now: Present, batches: Iterable[Batch], forward: Mean) -> None:
     In batches the factors are averages over weights that have moved on. Training goes on with
     these; what is reported after it is made of factors of one pass over the data.
 
-    Derivation: NP-8
+    Derivation: EX-4
 
     Parameters
     ----------
