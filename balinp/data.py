@@ -1,0 +1,260 @@
+"""Data: arrays in memory or on disk, read in pieces, or batches that come from elsewhere.
+
+Everything that training needs of data are sums over them. A batch that fits into memory is one
+piece; a larger one is gone through piece by piece, as often as the step needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.kernels import is_same_amount
+from balinp.validation import LARGEST, as_data, as_matrix, as_positive, as_weights
+
+PIECE = 2**23
+"""Numbers in the largest array of a piece, of which a step holds several: 64 MiB."""
+
+Rows = slice | np.ndarray[Any, np.dtype[np.intp]]
+
+
+def pieces(rows: int, numbers: int) -> Iterator[slice]:
+    """Slices of so many rows, each with arrays of at most `PIECE` numbers, or one row.
+
+    Parameters
+    ----------
+    rows : how many there are.
+    numbers : in the largest array, for each row.
+
+    Examples
+    --------
+    >>> list(pieces(5, PIECE // 2))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    size = max(1, PIECE // numbers)
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
+
+
+@dataclass(frozen=True)
+class Data:
+    """Inputs X (N, n_in), targets Y (N, K) and weights (N,) or None; of any real dtype.
+
+    Rows become float64 when they are taken, so that arrays on disk stay there.
+    """
+
+    X: Array
+    Y: Array
+    sample_weight: Array | None
+
+    @classmethod
+    def checked(
+        cls,
+        X: Any,
+        Y: Any,
+        sample_weight: Any,
+        check_targets: Callable[[Any, int], Array],
+        columns: int | None,
+        outputs: int | None,
+    ) -> Data:
+        """The data, after every piece of them has been looked at once.
+
+        Parameters
+        ----------
+        X, Y, sample_weight : as for `BALI.fit`.
+        check_targets : raises if targets are not what a likelihood expects of so many rows.
+        columns, outputs : of X and Y, or None for any number.
+        """
+        X = as_data(X, "X", columns=columns)
+        Y = as_data(Y, "Y", rows=len(X), columns=outputs)
+        w = as_weights(sample_weight, "sample_weight", len(X))
+        for part in pieces(len(X), max(X.shape[1], Y.shape[1])):
+            as_matrix(X[part], "X", largest=LARGEST)
+            check_targets(Y[part], part.stop - part.start)
+        return cls(X, Y, w)
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def first(self) -> Data:
+        """What a network is started from: all of them."""
+        return self
+
+    @property
+    def amount(self) -> float:
+        """Number of data, with weights their sum.
+
+        Derivation: LR-6
+        """
+        return self.whole.amount
+
+    @property
+    def whole(self) -> Batch:
+        """All rows that are present, at once."""
+        return Batch(self, self.present, is_all=True)
+
+    @property
+    def present(self) -> Rows:
+        """The rows of positive weight: the others are absent, also from the batches."""
+        w = self.sample_weight
+        return slice(0, len(self)) if w is None or (w > 0).all() else np.flatnonzero(w > 0)
+
+    def standing_for(self, n_data: float) -> Batch:
+        """All rows that are present, as a batch of so many data, which they may be themselves."""
+        return Batch(self, self.present, is_same_amount(self.amount, n_data, len(self)))
+
+    def batches(self, size: int | None, rng: np.random.Generator) -> Iterator[Batch]:
+        """All rows that are present once: in batches of a random order, or for None at once."""
+        whole = self.whole
+        if size is None or size >= len(whole):
+            yield whole
+            return
+        order = rng.permutation(np.arange(len(self))[self.present])
+        for start in range(0, len(order), size):
+            yield Batch(self, order[start : start + size])
+
+
+class Stream:
+    """Batches that come one by one from elsewhere, each (X, Y) or (X, Y, weights).
+
+    Parameters
+    ----------
+    source : gives the batches of one pass over the data in every iteration, or is an iterator,
+        which can be gone through once.
+    n_data : number of data in all of them, or None to count them in an iteration of their own.
+    checked : makes checked `Data` of X, Y and weights.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no batch, n_data is not positive, or None for an iterator.
+    """
+
+    def __init__(
+        self, source: Iterable[Any], n_data: float | None, checked: Callable[[Any, Any, Any], Data]
+    ) -> None:
+        if not isinstance(source, Iterable):
+            raise TypeError(
+                f"X: without Y expected an iterable of batches (X, Y), got {type(source).__name__}"
+            )
+        self.is_iterator = isinstance(source, Iterator)
+        if self.is_iterator and n_data is None:
+            raise ValueError(
+                "n_data: expected the number of data, since X is an iterator, got None"
+            )
+        self._source, self._checked = source, checked
+        self.amount = (
+            sum(data.amount for data in self._data())
+            if n_data is None
+            else as_positive(n_data, "n_data")
+        )
+
+    @cached_property
+    def first(self) -> Data:
+        """What a network is started from: the first batch."""
+        data = self._data()
+        first = next(data, None)
+        if first is None:
+            raise ValueError("X: expected at least one batch, got none")
+        if self.is_iterator:  # the first is still to be learnt from
+            self._data = lambda: chain([first], data)  # type: ignore[method-assign]
+        return first
+
+    def batches(self, size: int | None, rng: np.random.Generator) -> Iterator[Batch]:
+        """Each batch once, in the order in which they come."""
+        count = 0
+        for data in self._data():
+            count += 1
+            yield data.standing_for(self.amount)
+        if not count:
+            raise ValueError("X: expected at least one batch in each pass, got none")
+
+    def _data(self) -> Iterator[Data]:
+        for batch in self._source:
+            if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+                raise TypeError(
+                    "X: without Y expected batches (X, Y) or (X, Y, sample_weight), "
+                    f"got a {type(batch).__name__}"
+                )
+            X, Y, *w = batch
+            yield self._checked(X, Y, w[0] if w else None)
+
+
+class Batch:
+    """Some rows of the data; a slice of all of them costs no copy.
+
+    Parameters
+    ----------
+    data : data of which they are rows.
+    rows : slice or indices of the rows.
+    is_all : whether they are all the data. That is known when rows are chosen, and cannot be told
+        from two sums of weights, which rounding makes different.
+    """
+
+    def __init__(self, data: Data, rows: Rows, is_all: bool = False) -> None:
+        self._data, self._rows, self.is_all = data, rows, is_all
+        w = data.sample_weight
+        self._length = len(range(len(data))[rows]) if isinstance(rows, slice) else len(rows)
+        self.amount = float(self._length) if w is None else float(w[rows].sum())
+
+    def __len__(self) -> int:
+        return self._length
+
+    def take(self, part: slice) -> tuple[Array, Array, Array | None]:
+        """X (b, n_in), Y (b, K) and weights of a part of the rows, float64."""
+        chosen: Rows
+        if isinstance(self._rows, slice):
+            taken = range(len(self._data))[self._rows][part]
+            chosen = slice(taken.start, taken.stop)
+        else:
+            chosen = self._rows[part]
+        X = np.asarray(self._data.X[chosen], dtype=np.float64)
+        Y = np.asarray(self._data.Y[chosen], dtype=np.float64)
+        w = self._data.sample_weight
+        return X, Y, None if w is None else w[chosen]
+
+
+def opened(
+    X: Any,
+    Y: Any,
+    sample_weight: Any,
+    n_data: float | None,
+    *,
+    batch_size: int | None,
+    epochs: int,
+    checked: Callable[[Any, Any, Any], Data],
+) -> Data | Stream:
+    """The data of `BALI.fit`, checked: arrays, or batches that come from elsewhere.
+
+    Parameters
+    ----------
+    X, Y, sample_weight, n_data, batch_size, epochs : arguments of `BALI.fit`.
+    checked : function that makes checked `Data` of X, Y and weights.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the arguments do not go together.
+    """
+    if Y is not None:
+        if n_data is not None:
+            raise ValueError(f"n_data: expected None with arrays X and Y, got {n_data!r}")
+        return checked(X, Y, sample_weight)
+    if isinstance(X, np.ndarray):
+        raise TypeError("Y: expected targets, got None")
+    for name, value in (("batch_size", batch_size), ("sample_weight", sample_weight)):
+        if value is not None:
+            raise ValueError(f"{name}: expected None with an iterable of batches")
+    stream = Stream(X, n_data, checked)
+    if stream.is_iterator and epochs > 1:
+        raise ValueError(
+            f"epochs: expected at most 1, since X is an iterator, which ends, got {epochs}"
+        )
+    return stream

@@ -1,0 +1,216 @@
+"""Kernels for the Kronecker factors of a layer, jitted, each beside its plain twin.
+
+A layer's posterior is built from two small matrices: the second moment of its inputs
+A = X^T X / B, and its output precision H = mean_n S_n S_n^T. Both are averages over data, and
+both are kept as moving averages. The jitted kernels do each in one pass; the functions named
+`*_reference` are the same mathematics in one line of NumPy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from balinp._types import Array
+from balinp.spectral import SMALLEST_SCALE, root, rounding
+
+SMALL = 64
+"""Columns up to which the jitted Gram matrix is faster than NumPy's."""
+
+
+@njit(cache=True)
+def _gram(rows: Array) -> Array:  # pragma: no cover - jitted
+    d = rows.shape[1]
+    product = np.dot(rows.T, rows)
+    for i in range(d):
+        for j in range(i):
+            product[j, i] = product[i, j]
+    return product
+
+
+@njit(cache=True)
+def _forget(old: Array, new: Array, rate: float) -> Array:  # pragma: no cover - jitted
+    blend = np.empty_like(old)
+    before, after, blended = old.ravel(), new.ravel(), blend.ravel()
+    for i in range(before.size):
+        blended[i] = before[i] + rate * (after[i] - before[i])
+    return blend
+
+
+@njit(cache=True)
+def _semidefinite_rows(  # pragma: no cover - jitted
+    matrices: Array, rank: int, tolerance: float
+) -> Array:
+    count, n, _ = matrices.shape
+    rows = np.zeros((count, rank, n))
+    for b in range(count):
+        left = matrices[b].copy()  # of which the lower triangle is kept up to date
+        zero = max(tolerance * np.diag(left).max(), SMALLEST_SCALE)
+        for r in range(rank):
+            pivot = np.diag(left).argmax()
+            if left[pivot, pivot] <= zero:
+                break
+            row, root_pivot = rows[b, r], np.sqrt(left[pivot, pivot])
+            for i in range(n):
+                row[i] = left[max(i, pivot), min(i, pivot)] / root_pivot
+            for i in range(n):
+                for j in range(i + 1):
+                    left[i, j] -= row[i] * row[j]
+            left[pivot, : pivot + 1] = 0.0  # to the last bit: this pivot is done with
+            left[pivot:, pivot] = 0.0
+        if np.diag(left).min() < -zero:
+            rows[b, 0, 0] = np.nan
+    return rows
+
+
+def amount(rows: Array, weights: Array | None) -> float:
+    """Number of data that the rows are, B = sum_n w_n; how many they are without weights.
+
+    Derivation: LR-6
+    """
+    return len(rows) if weights is None else float(weights.sum())
+
+
+def is_same_amount(one: float, other: float, rows: int) -> bool:
+    """Whether two numbers of data are sums of the same weights, added up in some order.
+
+    Sums of so many positive numbers in different orders differ by their rounding alone.
+
+    Examples
+    --------
+    >>> is_same_amount(0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1, 3)
+    True
+    """
+    return abs(one - other) <= rows * np.finfo(np.float64).eps * max(one, other)
+
+
+def design(inputs: Array, bias: bool) -> Array:
+    """X (B, D): a layer's inputs (B, n_in), with a trailing 1 if there is a bias.
+
+    Examples
+    --------
+    >>> design(np.array([[2.0], [3.0]]), bias=True)
+    array([[2., 1.],
+           [3., 1.]])
+    """
+    return np.column_stack([inputs, np.ones(len(inputs))]) if bias else inputs
+
+
+def root_weighted(rows: Array, weights: Array | None) -> Array:
+    """sqrt(w_n) times row n of an array (B, ...): products of two such arrays, summed over n,
+    are the weighted sums over data; the rows themselves without weights.
+
+    Derivation: LR-6
+
+    Examples
+    --------
+    >>> root_weighted(np.array([[1.0], [1.0]]), np.array([4.0, 0.0]))
+    array([[2.],
+           [0.]])
+    """
+    if weights is None:
+        return rows
+    return rows * np.sqrt(weights).reshape(-1, *[1] * (rows.ndim - 1))
+
+
+def weighted_sum(values: Array, weights: Array | None) -> float:
+    """sum_n w_n v_n of values (B,); their plain sum without weights.
+
+    Derivation: LR-6
+    """
+    return float(values.sum() if weights is None else weights @ values)
+
+
+def gram(rows: Array) -> Array:
+    """Sum over rows x (n, d) of x x^T, exactly symmetric.
+
+    Small ones by the jitted kernel, whose call costs less; large ones by NumPy, which computes
+    one triangle only of a product of a matrix with itself.
+
+    Derivation: LR-1, PT-4
+
+    Examples
+    --------
+    >>> gram(np.array([[1.0, 1.0], [3.0, 1.0]]))
+    array([[10.,  4.],
+           [ 4.,  2.]])
+    """
+    if rows.shape[1] > SMALL:
+        return np.asarray(rows.T @ rows)
+    return _gram(np.ascontiguousarray(rows))
+
+
+def gram_reference(rows: Array) -> Array:
+    """Plain twin of `gram`."""
+    return np.asarray(rows.T @ rows)
+
+
+def curvature_sum(root_rows: Array, weights: Array | None = None) -> Array:
+    """sum_n w_n S_n S_n^T (K, K), from rows of S_n^T (B, C, K)."""
+    rows = np.swapaxes(root_weighted(root_rows, weights), 0, 1)  # as a backward pass has them
+    return gram(rows.reshape(-1, rows.shape[2]))
+
+
+def forget(old: Array, new: Array, rate: float) -> Array:
+    """Moving average (1 - rate) old + rate new of two symmetric matrices.
+
+    Written as old + rate (new - old), so that what does not change stays the same to the last
+    bit. Each factor is averaged by itself. The average of their products would differ by
+    -rate (1 - rate) (H_batch - H) kron (A_batch - A).
+
+    Derivation: NP-1, NP-6
+
+    Examples
+    --------
+    >>> forget(np.eye(2), np.zeros((2, 2)), 0.25)
+    array([[0.75, 0.  ],
+           [0.  , 0.75]])
+    """
+    if rate == 1:
+        return new
+    return _forget(np.ascontiguousarray(old), np.ascontiguousarray(new), rate)
+
+
+def forget_reference(old: Array, new: Array, rate: float) -> Array:
+    """Plain twin of `forget`."""
+    return (1.0 - rate) * old + rate * new
+
+
+def semidefinite_rows(matrices: Array, rank: int | None = None) -> Array:
+    """Rows R (B, rank, n) with R^T R the given matrices, by Cholesky with complete pivoting.
+
+    Where a matrix is singular to rounding, what is left of it after the last pivot that can be
+    told from zero is zero, too, and so are the remaining rows: a semi-definite matrix is nowhere
+    larger than on its diagonal. Numbers below 1e-280 have no digits left and count as zero.
+
+    Parameters
+    ----------
+    matrices : (B, n, n) array, symmetric positive semi-definite up to rounding.
+    rank : at least the rank of all of them, from 1; None is n.
+
+    Raises
+    ------
+    ValueError
+        If a matrix is not.
+
+    Examples
+    --------
+    >>> semidefinite_rows(np.array([[[1.0, -2.0], [-2.0, 4.0]]]))
+    array([[[-1.,  2.],
+            [ 0.,  0.]]])
+    """
+    n = matrices.shape[-1]
+    rank = n if rank is None else rank
+    rows = _semidefinite_rows(np.ascontiguousarray(matrices), rank, rounding(n, 1.0))
+    (failed,) = np.isnan(rows).any(axis=(1, 2)).nonzero()
+    if failed.size:
+        raise ValueError(
+            "curvature: expected positive semi-definite matrices, got one with the diagonal "
+            f"{np.diag(matrices[failed[0]])}"
+        )
+    return rows
+
+
+def semidefinite_rows_reference(matrices: Array) -> Array:
+    """Plain twin of `semidefinite_rows`, by eigendecompositions: other rows, the same product."""
+    return root(matrices)

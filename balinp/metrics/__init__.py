@@ -1,0 +1,367 @@
+"""Scores of predictions, as plain functions of arrays.
+
+Regression takes targets and means of shape (N, K), one datum a row. Classification takes class
+probabilities (N, K) and either labels 0..K-1 of shape (N,) or one-hot rows (N, K). Shapes are
+never broadcast: an (N,) vector against an (N, 1) column would silently score N x N pairs.
+Every function raises, naming the argument: TypeError for what is not real numbers, ValueError for
+a wrong shape, an empty array, NaN or infinity, or values outside the domain its docstring states.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import entr, erf, logsumexp, ndtri
+from scipy.stats import rankdata
+
+from balinp._types import Array
+from balinp.metrics.calibration import reliability
+from balinp.validation import as_array, as_matrix, as_one_hot
+
+SUM_TOLERANCE = 1e-6  # of probabilities over classes; leaves room for float32 softmax outputs
+SYMMETRY_TOLERANCE = 1e-10  # of each covariance, relative to its largest entry
+
+
+# Regression
+
+
+def rmse(Y: npt.ArrayLike, mean: npt.ArrayLike) -> float:
+    """Root mean squared error over all N K entries of `Y` (N, K) and `mean` (N, K).
+
+    Examples
+    --------
+    >>> rmse([[0.0], [0.0]], [[1.0], [-7.0]])
+    5.0
+    """
+    targets, centres = _targets_and_means(Y, mean)
+    return float(np.sqrt(np.mean((targets - centres) ** 2)))
+
+
+def log_likelihood_gaussian(
+    Y: npt.ArrayLike, mean: npt.ArrayLike, covariance: npt.ArrayLike
+) -> float:
+    """Mean over data of log N(y_n; mean_n, covariance_n), in nats.
+
+    `Y` and `mean` are (N, K), `covariance` is (N, K, K), symmetric positive definite. Each datum
+    is scored by one Gaussian; when the prediction is a mixture, pass the mixture's own mean and
+    total covariance. `log_likelihood_mixture` is the other usual definition, and the two differ.
+
+    Derivation: PR-4
+
+    Examples
+    --------
+    >>> round(log_likelihood_gaussian([[1.0]], [[0.0]], [[[1.0]]]), 6)
+    -1.418939
+    """
+    targets, centres = _targets_and_means(Y, mean)
+    n, k = targets.shape
+    root = _cholesky(covariance, (n, k, k))
+    return float(np.mean(_log_densities(targets, centres[None], root)))
+
+
+def log_likelihood_mixture(
+    Y: npt.ArrayLike, means: npt.ArrayLike, covariance: npt.ArrayLike
+) -> float:
+    """Mean over data of log (1/S) sum_s N(y_n; means_sn, covariance_n), in nats.
+
+    `Y` is (N, K), `means` (S, N, K), one slice a sample of the weights. `covariance`, of the noise
+    alone, is (K, K) for all data or (N, K, K), symmetric positive definite. Densities are averaged
+    before the logarithm is taken, by log-sum-exp, so that none underflows.
+
+    Derivation: PR-4
+
+    Examples
+    --------
+    >>> round(log_likelihood_mixture([[0.0]], [[[-1.0]], [[1.0]]], [[1.0]]), 6)
+    -1.418939
+    """
+    targets = as_matrix(Y, "Y")
+    n, k = targets.shape
+    centres = as_array(means, "means")
+    if centres.shape[1:] != (n, k) or len(centres) == 0:
+        raise ValueError(f"means: expected shape (S, {n}, {k}), got {centres.shape}")
+    root = _cholesky(covariance, (k, k) if np.ndim(covariance) == 2 else (n, k, k))
+    log_densities = _log_densities(targets, centres, root)
+    return float(np.mean(logsumexp(log_densities, axis=0)) - np.log(len(centres)))
+
+
+def interval_coverage(
+    Y: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike, level: float = 0.95
+) -> float:
+    """Fraction of the entries of `Y` inside the central Gaussian interval of probability `level`.
+
+    `Y`, `mean` and `std` are (N, K), `std` positive, `level` strictly between 0 and 1. The interval
+    is mean +- q std, with q the (1 + level) / 2 quantile of N(0, 1). Each output counts by itself:
+    with K > 1 this is the coverage of the marginals, not of a joint region.
+
+    Derivation: SC-2
+
+    Examples
+    --------
+    >>> interval_coverage([[0.0], [1.9], [2.0], [-9.0]], np.zeros((4, 1)), np.ones((4, 1)))
+    0.5
+    """
+    targets, centres, widths = _targets_means_and_stds(Y, mean, std)
+    if not 0 < level < 1:
+        raise ValueError(f"level: expected a number strictly between 0 and 1, got {level!r}")
+    quantile = -ndtri((1 - level) / 2)  # the lower tail keeps its digits when level is near 1
+    return float(np.mean(np.abs(targets - centres) <= quantile * widths))
+
+
+def crps_gaussian(Y: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike) -> float:
+    """Continuous ranked probability score of Gaussian marginals, mean over all N K entries.
+
+    `Y`, `mean` and `std` are (N, K), `std` positive. With z = (y - mean) / std the score of an
+    entry, the integral of (F(t) - [t >= y])^2 over t, is
+    std (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)). It has the unit of y; lower is better.
+
+    Source: Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation.
+
+    Derivation: SC-1
+
+    Examples
+    --------
+    >>> round(crps_gaussian([[0.0]], [[0.0]], [[1.0]]), 6)
+    0.233695
+    """
+    targets, centres, widths = _targets_means_and_stds(Y, mean, std)
+    z = (targets - centres) / widths
+    density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+    score = z * erf(z / np.sqrt(2)) + 2 * density - 1 / np.sqrt(np.pi)  # 2 Phi(z) - 1 is the erf
+    return float(np.mean(widths * score))
+
+
+# Classification
+
+
+def accuracy(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+    """Fraction of data whose most probable class, the first of equals, is the true one.
+
+    `Y` is (N,) labels or (N, K) one-hot, `probabilities` (N, K).
+
+    Examples
+    --------
+    >>> accuracy([0, 1], [[0.8, 0.2], [0.6, 0.4]])
+    0.5
+    """
+    return float(np.mean(top_label(Y, probabilities)[1]))
+
+
+def top_label(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[Array, Array]:
+    """Largest probability of each datum, and 1 where its class, the first of equals, is true.
+
+    `Y` is (N,) labels or (N, K) one-hot, `probabilities` (N, K); both results are (N,).
+
+    Examples
+    --------
+    >>> top_label([0, 1], [[0.8, 0.2], [0.6, 0.4]])
+    (array([0.8, 0.6]), array([1., 0.]))
+    """
+    labels, p = _labels_and_probabilities(Y, probabilities)
+    return np.max(p, axis=1), (np.argmax(p, axis=1) == labels).astype(np.float64)
+
+
+def nll(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+    """Mean negative log probability of the true class, in nats.
+
+    `Y` is (N,) labels or (N, K) one-hot, `probabilities` (N, K). Nothing is clipped: one true
+    class of probability zero makes the score infinite.
+
+    Examples
+    --------
+    >>> round(nll([0, 1], [[0.5, 0.5], [0.5, 0.5]]), 6)
+    0.693147
+    >>> nll([0], [[0.0, 1.0]])
+    inf
+    """
+    labels, p = _labels_and_probabilities(Y, probabilities)
+    with np.errstate(divide="ignore"):  # log 0 = -inf is the answer, not an accident
+        return float(np.mean(-np.log(p[np.arange(len(p)), labels])))
+
+
+def brier(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+    """Multi-class Brier score: mean over data of sum_k (p_nk - y_nk)^2, between 0 and 2.
+
+    `Y` is (N,) labels or (N, K) one-hot, `probabilities` (N, K). For two classes both terms of the
+    sum are equal, so this is twice the binary score (p_1 - y)^2 that scikit-learn's
+    `brier_score_loss` returns by default; with `scale_by_half=False` the two agree.
+
+    Source: Brier (1950), Verification of forecasts expressed in terms of probability.
+
+    Derivation: SC-4
+
+    Examples
+    --------
+    >>> brier([0, 1], [[0.5, 0.5], [0.0, 1.0]])
+    0.25
+    """
+    labels, p = _labels_and_probabilities(Y, probabilities)
+    one_hot = np.arange(p.shape[1]) == labels[:, None]
+    return float(np.mean(np.sum((p - one_hot) ** 2, axis=1)))
+
+
+def ece(Y: npt.ArrayLike, probabilities: npt.ArrayLike, n_bins: int = 15) -> float:
+    """Expected calibration error of the top label: sum_b (N_b / N) |accuracy_b - confidence_b|.
+
+    `Y` is (N,) labels or (N, K) one-hot, `probabilities` (N, K). The confidence of a datum is its
+    largest probability. Bin b is ((b - 1) / n_bins, b / n_bins], closed on the right; averages
+    are over the N_b data of a bin, and empty bins add nothing.
+
+    Source: Naeini, Cooper and Hauskrecht (2015), Obtaining well calibrated probabilities using
+    Bayesian binning; Guo et al. (2017), On calibration of modern neural networks.
+
+    Derivation: SC-3
+
+    Examples
+    --------
+    >>> ece([0, 0], [[0.75, 0.25], [0.25, 0.75]], n_bins=10)
+    0.25
+    """
+    return reliability(*top_label(Y, probabilities), n_bins).error
+
+
+def predictive_entropy(probabilities: npt.ArrayLike) -> Array:
+    """Entropy -sum_k p_nk log p_nk of each row of `probabilities` (N, K), shape (N,), in nats.
+
+    A zero probability contributes zero, the limit of p log p.
+
+    Examples
+    --------
+    >>> predictive_entropy([[1.0, 0.0], [0.5, 0.5]]).round(6).tolist()
+    [0.0, 0.693147]
+    """
+    entropy: Array = np.sum(entr(_probabilities(probabilities)), axis=1)
+    return entropy
+
+
+# Detection of data from outside the training distribution
+
+
+def auroc(score_in: npt.ArrayLike, score_out: npt.ArrayLike) -> float:
+    """Area under the ROC curve of a score meant to be higher outside the distribution.
+
+    `score_in` (N_in,) are scores of data from the distribution, `score_out` (N_out,) of data from
+    outside, the positives. The area is the probability that a random positive scores above a
+    random negative, a tie counting one half; it is computed from ranks (Mann-Whitney).
+
+    Source: Hanley and McNeil (1982), The meaning and use of the area under a ROC curve.
+
+    Derivation: SC-5
+
+    Examples
+    --------
+    >>> auroc([0.0, 1.0], [1.0, 2.0])
+    0.875
+    """
+    inside, outside = _scores(score_in, "score_in"), _scores(score_out, "score_out")
+    n_in, n_out = len(inside), len(outside)
+    rank_sum = np.sum(rankdata(np.concatenate([inside, outside]))[n_in:])
+    # A positive's rank counts the positives up to it too; over all of them that is this triangle.
+    return float((rank_sum - n_out * (n_out + 1) / 2) / (n_in * n_out))
+
+
+def fpr95(score_in: npt.ArrayLike, score_out: npt.ArrayLike) -> float:
+    """False positive rate at a true positive rate of at least 95 %.
+
+    `score_in` (N_in,) and `score_out` (N_out,) are as in `auroc`; a datum is flagged when its score
+    is at least t. The threshold t is the largest that still flags at least 95 % of `score_out`, and
+    the result is the fraction of `score_in` it flags: the smallest false positive rate any
+    threshold reaches at that true positive rate. Nothing is interpolated. Some papers make data
+    from the distribution the positives instead; their numbers are not comparable.
+
+    Derivation: SC-5
+
+    Examples
+    --------
+    >>> fpr95([0.0, 1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
+    0.5
+    """
+    inside, outside = _scores(score_in, "score_in"), _scores(score_out, "score_out")
+    n_missed = len(outside) // 20  # at most 5 %, in integers so that rounding cannot shift it
+    threshold = np.sort(outside)[n_missed]
+    return float(np.mean(inside >= threshold))
+
+
+# Shared steps and checks
+
+
+def _log_densities(targets: Array, means: Array, root: Array) -> Array:
+    """Log N(y_n; means_sn, root root^T) of shape (S, N); `root` (K, K) or (N, K, K) triangular."""
+    residuals = np.moveaxis(targets - means, 0, -1)  # (N, K, S)
+    squares = np.sum(np.linalg.solve(root, residuals) ** 2, axis=-2)  # (N, S)
+    half_log_det = np.sum(np.log(np.diagonal(root, axis1=-2, axis2=-1)), axis=-1)
+    constant = 0.5 * targets.shape[1] * np.log(2 * np.pi) + half_log_det
+    log_densities: Array = -0.5 * squares.T - constant
+    return log_densities
+
+
+def _cholesky(covariance: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
+    matrices = as_array(covariance, "covariance")
+    if matrices.shape != shape:
+        raise ValueError(f"covariance: expected shape {shape}, got {matrices.shape}")
+    # Cholesky reads one triangle only, so an asymmetric matrix would pass unnoticed.
+    asymmetry = np.max(np.abs(matrices - np.swapaxes(matrices, -1, -2)), axis=(-2, -1))
+    if np.any(asymmetry > SYMMETRY_TOLERANCE * np.max(np.abs(matrices), axis=(-2, -1))):
+        raise ValueError(
+            f"covariance: expected symmetric matrices, got asymmetry {np.max(asymmetry):.3g}"
+        )
+    try:
+        return np.asarray(np.linalg.cholesky(matrices), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        raise ValueError(
+            "covariance: expected positive definite matrices, got one without a Cholesky factor"
+        ) from None
+
+
+def _targets_and_means(Y: npt.ArrayLike, mean: npt.ArrayLike) -> tuple[Array, Array]:
+    targets = as_matrix(Y, "Y")
+    rows, columns = targets.shape
+    return targets, as_matrix(mean, "mean", rows=rows, columns=columns)
+
+
+def _targets_means_and_stds(
+    Y: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike
+) -> tuple[Array, Array, Array]:
+    targets, centres = _targets_and_means(Y, mean)
+    rows, columns = targets.shape
+    widths = as_matrix(std, "std", rows=rows, columns=columns)
+    if np.min(widths) <= 0:
+        raise ValueError(f"std: expected numbers above 0, got {np.min(widths)}")
+    return targets, centres, widths
+
+
+def _probabilities(probabilities: npt.ArrayLike) -> Array:
+    p = as_matrix(probabilities, "probabilities")
+    if np.min(p) < 0 or np.max(p) > 1:
+        raise ValueError(
+            f"probabilities: expected numbers in [0, 1], got {np.min(p)} to {np.max(p)}"
+        )
+    error = np.max(np.abs(np.sum(p, axis=1) - 1))
+    if error > SUM_TOLERANCE:
+        raise ValueError(f"probabilities: expected rows that sum to 1, got one {error:.3g} off")
+    return p
+
+
+def _labels_and_probabilities(
+    Y: npt.ArrayLike, probabilities: npt.ArrayLike
+) -> tuple[npt.NDArray[np.intp], Array]:
+    p = _probabilities(probabilities)
+    n, k = p.shape
+    if np.ndim(Y) == 2:
+        return np.argmax(as_one_hot(Y, "Y", rows=n, columns=k), axis=1), p
+    labels = as_array(Y, "Y")
+    if labels.shape != (n,):
+        raise ValueError(f"Y: expected shape ({n},) or ({n}, {k}), got {labels.shape}")
+    if np.any(labels % 1 != 0) or np.min(labels) < 0 or np.max(labels) >= k:
+        raise ValueError(
+            f"Y: expected whole labels from 0 to {k - 1}, "
+            f"got numbers from {np.min(labels)} to {np.max(labels)}"
+        )
+    return labels.astype(np.intp), p
+
+
+def _scores(scores: npt.ArrayLike, name: str) -> Array:
+    array = as_array(scores, name)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name}: expected shape (n,) with at least one score, got {array.shape}")
+    return array

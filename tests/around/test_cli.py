@@ -1,0 +1,237 @@
+"""The command line: what it prints, writes and refuses, and what it does not import."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from image_files import write_images
+
+import balinp
+from balinp.cli import main
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_evaluate_diabetes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [
+        "BALI (isotropic)",
+        "BALI (conjugate)",
+        "Bayesian linear regression",
+        "BayesianRidge",
+    ]
+    arguments = ["evaluate", "diabetes", "--splits", "2", "--json", "records.json"]
+    assert main([*arguments, "--methods", *names]) == 0
+    output = capsys.readouterr()
+    assert output.err == ""  # silence in a pipe
+    lines = output.out.splitlines()
+    assert len(lines) == 8  # header, rule, four methods, empty line, explanation
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:6]] == names
+    records = json.loads((here / "records.json").read_text())
+    assert len(records) == 8
+    assert {record["split"] for record in records} == {0, 1}
+    assert {record["dataset"] for record in records} == {"diabetes"}
+    assert all(record["rmse"] < 100 for record in records)
+    assert (here / "evaluate_diabetes.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in here.iterdir()) == [
+        "evaluate_diabetes.png",
+        "records.json",
+        "records.json.journal",
+    ]
+
+
+def test_chosen_methods_and_figure(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["evaluate", "wine", "--splits", "1", "--figure", "wine.pdf"]
+    assert main([*arguments, "--methods", "MLP", "logistic regression"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("| MLP ")
+    assert lines[3].startswith("| logistic regression ")
+    assert (here / "wine.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_gaps_jobs_and_resume(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["evaluate", "diabetes", "--gap", "--json", "gap.json", "--resume", "--jobs", "2"]
+    arguments += ["--methods", "BayesianRidge"]
+    assert main([*arguments, "--splits", "2"]) == 0
+    two = json.loads((here / "gap.json").read_text())
+    assert main(arguments) == 0
+    records = json.loads((here / "gap.json").read_text())
+    assert records[:2] == two
+    assert [record["split"] for record in records] == list(range(10))
+    assert all(record["epistemic_ratio"] > 0 for record in records)
+    assert {record["dataset"] for record in records} == {"diabetes-gap"}
+    output = capsys.readouterr().out
+    assert "epistemic ratio, median" in output
+    assert "over 10 gaps" in output
+    assert (here / "evaluate_diabetes-gap.png").exists()
+
+
+def test_images_and_data_from_outside(
+    here: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(here / "in", rng, 60)
+    write_images(here / "out", rng, 20)
+    arguments = ["evaluate", "mnist:in", "--ood", "out", "--json", "r.json"]
+    assert main([*arguments, "--methods", "logistic regression", "MLP"]) == 0
+    assert "| AUROC |" in capsys.readouterr().out.splitlines()[0]
+    records = json.loads((here / "r.json").read_text())
+    assert [record["split"] for record in records] == [0, 0]
+    assert all(0 <= record["auroc"] <= 1 and 0 <= record["fpr95"] <= 1 for record in records)
+    assert (here / "evaluate_mnist_in.png").exists()
+
+
+def test_convergence(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["convergence", "diabetes", "--passes", "100", "--json", "records.json"]
+    assert main(arguments) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    lines = output.out.splitlines()
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:6]] == [
+        "BALI",
+        "Adam, rate 0.001",
+        "Adam, rate 0.01",
+        "Adam, rate 0.1",
+    ]
+    records = json.loads((here / "records.json").read_text())
+    passes = records[0]["passes_to_target"]
+    assert passes < 100
+    assert lines[2].split("|")[-4].strip() == str(passes)
+    assert (here / "convergence_diabetes.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_progress_on_a_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert main(["evaluate", "diabetes", "--splits", "1", "--methods", "BayesianRidge"]) == 0
+    assert "1/1" in terminal.getvalue()
+    assert "wrote evaluate_diabetes.png" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "nothing"], "unknown data set 'nothing'; known: diabetes, digits"),
+        (["evaluate", "uci:nowhere"], "no directory nowhere"),
+        (["evaluate", "uci:."], "data.txt: no such file"),
+        (["evaluate", "diabetes", "--methods", "mlp"], "unknown method 'mlp'"),
+        (["evaluate", "diabetes", "--json", "no/where.json"], "no directory no to write to"),
+        (["evaluate", "diabetes", "--figure", "no/where.png"], "no directory no to write to"),
+        (["evaluate", "diabetes", "--figure", "figure.doc"], "expected a name with one of"),
+        (["evaluate", "mnist:nowhere"], "no directory nowhere"),
+        (["evaluate", "mnist:."], "no file t10k-images-idx3-ubyte"),
+        (["evaluate", "wine", "--gap"], "--gap: needs a regression data set"),
+        (["evaluate", "diabetes", "--ood", "."], "--ood: needs classes"),
+        (["evaluate", "diabetes", "--resume"], "--resume: needs --json FILE"),
+        (["evaluate", "diabetes", "--gap", "--splits", "11", "--json", "r"], "has 10 splits"),
+        (["convergence", "nothing"], "unknown data set 'nothing'"),
+        (["convergence", "diabetes", "--json", "no/where.json"], "no directory no to write to"),
+        (["demo", "--figure", "no/where.png"], "no directory no to write to"),
+        (["demo", "--figure", "figure"], "expected a name with one of the endings"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    arguments: list[str], message: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("balinp: ")
+    assert message in output.err
+    assert output.err.count("\n") == 1
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "COMMAND"),
+        (["train"], "invalid choice: 'train'"),
+        (["evaluate"], "NAME"),
+        (["evaluate", "wine", "--splits", "0"], "expected an integer of at least 1, got '0'"),
+        (["evaluate", "wine", "--jobs", "two"], "expected an integer of at least 1, got 'two'"),
+        (["convergence", "wine", "--passes", "99"], "expected an integer of at least 100"),
+        (["convergence", "wine", "--split", "-1"], "--split"),
+        (["demo", "--seed", "-1"], "--seed"),
+    ],
+)
+def test_what_cannot_be_parsed(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [("sklearn", "scikit-learn"), ("joblib", "joblib"), ("tqdm", "tqdm")]
+)
+def test_missing_extras(
+    module: str,
+    package: str,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(["evaluate", "diabetes"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"balinp: {package} is not installed")
+    assert "pip install 'balinp[experiments]'" in error
+    assert error.count("\n") == 1
+
+
+def test_version_and_module() -> None:
+    done = python("-m", "balinp", "--version")
+    assert (done.returncode, done.stdout) == (0, f"balinp {balinp.__version__}\n")
+    failed = python("-m", "balinp", "evaluate", "nothing")
+    assert failed.returncode == 2
+    assert failed.stderr.count("\n") == 1
+
+
+def test_imports_are_light() -> None:
+    """Neither the package nor the command line nor the demo needs an extra, or pyplot's state."""
+    heavy = {"sklearn", "joblib", "tqdm", "matplotlib.pyplot", "torch", "laplace"}
+    done = python(
+        "-c",
+        "import sys, balinp, balinp.cli, balinp.demo\n"
+        "import balinp.experiments.evaluate, balinp.experiments.methods\n"
+        f"print(sorted({heavy!r} & sys.modules.keys()))",
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+    light = python("-c", "import sys, balinp.cli; print('matplotlib' in sys.modules)")
+    assert (light.stdout, light.stderr) == ("False\n", "")
+
+
+def test_importing_the_package_loads_no_more_than_it_says() -> None:
+    """NumPy, SciPy's linear algebra and special functions, Numba: nothing else but itself."""
+    done = python(
+        "-c",
+        "import sys, numpy, scipy.linalg, scipy.special, numba\n"
+        "known = set(sys.modules)\n"
+        "import balinp\n"
+        "new = [name for name in sys.modules if name not in known]\n"
+        "others = {name.partition('.')[0] for name in new} - sys.stdlib_module_names\n"
+        "parts = {'plot', 'diagnostics', 'estimators', 'experiments', 'demo', 'cli', 'metrics'}\n"
+        "print(sorted(others | {name for name in new if name.startswith(('scipy', 'numba'))}))\n"
+        "print(sorted(parts & {name.split('.')[1] for name in new if name.startswith('balinp.')}))",
+    )
+    assert (done.stdout, done.stderr) == ("['balinp']\n[]\n", "")
