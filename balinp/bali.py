@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from balinp import persistence
+from balinp.damping import next_damping
 from balinp.data import Batch, Data, opened
 from balinp.evidence import HyperPrior
 from balinp.history import Record
@@ -133,6 +134,7 @@ class BALI(Model):
         self.history: list[Record] = []
         self.steps = 0
         self.data_seen: float = 0
+        self.damping = 0.0
 
     def __repr__(self) -> str:
         return (
@@ -251,7 +253,7 @@ class BALI(Model):
         """Lay out the network, and start what is learnt from the spread of the targets."""
         widths = [data.X.shape[1], *self.hidden, data.Y.shape[1]]
         self.network = MLP(widths, self.activation, bias=self.bias)
-        self.hyper.start(widths)
+        self.hyper.start(widths, data.amount)
         self.layers = [
             MatrixNormalLayer(
                 len(W) - self.bias,
@@ -266,7 +268,7 @@ class BALI(Model):
             )
         ]
         if self.hyper.learns_noise:
-            self.likelihood = self.hyper.first_noise(data)
+            self.likelihood = self.hyper.first_noise(data, deep=bool(self.hidden))
 
     def _step(self, batch: Batch, N: float, rate: float | None = None) -> Record:
         N = batch.amount if batch.is_all else N
@@ -277,6 +279,8 @@ class BALI(Model):
         outcome, said = take_step(
             now, batch, way, set_priors=lambda H: self.hyper.set_priors(self.layers, H)
         )
+        if way.learns_damping:
+            self.damping = next_damping(self.damping, outcome.gain_ratio)
         share = 1.0 if batch.is_all else way.rate
         self.likelihood = self.hyper.learn(now, outcome, said, way, share)
         self.history.append(Record.of(outcome, way.rate, self.layers, self.likelihood))

@@ -11,14 +11,20 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.data import Data, pieces
-from balinp.evidence import HyperPrior, evidence_bound, noise_target, prior_precision_target
+from balinp.evidence import (
+    HyperPrior,
+    evidence_bound,
+    less_correlated,
+    noise_target,
+    prior_precision_target,
+)
 from balinp.joint_step import Outcome
-from balinp.kernels import gram, root_weighted
+from balinp.kernels import root_weighted
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood
 from balinp.passes import Present
 from balinp.pseudo_targets import Trace
-from balinp.spectral import CURVATURE_FLOOR, raised
+from balinp.spectral import CURVATURE_FLOOR, geometric_mean, raised
 from balinp.step import Pieces
 from balinp.validation import as_positive
 from balinp.way import Way
@@ -27,14 +33,19 @@ LOGIT_VARIANCE = 5.0
 """Prior variance of logits, for inputs of unit size, that a learnt precision starts from."""
 
 WEAK = HyperPrior()
-DEEP_PRECISION_SHAPE = 50.0
-"""Shape of the Gamma prior on a learnt lam of networks with hidden layers."""
+LARGEST_SHAPE, SHAPE_SHARE = 50.0, 0.1
+"""Shape of the Gamma prior on a learnt lam of networks with hidden layers: at most this, and at
+most this share of the number of data, so that few data have as much of a say as many."""
 
 PRECISION_SHARE = 0.05
 """Share of the way, in logarithms, that the prior precision goes to its target in a step."""
 
-NOISE_SHARE = 0.5
-"""Share of the way that the noise covariance goes to its target in a step."""
+FIRST_NOISE, NOISE_SHARE = 0.01, 0.05
+"""What a network with hidden layers takes for noise before it has learnt, as a share of the mean
+squares of the targets, and the share of the way, in logarithms, that the noise goes in a step."""
+
+LINEAR_NOISE_SHARE = 0.5
+"""Share of the way that the noise of a single layer goes to its target in a step."""
 
 LARGEST_LOSS = 0.3
 """Fall of the bound on the evidence, in nats a datum, at which lam is not learnt any further."""
@@ -54,6 +65,8 @@ class HyperParameters:
     given_precision, learns_noise : lam if it is given, and whether the noise is learnt.
     mean_precisions : for each layer lam, times the mean output precision of the output layer for
         the conjugate prior (EV-4).
+    noise_units : (K,) array, what a rate of 1 of the noise prior means for each output: 1 if the
+        prior is given, else the mean square of the first targets (EV-10).
     bound, best_bound : on the evidence, in nats a datum, averaged over steps (EV-7).
     """
 
@@ -68,7 +81,9 @@ class HyperParameters:
             None if prior_precision is None else as_positive(prior_precision, "prior_precision")
         )
         self.precision_prior = precision_prior
+        self.given_noise_prior = noise_prior
         self.noise_prior = WEAK if noise_prior is None else noise_prior
+        self.noise_units = np.ones(0)
         self.is_gaussian = isinstance(likelihood, Gaussian)
         self.learns_noise = isinstance(likelihood, Gaussian) and likelihood.noise_variance is None
         self.mean_precisions: list[float] = []
@@ -76,8 +91,8 @@ class HyperParameters:
 
     # -- where they start ------------------------------------------------------------------------
 
-    def start(self, widths: Sequence[int]) -> None:
-        """Prior precisions of layers of these widths.
+    def start(self, widths: Sequence[int], n_data: float) -> None:
+        """Prior precisions of layers of these widths, for so many data.
 
         A precision in proportion to n_in gives the outputs the same prior variance whatever the
         width, 1 for inputs of unit size where it is n_in itself. Learnt ones start there.
@@ -90,17 +105,27 @@ class HyperParameters:
             variance = 1.0 if self.is_gaussian else LOGIT_VARIANCE
             self.mean_precisions = [n_in / variance for n_in in widths[:-1]]
         if self.precision_prior is None:
-            deep, shape = len(widths) > 2 and self.is_gaussian, DEEP_PRECISION_SHAPE
+            deep = len(widths) > 2 and self.is_gaussian
+            shape = min(LARGEST_SHAPE, SHAPE_SHARE * n_data)
             self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else WEAK
 
-    def first_noise(self, data: Data) -> Gaussian:
-        """The noise that training starts with: the mean squares of the targets."""
-        n_in, K = data.X.shape[1], data.Y.shape[1]
-        squares = 2 * self.noise_prior.rate * np.eye(K)
-        for part in pieces(len(data.whole), max(n_in, K)):
+    def first_noise(self, data: Data, *, deep: bool) -> Gaussian:
+        """The noise that training starts with.
+
+        A single layer starts from all of the targets' mean squares. A network with hidden layers
+        starts from a small part of them: with all of them its prior would be worth more than the
+        data before any feature has been learnt, and the network would stay constant.
+
+        Derivation: EV-8, EV-10
+        """
+        squares = np.zeros(data.Y.shape[1])
+        for part in pieces(len(data.whole), max(data.X.shape[1], len(squares))):
             _, Y, w = data.whole.take(part)
-            squares += gram(root_weighted(Y, w))
-        return learnt_noise(squares / (data.amount + 2 * self.noise_prior.shape))
+            squares += (root_weighted(Y, w) ** 2).sum(axis=0)
+        mean_squares = np.where(squares > 0, squares / data.amount, 1.0)
+        given = self.given_noise_prior is not None
+        self.noise_units = np.ones_like(mean_squares) if given else mean_squares
+        return learnt_noise(np.diag((FIRST_NOISE if deep else 1.0) * mean_squares))
 
     # -- how they are learnt ---------------------------------------------------------------------
 
@@ -162,10 +187,15 @@ class HyperParameters:
     ) -> Gaussian:
         """The likelihood with V moved towards what the layers' new posteriors ask for.
 
-        Derivation: EV-3, EV-4
+        Derivation: EV-3, EV-4, EV-8, EV-9
         """
-        share = min(NOISE_SHARE, share)
-        target = noise_target(layers, said, residual_squares, V, N, self.noise_prior)
+        target = noise_target(
+            layers, said, residual_squares, V, N, self.noise_prior, self.noise_units
+        )
+        target = less_correlated(target, N)
+        if len(layers) > 1:
+            return learnt_noise(geometric_mean(V, target, min(NOISE_SHARE, share)))
+        share = min(LINEAR_NOISE_SHARE, share)
         return learnt_noise((1 - share) * V + share * target)
 
     def set_priors(self, layers: Sequence[MatrixNormalLayer], H: Array) -> None:

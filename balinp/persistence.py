@@ -37,8 +37,8 @@ FORMAT = "balinp"
 VERSION = 1
 LAYER_ARRAYS = ("mean", "prior_mean", "last_change", "A", "H", "a", "Q_A", "h", "Q_H", "numbers")
 HEADER = (
-    "widths", "settings", "learns_noise", "mean_precisions", "steps", "data_seen", "bounds",
-    "random_state",
+    "widths", "settings", "learns_noise", "mean_precisions", "steps", "data_seen", "damping",
+    "bounds", "noise_units", "random_state",
 )  # fmt: skip
 
 
@@ -67,7 +67,9 @@ def packed(model: BALI) -> dict[str, Array]:
         "mean_precisions": hyper.mean_precisions,
         "steps": model.steps,
         "data_seen": model.data_seen,
+        "damping": model.damping,
         "bounds": [hyper.bound, hyper.best_bound] if np.isfinite(hyper.bound) else None,
+        "noise_units": hyper.noise_units.tolist(),
         "random_state": model.rng.bit_generator.state,
     }
     arrays: dict[str, Any] = {"header": encoded(header, FORMAT, VERSION)}
@@ -152,7 +154,7 @@ def _settings(model: BALI) -> dict[str, Any]:
         "seed": model.seed,
         "rate": model.rate,
         "precision_prior": model.hyper.precision_prior and asdict(model.hyper.precision_prior),
-        "noise_prior": asdict(model.hyper.noise_prior),
+        "noise_prior": model.hyper.given_noise_prior and asdict(model.hyper.given_noise_prior),
         "basis_tolerance": model.basis_tolerance,
     }
 
@@ -194,6 +196,8 @@ def _rebuilt(kind: type[BALI], header: dict[str, Any], arrays: Mapping[str, Arra
         raise ValueError(f"mean_precisions: expected {model.network.depth}")
     model.steps = as_count(header["steps"], "steps")
     model.data_seen = as_positive(header["data_seen"], "data_seen")
+    hyper.noise_units = np.array([as_positive(u, "noise_units") for u in header["noise_units"]])
+    model.damping = as_finite(header["damping"], "damping")
     if header["bounds"] is not None:
         hyper.bound, hyper.best_bound = (as_finite(b, "bounds") for b in header["bounds"])
     model.rng.bit_generator.state = header["random_state"]

@@ -7,11 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
+from balinp.damping import inversion
 from balinp.data import Batch
 from balinp.kept_bases import Kept
 from balinp.likelihood import Likelihood
 from balinp.mlp import MLP
-from balinp.natural_parameters import EXACT, Exact
+from balinp.natural_parameters import Exact
 from balinp.passes import Mean, forward_pass
 from balinp.priors import PRIORS
 
@@ -34,6 +35,7 @@ class Way:
     bounded : whether the change of the predictions is capped (JS-4).
     bases : eigenbases in which layers invert: of their averages, or older ones (NP-7).
     rebalances : whether the memory is re-expressed about the new mean (NP-5).
+    learns_damping : whether this step's gain ratio tells how much the next is damped (JS-5).
     """
 
     forward: Mean
@@ -42,6 +44,7 @@ class Way:
     bounded: bool
     bases: Exact
     rebalances: bool
+    learns_damping: bool
 
 
 class Situation(Protocol):
@@ -53,6 +56,7 @@ class Situation(Protocol):
     forward, prior : names of the pass and of the prior.
     rate : smallest weight of a batch, or None for one that makes the memory an epoch long.
     basis_tolerance : relative error up to which bases are kept.
+    damping : of the layers' regressions, where all data are seen at once.
     steps, data_seen : number of the step, from 1, and of the data of all steps up to this one.
     targets_are_observations : whether the model is a single Gaussian layer.
     """
@@ -62,6 +66,7 @@ class Situation(Protocol):
     prior: str
     rate: float | None
     basis_tolerance: float
+    damping: float
     steps: int
     data_seen: float
 
@@ -81,8 +86,9 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
     in batches, after the first: all data at once are at least half of the averages, so that these
     move far, and take so long that decomposing them is little in comparison. A single Gaussian
     layer is exact: its targets never become stale, so nothing is forgotten and no step is bounded.
+    Damping follows promises that are kept or broken under one objective: all data, nothing drawn.
 
-    Derivation: JS-2, JS-4, NP-3, NP-4, NP-7
+    Derivation: JS-2, JS-4, JS-5, NP-3, NP-4, NP-7
 
     Parameters
     ----------
@@ -94,6 +100,7 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
     K = model.network.widths[-1]
     forward = forward_pass(model.forward, model.likelihood, K, model.steps, batch.is_all)
     two_directions = batch.is_all and not (forward.has_bound and PRIORS[model.prior].follows_noise)
+    damps = batch.is_all and not forward.has_bound
     keeps = model.basis_tolerance > 0 and not (first or batch.is_all or is_exact)
     if rate is None and is_exact:
         rate = 1.0 if batch.is_all else batch.amount / model.data_seen
@@ -106,6 +113,7 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
         rate=rate,
         two_directions=two_directions,
         bounded=not (two_directions or is_exact),
-        bases=Kept(model.basis_tolerance) if keeps else EXACT,
+        bases=Kept(model.basis_tolerance) if keeps else inversion(model.damping if damps else 0.0),
         rebalances=not is_exact,
+        learns_damping=damps,
     )
