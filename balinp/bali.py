@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from balinp import persistence
+from balinp.damping import next_damping
 from balinp.data import Batch, Data, Stream, opened
 from balinp.evidence import HyperPrior
 from balinp.exact_step import take_exact_step
@@ -135,6 +136,7 @@ class BALI(Model):
         self.history: list[Record] = []
         self.steps = 0
         self.data_seen: float = 0
+        self.damping = 0.0
 
     def __repr__(self) -> str:
         return (
@@ -262,7 +264,7 @@ class BALI(Model):
         """Lay out the network, and start what is learnt from the spread of the targets."""
         widths = [data.X.shape[1], *self.hidden, data.Y.shape[1]]
         self.network = MLP(widths, self.activation, bias=self.bias)
-        self.hyper.start(widths)
+        self.hyper.start(widths, data.amount)
         self.layers = [
             MatrixNormalLayer(
                 len(W) - self.bias,
@@ -291,6 +293,8 @@ class BALI(Model):
             outcome, said = take_step(
                 now, batch, way, set_priors=lambda H: self.hyper.set_priors(self.layers, H)
             )
+            if way.learns_damping:
+                self.damping = next_damping(self.damping, outcome.gain_ratio)
             share = 1.0 if batch.is_all else way.rate
             self.likelihood, rate = self.hyper.learn(now, outcome, said, way, share), way.rate
         self.history.append(Record.of(outcome, rate, self.layers, self.likelihood))

@@ -103,16 +103,17 @@ def noise_target(
     noise_covariance: Array,
     n_data: float,
     hyper: HyperPrior,
+    units: Array | None = None,
 ) -> Array:
     """Noise covariance (K, K) that the current posteriors ask for.
 
-    V <- (R^T R N/B + C Gamma C^T + 2b I) / (N + 2a), with C the Cholesky factor of the current V
-    and Gamma what the residuals at the mean leave out, in whitened units: the spread of the
-    outputs that the weights' uncertainty causes (isotropic prior), or the prior's gradient, whose
-    scale is the noise's own (conjugate prior). Weights of the data, from the trace, are factors in
-    every sum over them.
+    V <- (R^T R N/B + C Gamma C^T + 2b diag(u)) / (N + 2a), with C the Cholesky factor of the
+    current V and Gamma what the residuals at the mean leave out, in whitened units: the spread of
+    the outputs that the weights' uncertainty causes (isotropic prior), or the prior's gradient,
+    whose scale is the noise's own (conjugate prior). Weights of the data, from the trace, are
+    factors in every sum over them.
 
-    Derivation: EV-3, EV-4, LR-6
+    Derivation: EV-3, EV-4, EV-10, LR-6
 
     Parameters
     ----------
@@ -122,6 +123,7 @@ def noise_target(
     noise_covariance : (K, K) array, the current V.
     n_data : N.
     hyper : hyper-prior on the noise precision.
+    units : (K,) array u, the squares in which its rate is stated; None for ones.
     """
     K, B = len(noise_covariance), 0.0
     left_out = [_left_out(layer) for layer in layers]
@@ -131,13 +133,16 @@ def noise_target(
         for index, Psi in enumerate(left_out):
             Gamma += _spread(piece, index, Psi)
     C = np.linalg.cholesky(noise_covariance)
-    return noise_from_squares(
-        (n_data / B) * residual_squares + C @ (Gamma / B) @ C.T, n_data, hyper
-    )
+    squares = (n_data / B) * residual_squares + C @ (Gamma / B) @ C.T
+    return noise_from_squares(squares, n_data, hyper, units)
 
 
 def exact_noise_target(
-    layer: MatrixNormalLayer, residual_squares: Array, n_data: float, hyper: HyperPrior
+    layer: MatrixNormalLayer,
+    residual_squares: Array,
+    n_data: float,
+    hyper: HyperPrior,
+    units: Array | None = None,
 ) -> Array:
     """`noise_target` of a single Gaussian layer, for which C Gamma C^T is the layer's own Psi.
 
@@ -147,17 +152,41 @@ def exact_noise_target(
     ----------
     layer : the layer.
     residual_squares : (K, K) array, the average of r r^T over the data.
-    n_data, hyper : as for `noise_target`.
+    n_data, hyper, units : as for `noise_target`.
     """
-    return noise_from_squares(n_data * residual_squares + _left_out(layer), n_data, hyper)
+    squares = n_data * residual_squares + _left_out(layer)
+    return noise_from_squares(squares, n_data, hyper, units)
 
 
-def noise_from_squares(squares: Array, n_data: float, hyper: HyperPrior) -> Array:
-    """V (K, K) of N errors with the given squares (K, K): (squares + 2b I) / (N + 2a).
+def noise_from_squares(
+    squares: Array, n_data: float, hyper: HyperPrior, units: Array | None = None
+) -> Array:
+    """V (K, K) of N errors with the given squares (K, K).
 
-    Derivation: EV-3
+    (squares + 2b diag(u)) / (N + 2a), with u = 1 for units of None.
+
+    Derivation: EV-3, EV-10
     """
-    return (squares + 2 * hyper.rate * np.eye(len(squares))) / (n_data + 2 * hyper.shape)
+    u = np.ones(len(squares)) if units is None else units
+    return (squares + 2 * hyper.rate * np.diag(u)) / (n_data + 2 * hyper.shape)
+
+
+def less_correlated(V: Array, n_data: float) -> Array:
+    """(N V + K diag(V)) / (N + K): a covariance (K, K) whose outputs are correlated less.
+
+    With K or fewer data some combinations of the outputs have no residuals, and V would be
+    singular. For a single output, and for many data, nothing changes.
+
+    Derivation: EV-9
+
+    Examples
+    --------
+    >>> less_correlated(np.array([[4.0, 2.0], [2.0, 1.0]]), n_data=2.0)
+    array([[4., 1.],
+           [1., 1.]])
+    """
+    diagonal = np.diag(np.diag(V))
+    return (n_data * V + len(V) * diagonal) / (n_data + len(V))
 
 
 def _spread(piece: Trace, index: int, Psi: Array) -> Array:

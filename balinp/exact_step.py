@@ -15,7 +15,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.data import Batch
-from balinp.evidence import exact_noise_target
+from balinp.evidence import exact_noise_target, less_correlated
 from balinp.hyper_parameters import HyperParameters, learnt_noise
 from balinp.joint_step import JointStep, Outcome
 from balinp.layer import MatrixNormalLayer
@@ -109,10 +109,11 @@ def fixed_point(
         change = 0.0
         if hyper.learns_precision:
             change = hyper.replace_precision([layer])
-        if hyper.learns_noise and hyper.noise_prior is not None:
+        if hyper.learns_noise:
             V = likelihood.covariance(layer.n_out)
             squares = moments.residual_squares(layer.mean)
-            target = exact_noise_target(layer, squares, N, hyper.noise_prior)
+            target = exact_noise_target(layer, squares, N, hyper.noise_prior, hyper.noise_units)
+            target = less_correlated(target, N)
             sd = np.sqrt(np.diag(V))
             change = max(change, float(np.abs((target - V) / np.outer(sd, sd)).max()))
             likelihood = learnt_noise(target)

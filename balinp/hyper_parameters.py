@@ -14,18 +14,18 @@ from balinp.data import Data, pieces
 from balinp.evidence import (
     HyperPrior,
     evidence_bound,
-    noise_from_squares,
+    less_correlated,
     noise_target,
     prior_precision_target,
 )
 from balinp.joint_step import Outcome
-from balinp.kernels import gram, root_weighted
+from balinp.kernels import root_weighted
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood
 from balinp.moments import Moments
 from balinp.passes import Present
 from balinp.pseudo_targets import Trace
-from balinp.spectral import CURVATURE_FLOOR, raised
+from balinp.spectral import CURVATURE_FLOOR, SMALLEST_SCALE, geometric_mean, raised
 from balinp.step import Pieces
 from balinp.validation import as_positive
 from balinp.way import Way
@@ -33,17 +33,17 @@ from balinp.way import Way
 LOGIT_VARIANCE = 5.0
 """Prior variance of logits, for inputs of unit size, that a learnt precision starts from."""
 
-VANISHING = 1e-6
-"""Shape of a Gamma prior that says nothing, and its rate in units of the targets' mean square."""
-
-DEEP_PRECISION_SHAPE = 50.0
-"""Shape of the Gamma prior on a learnt lam of networks with hidden layers."""
+WEAK = HyperPrior()
+LARGEST_SHAPE, SHAPE_SHARE = 50.0, 0.1
+"""Shape of the Gamma prior on a learnt lam of networks with hidden layers: at most this, and at
+most this share of the number of data, so that few data have as much of a say as many."""
 
 PRECISION_SHARE = 0.05
 """Share of the way, in logarithms, that the prior precision goes to its target in a step."""
 
-NOISE_SHARE = 0.5
-"""Share of the way that the noise covariance goes to its target in a step."""
+FIRST_NOISE, NOISE_SHARE = 0.01, 0.05
+"""What a network with hidden layers takes for noise before it has learnt, as a share of the mean
+squares of the targets, and the share of the way, in logarithms, that the noise goes in a step."""
 
 LARGEST_LOSS = 0.3
 """Fall of the bound on the evidence, in nats a datum, at which lam is not learnt any further."""
@@ -65,6 +65,8 @@ class HyperParameters:
     precision_prior, noise_prior : Gamma priors on lam and on the noise precision as they are.
     mean_precisions : for each layer lam, times the mean output precision of the output layer for
         the conjugate prior (EV-4).
+    noise_units : (K,) array, what a rate of 1 of the noise prior means for each output: 1 if the
+        prior is given, else the mean square of the first targets (EV-10).
     bound, best_bound : on the evidence, in nats a datum, averaged over steps (EV-7).
     """
 
@@ -79,7 +81,9 @@ class HyperParameters:
             None if prior_precision is None else as_positive(prior_precision, "prior_precision")
         )
         self.given_priors = precision_prior, noise_prior
-        self.precision_prior, self.noise_prior = precision_prior, noise_prior
+        self.precision_prior = precision_prior
+        self.noise_prior = WEAK if noise_prior is None else noise_prior
+        self.noise_units = np.ones(0)
         self.is_gaussian = isinstance(likelihood, Gaussian)
         self.learns_noise = isinstance(likelihood, Gaussian) and likelihood.noise_variance is None
         self.mean_precisions: list[float] = []
@@ -92,8 +96,8 @@ class HyperParameters:
 
     # -- where they start ------------------------------------------------------------------------
 
-    def start(self, widths: Sequence[int]) -> None:
-        """Prior precisions of layers of these widths.
+    def start(self, widths: Sequence[int], n_data: float) -> None:
+        """Prior precisions of layers of these widths, for so many data.
 
         A precision in proportion to n_in gives the outputs the same prior variance whatever the
         width, 1 for inputs of unit size where it is n_in itself. Learnt ones start there.
@@ -106,36 +110,47 @@ class HyperParameters:
             variance = 1.0 if self.is_gaussian else LOGIT_VARIANCE
             self.mean_precisions = [n_in / variance for n_in in widths[:-1]]
         if self.precision_prior is None:
-            deep, shape = len(widths) > 2 and self.is_gaussian, DEEP_PRECISION_SHAPE
-            self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else vanishing()
+            deep = len(widths) > 2 and self.is_gaussian
+            shape = min(LARGEST_SHAPE, SHAPE_SHARE * n_data)
+            self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else WEAK
 
     def first_noise(self, data: Data) -> Gaussian:
-        """The noise that training starts with: the mean squares of the targets."""
-        n_in, K = data.X.shape[1], data.Y.shape[1]
-        squares = np.zeros((K, K))
-        for part in pieces(len(data.whole), max(n_in, K)):
+        """The noise that a network with hidden layers starts with.
+
+        It is a small part of the targets' mean squares: with all of them the prior would be worth
+        more than the data before any feature has been learnt, and the network would stay constant.
+
+        Derivation: EV-8, EV-10
+        """
+        squares = np.zeros(data.Y.shape[1])
+        for part in pieces(len(data.whole), max(data.X.shape[1], len(squares))):
             _, Y, w = data.whole.take(part)
-            squares += gram(root_weighted(Y, w))
-        if self.noise_prior is None:
-            self.noise_prior = vanishing(float(np.trace(squares)) / (K * data.amount))
-        return learnt_noise(noise_from_squares(squares, data.amount, self.noise_prior))
+            squares += (root_weighted(Y, w) ** 2).sum(axis=0)
+        return learnt_noise(np.diag(FIRST_NOISE * self._units(squares / data.amount)))
 
     def restarted(self, likelihood: Gaussian, moments: Moments) -> Gaussian:
         """Let a single layer learn from nothing but all its data; return the noise it starts with.
 
-        lam gives the outputs the variance that the targets have, whatever their units.
+        That is all of the targets' mean squares; lam gives the outputs the variance that the
+        targets have. So neither depends on units, nor on the order of the data.
 
-        Derivation: EX-3
+        Derivation: EX-3, EV-10
         """
-        K, targets = moments.root.shape[1] - moments.n_in, moments.targets
-        variance = float((targets**2).sum()) / K
+        units = self._units((moments.targets**2).sum(axis=0))
         if self.learns_precision:
-            self.mean_precisions = [moments.n_in / (variance or 1.0)]
-            self.precision_prior = self.given_priors[0] or vanishing(variance)
-        if not self.learns_noise:
-            return likelihood
-        self.noise_prior = self.given_priors[1] or vanishing(variance)
-        return learnt_noise(noise_from_squares(targets.T @ targets, 1.0, self.noise_prior))
+            variance = float(units.mean())
+            self.mean_precisions = [moments.n_in / variance]
+            self.precision_prior = self.given_priors[0] or HyperPrior(
+                WEAK.shape, WEAK.rate * variance
+            )
+        return learnt_noise(np.diag(units)) if self.learns_noise else likelihood
+
+    def _units(self, mean_squares: Array) -> Array:
+        """Mean squares (K,) of the targets, units of the noise; 1 for those without digits."""
+        mean_squares = np.where(mean_squares > SMALLEST_SCALE, mean_squares, 1.0)
+        given = self.given_priors[1] is not None
+        self.noise_units = np.ones_like(mean_squares) if given else mean_squares
+        return mean_squares
 
     # -- how they are learnt ---------------------------------------------------------------------
 
@@ -208,12 +223,13 @@ class HyperParameters:
     ) -> Gaussian:
         """The likelihood with V moved towards what the layers' new posteriors ask for.
 
-        Derivation: EV-3, EV-4
+        Derivation: EV-3, EV-4, EV-8, EV-9
         """
-        assert self.noise_prior is not None
-        share = min(NOISE_SHARE, share)
-        target = noise_target(layers, said, residual_squares, V, N, self.noise_prior)
-        return learnt_noise((1 - share) * V + share * target)
+        target = noise_target(
+            layers, said, residual_squares, V, N, self.noise_prior, self.noise_units
+        )
+        target = less_correlated(target, N)
+        return learnt_noise(geometric_mean(V, target, min(NOISE_SHARE, share)))
 
     def set_priors(self, layers: Sequence[MatrixNormalLayer], H: Array) -> None:
         """Give every layer the lam that its mean prior precision amounts to.
@@ -229,11 +245,6 @@ class HyperParameters:
         scale = float(raised(np.diag(H), CURVATURE_FLOOR, H).mean()) if coupled else 1.0
         for layer, precision in zip(layers, self.mean_precisions, strict=True):
             layer.prior_precision = precision / scale
-
-
-def vanishing(mean_square: float = 1.0) -> HyperPrior:
-    """A Gamma prior on a precision that says next to nothing, in the units of the targets."""
-    return HyperPrior(VANISHING, VANISHING * (mean_square or 1.0))
 
 
 def learnt_noise(V: Array) -> Gaussian:

@@ -41,8 +41,8 @@ LAYER_ARRAYS = ("mean", "prior_mean", "last_change", "balanced", *FACTOR_ARRAYS)
 SETTLED_ARRAYS = tuple(f"settled_{name}" for name in FACTOR_ARRAYS)
 MOMENT_ARRAYS = ("moments", "moments_amount")
 HEADER = (
-    "widths", "settings", "learns_noise", "mean_precisions", "priors", "steps", "data_seen",
-    "bounds", "random_state", "settled", "moments",
+    "widths", "settings", "learns_noise", "mean_precisions", "precision_prior", "noise_units",
+    "steps", "data_seen", "damping", "bounds", "random_state", "settled", "moments",
 )  # fmt: skip
 
 
@@ -69,10 +69,12 @@ def packed(model: BALI) -> dict[str, Array]:
         "settings": _settings(model),
         "learns_noise": hyper.learns_noise,
         "mean_precisions": hyper.mean_precisions,
-        "priors": [_as_dict(hyper.precision_prior), _as_dict(hyper.noise_prior)],
+        "precision_prior": _as_dict(hyper.precision_prior),
         "steps": model.steps,
         "data_seen": model.data_seen,
+        "damping": model.damping,
         "bounds": [hyper.bound, hyper.best_bound] if np.isfinite(hyper.bound) else None,
+        "noise_units": hyper.noise_units.tolist(),
         "random_state": model.rng.bit_generator.state,
         "settled": model.layers[0].state.settled is not None,
         "moments": model.layers[0].state.moments is not None,
@@ -236,8 +238,10 @@ def _restore_hyper_parameters(model: BALI, header: dict[str, Any]) -> None:
     hyper.mean_precisions = [as_positive(p, "mean_precisions") for p in header["mean_precisions"]]
     if len(hyper.mean_precisions) != model.network.depth:
         raise ValueError(f"mean_precisions: expected {model.network.depth}")
-    priors = [prior and HyperPrior(**prior) for prior in header["priors"]]
-    hyper.precision_prior, hyper.noise_prior = priors
+    prior = header["precision_prior"]
+    hyper.precision_prior = prior and HyperPrior(**prior)
+    hyper.noise_units = np.array([as_positive(u, "noise_units") for u in header["noise_units"]])
+    model.damping = as_finite(header["damping"], "damping")
     if header["bounds"] is not None:
         hyper.bound, hyper.best_bound = (as_finite(b, "bounds") for b in header["bounds"])
 

@@ -7,11 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
+from balinp.damping import inversion
 from balinp.data import Batch
 from balinp.kept_bases import Kept
 from balinp.likelihood import Likelihood
 from balinp.mlp import MLP
-from balinp.natural_parameters import EXACT, Exact
+from balinp.natural_parameters import Exact
 from balinp.passes import Mean, forward_pass
 from balinp.priors import PRIORS
 
@@ -33,6 +34,7 @@ class Way:
     two_directions : whether the previous changes are a second direction (JS-2).
     bounded : whether the change of the predictions is capped (JS-4).
     bases : eigenbases in which layers invert: of their averages, or older ones (NP-7).
+    learns_damping : whether this step's gain ratio tells how much the next is damped (JS-5).
     """
 
     forward: Mean
@@ -40,6 +42,7 @@ class Way:
     two_directions: bool
     bounded: bool
     bases: Exact
+    learns_damping: bool
 
 
 class Situation(Protocol):
@@ -51,6 +54,7 @@ class Situation(Protocol):
     forward, prior : names of the pass and of the prior.
     rate : smallest weight of a batch, or None for one that makes the memory an epoch long.
     basis_tolerance : relative error up to which bases are kept.
+    damping : damping of the layers' regressions, where all data are seen at once.
     steps : number of the step, from 1.
     """
 
@@ -59,6 +63,7 @@ class Situation(Protocol):
     prior: str
     rate: float | None
     basis_tolerance: float
+    damping: float
     steps: int
 
     @property
@@ -72,9 +77,10 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
     curvature is small, the conjugate prior is, too: nothing but the cap keeps a step from
     following what the present draws of the linearised pass happen to say there.) Bases are kept
     in batches, after the first: all data at once are at least half of the averages, so that these
-    move far, and take so long that decomposing them is little in comparison.
+    move far, and take so long that decomposing them is little in comparison. Damping follows
+    promises that are kept or broken under one objective: all data, nothing drawn.
 
-    Derivation: JS-2, JS-4, NP-4, NP-7
+    Derivation: JS-2, JS-4, JS-5, NP-4, NP-7
 
     Parameters
     ----------
@@ -85,6 +91,7 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
     K = model.network.widths[-1]
     forward = forward_pass(model.forward, model.likelihood, K, model.steps, batch.is_all)
     two_directions = batch.is_all and not (forward.has_bound and PRIORS[model.prior].follows_noise)
+    damps = batch.is_all and not forward.has_bound
     keeps = model.basis_tolerance > 0 and not (model.steps == 1 or batch.is_all)
     if rate is None:
         epoch = min(LARGEST_RATE, max(LEAST_RATE, batch.amount / n_data))
@@ -95,5 +102,6 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
         rate=rate,
         two_directions=two_directions,
         bounded=not two_directions,
-        bases=Kept(model.basis_tolerance) if keeps else EXACT,
+        bases=Kept(model.basis_tolerance) if keeps else inversion(model.damping if damps else 0.0),
+        learns_damping=damps,
     )

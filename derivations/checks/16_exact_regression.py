@@ -1,5 +1,7 @@
 """Numerical check of 16_exact_regression.md: one Gaussian layer is exact however its data come."""
 
+import itertools
+
 import numpy as np
 from numpy.testing import assert_allclose
 
@@ -40,7 +42,7 @@ def posterior(A, b, H, N, lam):
 def check_batches():
     X, T, w = data()
     D, cuts, R, seen = X.shape[1], [0, 1, 6, 14], None, 0.0
-    for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, stop in itertools.pairwise(cuts):
         rows = slice(start, stop)
         new, B = root(X[rows], T[rows], w[rows]), w[rows].sum()
         seen += B
@@ -84,7 +86,11 @@ def check_fixed_point():
         E = R[:, D:] - R[:, :D] @ M
         lam, V = gamma / (M**2).sum(), E.T @ E + Psi / N
     step = 1e-5
-    for change in (np.array([[1, 0], [0, 0]]), np.array([[0, 1], [1, 0]]), np.array([[0, 0], [0, 1]])):
+    for change in (
+        np.array([[1, 0], [0, 0]]),
+        np.array([[0, 1], [1, 0]]),
+        np.array([[0, 0], [0, 1]]),
+    ):
         up, down = (log_evidence(X, T, w, V + sign * step * change, lam) for sign in (1, -1))
         assert abs(up - down) / (2 * step) < 1e-5
     up, down = (log_evidence(X, T, w, V, lam * np.exp(sign * step)) for sign in (1, -1))

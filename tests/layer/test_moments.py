@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -64,7 +66,7 @@ def test_residuals_keep_their_digits_where_squares_would_lose_them(rng):
 def test_batches_weighted_by_their_data_are_the_data(cuts, rng):
     X, T, w = data((40, 3, 2), rng)
     moments = None
-    for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, stop in itertools.pairwise(cuts):
         new = Moments.of(X[start:stop], T[start:stop], w[start:stop])
         moments = new if moments is None else moments + new
     assert_allclose(moments.root.T @ moments.root, averages(X, T, w), rtol=1e-12, atol=1e-13)
