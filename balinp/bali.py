@@ -15,7 +15,7 @@ import numpy as np
 from balinp import persistence
 from balinp.data import Batch, Data, opened
 from balinp.evidence import HyperPrior
-from balinp.history import Record
+from balinp.history import History, Record
 from balinp.hyper_parameters import HyperParameters
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood, as_likelihood
@@ -130,7 +130,7 @@ class BALI(Model):
         self.hyper = HyperParameters(self.likelihood, prior_precision, precision_prior, noise_prior)
         self.rng = np.random.default_rng(self.seed)
         self.layers: list[MatrixNormalLayer] = []
-        self.history: list[Record] = []
+        self.history = History()
         self.steps = 0
         self.data_seen: float = 0
 

@@ -10,8 +10,9 @@ import numpy as np
 from scipy.special import softmax
 
 from balinp._types import Array
+from balinp.data import SMALL_PIECE, pieces
 from balinp.predictive.draws import balancing, reaching_draws, weighted_quantiles
-from balinp.predictive.expected_softmax import PIECE, expected_softmax
+from balinp.predictive.expected_softmax import expected_softmax
 from balinp.softmax import contrasts, label_covariance
 from balinp.spectral import root
 from balinp.validation import as_count, as_level, as_matrix, as_one_hot
@@ -123,11 +124,8 @@ class CategoricalPredictive:
         return epistemic, label_covariance(np.swapaxes(draws, 1, 2) @ draws)
 
     def _pieces(self) -> Iterator[slice]:
-        """Slices of the data, each with at most `PIECE` numbers in its draws, or one row."""
         B, K = self.probabilities.shape
-        size = max(1, PIECE // (len(self.weights) * K))
-        for start in range(0, B, size):
-            yield slice(start, start + size)
+        return pieces(B, len(self.weights) * K, SMALL_PIECE)
 
     @property
     def covariance(self) -> Array:

@@ -17,6 +17,7 @@ from numpy.polynomial.legendre import leggauss
 from scipy.special import expit, log_ndtr, ndtr, ndtri
 
 from balinp._types import Array
+from balinp.data import SMALL_PIECE, pieces
 from balinp.softmax import contrasts
 
 THRESHOLDS = 8
@@ -29,9 +30,6 @@ NARROW = 0.9
 """Variance of a logit up to which its own noise is integrated out, and the Gumbel noise above."""
 
 GUMBEL_VARIANCE = np.pi**2 / 6
-
-PIECE = 2**17
-"""Numbers in the largest array of a piece: 1 MiB."""
 
 
 def expected_softmax(logits: Array, covariance: Array) -> Array:
@@ -58,10 +56,8 @@ def expected_softmax(logits: Array, covariance: Array) -> Array:
         first = logits[:, 0] < logits[:, 1]
         return np.stack([np.where(first, lower, 1 - lower), np.where(first, 1 - lower, lower)], 1)
     p = np.empty((B, K))
-    size = max(1, PIECE // (THRESHOLDS * K * max(K, NODES)))
-    for start in range(0, B, size):
-        rows = slice(start, start + size)
-        contrast = contrasts(K)
+    contrast = contrasts(K)
+    for rows in pieces(B, THRESHOLDS * K * max(K, NODES), SMALL_PIECE):
         centred = logits[rows] - logits[rows].mean(axis=1, keepdims=True)
         C = contrast @ covariance[rows] @ contrast
         p[rows] = _race(centred, nearly_diagonal(0.5 * (C + np.swapaxes(C, 1, 2))))

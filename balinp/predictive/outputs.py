@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import logsumexp, ndtr, ndtri
 
 from balinp._types import Array
+from balinp.data import SMALL_PIECE, pieces
 from balinp.predictive.draws import weighted_quantiles
-from balinp.predictive.expected_softmax import PIECE
 from balinp.spectral import root
 from balinp.validation import as_level, as_matrix
 
@@ -118,8 +118,6 @@ class OutputPredictive:
         return self.output_mean + float(ndtri(q)) * self.output_std
 
     def _pieces(self) -> Iterator[slice]:
-        """Slices of the data, each with at most `PIECE` numbers in its draws, or one row."""
         B, K = self.output_mean.shape
-        size = max(1, PIECE // (K * (DRAWS if self._given is None else len(self._given))))
-        for start in range(0, B, size):
-            yield slice(start, start + size)
+        S = DRAWS if self._given is None else len(self._given)
+        return pieces(B, S * K, SMALL_PIECE)
