@@ -291,4 +291,4 @@ class BALI(Model):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> BALI:
         """Read a model that `save` has written; its predictions are the same to the last bit."""
-        return persistence.load(path)
+        return persistence.load(path, cls)

@@ -29,7 +29,7 @@ class Model:
 
     Attributes
     ----------
-    hidden : widths of the hidden layers.
+    hidden, activation, forward, prior, bias, seed, rate, basis_tolerance : settings, see `BALI`.
     likelihood : the likelihood, with the noise as it is known now.
     layers : `MatrixNormalLayer`s, the first layer first; empty before any data.
     hyper : prior precisions, and how they and the noise are learnt.
@@ -39,6 +39,13 @@ class Model:
     """
 
     hidden: tuple[int, ...]
+    activation: str
+    forward: str
+    prior: str
+    bias: bool
+    seed: int
+    rate: float | None
+    basis_tolerance: float
     likelihood: Likelihood
     layers: list[MatrixNormalLayer]
     hyper: HyperParameters
