@@ -20,6 +20,7 @@ from balinp.factors import amount
 from balinp.predictive import Predictive
 from balinp.standardise import Scale
 from balinp.training import Training
+from balinp.units import restate
 from balinp.validation import LARGEST, as_choice, as_count, as_matrix, as_weights, refuse_masked
 
 GRID = 2.0**20
@@ -70,13 +71,14 @@ class BALIEstimator(BaseEstimator):
         )
         self._data_seen: float = amount(X, w)
         evidences = [member.log_evidence(X, Y, sample_weight=w) for member in self.members_]
-        log_scale = float(np.log(self._target_scale.std).sum())
+        log_scale = float(np.log(self._target_scale.unit).sum())
         self.log_evidence_: float = float(np.mean(evidences)) - self._data_seen * log_scale
 
     def _partial_fit(self, X: Array, Y: Array, w: Array) -> None:
         """One step on each batch of new rows, which join those that were seen before."""
         if hasattr(self, "members_"):
             members, seen = self.members_, self._data_seen
+            self._follow_units(X, Y, w)
         else:
             members, seen = self._start(X, Y, w), 0.0
         X, Y = self._input_scale.to_standard(X), self._target_scale.to_standard(Y)
@@ -90,14 +92,46 @@ class BALIEstimator(BaseEstimator):
             del self.log_evidence_  # of data that are no longer all the data
 
     def _start(self, X: Array, Y: Array, w: Array) -> list[BALI]:
-        """Fix the units; return members that have learnt nothing."""
-        standard = self.standardize
-        self._input_scale = _scale(X, w, "X") if standard else Scale.identity(X.shape[1])
-        rescales_targets = standard and self.training.model["likelihood"] == "gaussian"
-        self._target_scale = _scale(Y, w, "y") if rescales_targets else Scale.identity(Y.shape[1])
+        """Take the units of the data; return members that have learnt nothing."""
+        self._input_scale, self._target_scale = self._scales(X, Y, w)
         count = as_count(self.n_members, "n_members")
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=count)
         return [BALI(**self._model_options(), seed=int(seed)) for seed in seeds]
+
+    def _scales(self, X: Array, Y: Array, w: Array) -> tuple[Scale, Scale]:
+        """Of inputs and targets; class labels have no units."""
+        inputs, targets = Scale.identity(X.shape[1]), Scale.identity(Y.shape[1])
+        if self.standardize:
+            inputs = _divisible(Scale.of(X, w), "X")
+            if self.training.model["likelihood"] == "gaussian":
+                targets = _divisible(Scale.of(Y, w), "y")
+        return inputs, targets
+
+    def _follow_units(self, X: Array, Y: Array, w: Array) -> None:
+        """Let new rows move the units, and say in them what the members have learnt.
+
+        Derivation: NP-8
+        """
+        if not self.standardize:
+            return
+        seen, new = self._data_seen, amount(X, w)
+        inputs, targets = self._input_scale, self._target_scale
+        new_inputs, new_targets = self._scales(X, Y, w)
+        self._input_scale = inputs.joined(seen, new_inputs, new)
+        if self.training.model["likelihood"] == "gaussian":
+            self._target_scale = targets.joined(seen, new_targets, new)
+        noise = self._given_noise()
+        for member in self.members_:
+            restate(
+                member,
+                inputs.units_in(self._input_scale),
+                targets.units_in(self._target_scale, constant_has_unit=noise is not None),
+                noise,
+            )
+
+    def _given_noise(self) -> Array | None:
+        """The noise covariance in standardised units, if it is given."""
+        return None
 
     def _as_trained_on(
         self, X: Array, Y: Array, w: Array, model: BALI
@@ -179,12 +213,11 @@ def refuse_text(value: Any, name: str) -> None:
         raise TypeError(f"{name}: expected real numbers, got {found}")
 
 
-def _scale(values: Array, w: Array, name: str) -> Scale:
-    scale = Scale.of(values, w)
-    if scale.std.min() < SMALLEST_SPREAD:
+def _divisible(scale: Scale, name: str) -> Scale:
+    if scale.unit.min() < SMALLEST_SPREAD:
         raise ValueError(
             f"{name}: expected columns that are constant or have a standard deviation of at least "
-            f"{SMALLEST_SPREAD:g}, got {scale.std.min():.3g} in column {scale.std.argmin()}"
+            f"{SMALLEST_SPREAD:g}, got {scale.unit.min():.3g} in column {scale.unit.argmin()}"
         )
     return scale
 

@@ -78,17 +78,17 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
 
         Parameters
         ----------
-        sample_weight : (N,) weights: 2 is the row twice, 0 is no row.
+        sample_weight : (N,) weights: 2 is the row twice, 0 is no row. Its label is still one of
+            `classes_`; a class without any weight gets what probability the prior leaves it.
 
         Raises
         ------
         ValueError
-            If rows of positive weight have one class only: nothing can be learnt about a class
-            that the data do not name. `partial_fit` can be told of it.
+            If y names one class only. `partial_fit` can be told of others.
         """
         X, y, w = self._data(X, y, sample_weight, first=True)
         self._set_classes(np.unique(y))
-        self._fit(*merged(X, self._one_hot(y), w))
+        self._fit(*self._rows(X, y, w))
         return self
 
     def partial_fit(
@@ -114,15 +114,19 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
             self._set_classes(np.unique(classes))
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             raise ValueError(f"classes: expected {self.classes_} as before, got {classes}")
-        self._partial_fit(*merged(X, self._one_hot(y), w))
+        self._partial_fit(*self._rows(X, y, w))
         return self
 
-    def _data(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> tuple[Array, Any, Array]:
+    def _data(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> tuple[Array, Any, Any]:
         refuse_text(X, "X")
         refuse_masked(y, "y")  # labels may be text
         X, y = validate_data(self, X, y, reset=first, dtype=np.float64)
         check_classification_targets(y)
-        return present(as_matrix(X, "X", largest=LARGEST), y, sample_weight)
+        return as_matrix(X, "X", largest=LARGEST), y, sample_weight
+
+    def _rows(self, X: Array, y: Any, sample_weight: Any) -> tuple[Array, Array, Array]:
+        """Inputs, targets and weights of the rows that have weight, equal ones merged."""
+        return merged(*present(X, self._one_hot(y), sample_weight))
 
     def _set_classes(self, classes: Any) -> None:
         if len(classes) < 2:

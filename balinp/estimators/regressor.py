@@ -141,12 +141,14 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         return merged(*present(X, Y, sample_weight))
 
     def _model_options(self) -> dict[str, Any]:
-        options = super()._model_options()
-        if self.noise_variance is not None:
-            V = Gaussian(self.noise_variance).covariance(len(self._target_scale.mean))
-            V = V / self._target_scale.squares
-            options["noise_variance"] = rounded(V) if as_widths(self.hidden, "hidden") else V
-        return options
+        return {**super()._model_options(), "noise_variance": self._given_noise()}
+
+    def _given_noise(self) -> Array | None:
+        if self.noise_variance is None:
+            return None
+        V = Gaussian(self.noise_variance).covariance(len(self._target_scale.mean))
+        V = V / self._target_scale.squares
+        return rounded(V) if as_widths(self.hidden, "hidden") else V
 
     def predict_distribution(self, X: Any) -> GaussianPredictive:
         """Predictive distribution of each row of X, in original units.
