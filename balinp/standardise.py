@@ -57,9 +57,7 @@ class Scale:
     std: Array
 
     @classmethod
-    def of(
-        cls, training: Array, weights: Array | None = None, resolution: float = EPS
-    ) -> Scale:
+    def of(cls, training: Array, weights: Array | None = None, resolution: float = EPS) -> Scale:
         """The scale of training data (N, columns).
 
         Parameters
@@ -86,9 +84,7 @@ class Scale:
         """The scale that changes nothing."""
         return cls(np.zeros(columns), np.ones(columns))
 
-    def joined(
-        self, count: float, new: Scale, new_count: float, resolution: float = EPS
-    ) -> Scale:
+    def joined(self, count: float, new: Scale, new_count: float, resolution: float = EPS) -> Scale:
         """The scale of all rows, of which this is the scale of `count` and `new` that of the rest.
 
         With shares p and q of the two, p + q = 1, and means a distance d apart, the mean moves by

@@ -70,9 +70,7 @@ def restate(model: BALI, inputs: Units, outputs: Units, noise: Array | None) -> 
         before = inputs if index == 0 else Units.same(layer.n_in)
         after = outputs if index == last else Units.same(layer.n_out)
         if before.changes or after.changes:
-            layer.state = restated(
-                layer.state, layer.prior_mean, before, after, bias=model.bias
-            )
+            layer.state = restated(layer.state, layer.prior_mean, before, after, bias=model.bias)
     if isinstance(model.likelihood, Gaussian) and outputs.changes:
         V = model.likelihood.covariance(len(outputs.factor))
         c = outputs.factor

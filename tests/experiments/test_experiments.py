@@ -44,7 +44,7 @@ from balinp.experiments.table import (
 )
 from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
 from balinp.standardise import Scale
-from balinp.training import Training
+from balinp.defaults import Training
 
 KEYS = {"dataset", "split", "method", "seconds"}
 SCORE_KEYS = {

@@ -22,7 +22,7 @@ from balinp.experiments.evaluate import evaluate
 from balinp.experiments.journal import Journal
 from balinp.experiments.methods import Method, Network, select
 from balinp.experiments.runner import Outcome, run
-from balinp.training import Training
+from balinp.defaults import Training
 
 METHODS = ["BayesianRidge", "Bayesian linear regression"]
 

@@ -21,7 +21,7 @@ from balinp.experiments.methods.method import Ensemble, best_held_out, held_out
 from balinp.experiments.methods.scikit import GaussianProcess, MLPRegression
 from balinp.mlp import MLP
 from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
-from balinp.training import CLASSIFICATION_TRAINING, REGRESSION_TRAINING, Training
+from balinp.defaults import CLASSIFICATION_TRAINING, REGRESSION_TRAINING, Training
 
 OBSTACLES = {
     name: {m.name: m for m in METHODS}[name].obstacle(0)

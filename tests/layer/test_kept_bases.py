@@ -10,9 +10,10 @@ from cases import assert_close, both_priors, random_covariance, vec
 
 from balinp import BALI, MatrixNormalLayer
 from balinp._types import Array
-from balinp.factors import amount
+from balinp.kernels import amount
 from balinp.layer import Proposal
-from balinp.natural_parameters import Factors
+from balinp.kept_bases import Kept
+from balinp.natural_parameters import Factors, Terms
 from balinp.spectral import decompose
 
 
@@ -39,17 +40,13 @@ def propose(
 ) -> Proposal:
     """As training does it: sums over the batch, with squares along the bases that there are."""
     X, T, H = layer.design(batch[0]), *batch[1:]
-    squares = layer.working_posterior.input_squares(X) if layer.factors else None
-    spectrum = decompose(H, "H")
-    terms = layer.terms(
-        X,
-        T - X @ layer.mean,
-        spectrum,
-        amount(X, weights) * H,
-        sample_weight=weights,
-        squares=squares,
-    )
-    return layer.propose_from(terms, n_data=100, rate=rate, basis_tolerance=tolerance)
+    squares = None
+    if layer.factors:
+        rows = layer.working_posterior.input_squares(X)
+        squares = rows.sum(axis=0) if weights is None else weights @ rows
+    gradients = decompose(H, "H").times_rows(T - X @ layer.mean)
+    terms = Terms.of(X, gradients, amount(X, weights) * H, weights, squares=squares)
+    return layer.propose_from(terms, n_data=100, rate=rate, bases=Kept(tolerance))
 
 
 def observed(
@@ -93,7 +90,7 @@ def test_what_a_change_leaves_is_told_by_the_averages_as_they_are(prior: str) ->
     assert layer.factors is not None
     assert not layer.factors.is_exact
     W = np.random.default_rng(3).standard_normal((5, 3))
-    product = layer.factors.precision_times(W, prior, layer.prior_precision)
+    product = layer.factors.precision_times(W, layer.Lam0)
     assert_close(vec(product), dense_precision(layer, layer.factors) @ vec(W))
 
 

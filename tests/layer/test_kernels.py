@@ -7,7 +7,7 @@ import pytest
 from cases import assert_close
 
 from balinp._types import Array
-from balinp.factors import (
+from balinp.kernels import (
     forget,
     forget_reference,
     input_factor,

@@ -15,7 +15,7 @@ from cases import (
 
 from balinp import BALI, dense
 from balinp._types import Array
-from balinp.factors import input_factor, output_factor
+from balinp.kernels import input_factor, output_factor
 
 pytestmark = pytest.mark.equation("LR-6")
 

@@ -13,6 +13,7 @@ from balinp import BALI, Categorical, Gaussian, KroneckerGaussian, dense
 from balinp.bali import Record
 from balinp.experiments.convergence import LEARNING_RATES, LogJoint, adam
 from balinp.prediction import output_noise
+from balinp.priors import PRIORS as PRIOR_KINDS
 
 PRIORS = ("isotropic", "conjugate")
 NOISE = np.array([[0.5, 0.2], [0.2, 0.3]])
@@ -268,7 +269,7 @@ def test_sample_pass_draws_from_each_layers_own_predictive(rng):
     model = BALI((3,), activation="tanh", forward="sample").fit(X, Y, epochs=5)
     x = np.repeat(X[:1], 20_000, axis=0)
     posteriors = [layer.posterior for layer in model.layers]
-    noise = output_noise(model.layers, posteriors, rng, output_layer=False)
+    noise = output_noise(model.network, posteriors, rng, output_layer=False)
     drawn = noise(0, x)
     expected = model.layers[0].posterior.predictive_covariance(with_bias(x[:1]))[0]
     n = len(x)
@@ -483,7 +484,8 @@ def test_a_dead_network_stays_finite(rng):
     model.fit(X, Y, epochs=0)
     model.layers[0]._mean = np.abs(model.layers[0].mean)
     for prior in PRIORS:
-        model.layers[0].prior = prior
+        layer = model.layers[0]
+        layer._prior = PRIOR_KINDS[prior](layer.prior_precision)
         model.fit(X, Y, epochs=3)
         assert all(np.isfinite(W).all() for W in model.weights)
 
@@ -557,7 +559,7 @@ def test_a_likelihood_object_serves_like_its_name(rng):
     np.testing.assert_array_equal(by_name.weights[0], by_object.weights[0])
     known = BALI((4,), Gaussian(0.5)).fit(X, Y, epochs=3)
     assert known.likelihood.covariance(3)[0, 0] == 0.5
-    assert not known.learns_noise
+    assert not known.hyper.learns_noise
     assert isinstance(known.layers[0].posterior, KroneckerGaussian)
     log_probability = (Y * log_softmax(by_name.trace(X, Y).outputs[-1], axis=1)).sum()
     np.testing.assert_allclose(by_name.trace(X, Y).log_densities.sum(), log_probability)

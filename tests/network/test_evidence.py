@@ -379,7 +379,7 @@ def test_the_prior_is_not_weakened_while_the_bound_falls(monkeypatch: pytest.Mon
     X, Y = noisy_classes(700)
 
     def loss(largest_loss: float) -> tuple[float, BALI]:
-        monkeypatch.setattr("balinp.bali.LARGEST_LOSS", largest_loss)
+        monkeypatch.setattr("balinp.hyper_parameters.LARGEST_LOSS", largest_loss)
         model = BALI((30,), "categorical").fit(X[:200], Y[:200], epochs=150)
         p = model.predict(X[200:]).probabilities
         return -float(np.log((p * Y[200:]).sum(axis=1)).mean()), model
@@ -387,4 +387,4 @@ def test_the_prior_is_not_weakened_while_the_bound_falls(monkeypatch: pytest.Mon
     (bounded, model), (believing, other) = loss(0.3), loss(np.inf)
     assert bounded < believing - 0.15
     assert model.prior_precision > 2 * other.prior_precision
-    assert model.best_bound - model.bound < 0.7 < other.best_bound - other.bound
+    assert model.hyper.best_bound - model.hyper.bound < 0.7 < other.hyper.best_bound - other.hyper.bound

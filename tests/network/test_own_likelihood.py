@@ -13,6 +13,7 @@ from balinp import BALI, Gaussian
 from balinp._types import Array
 from balinp.likelihood import Likelihood
 from balinp.output_predictive import OutputPredictive
+from balinp.passes import Linearised, Present
 from balinp.prediction import linearised_outputs
 from balinp.validation import as_matrix
 
@@ -96,10 +97,8 @@ def test_training_draws_the_outputs_that_matter(
     Y = Y if isinstance(likelihood, Logistic) else np.eye(2)[Y[:, 0].astype(int)]
     model.fit(X, Y, epochs=3)
     model.rng = np.random.default_rng(0)
-    posteriors = [layer.working_posterior for layer in model.layers]
-    traces = [
-        model._trace(model.weights, posteriors, 60, False, False, X, Y, None) for _ in range(40)
-    ]
+    now = Present(model.network, model.likelihood, model.layers, model.weights, 60, model.rng)
+    traces = [Linearised(False).trace(now, X, Y, None) for _ in range(40)]
     drawn = np.concatenate([trace.likelihood.deviations for trace in traces])
     _, expected = linearised_outputs(model.network, model.layers, X, combinations=np.eye(2))
     if likelihood == "categorical":  # its outputs less their mean

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from typing import Any
 
 import numpy as np
@@ -22,8 +24,12 @@ from cases import (
 
 from balinp import BALI, MLP, Gaussian, dense
 from balinp._types import Array
-from balinp.factors import output_factor
+from balinp.kernels import output_factor
+from balinp.kept_bases import Kept
+from balinp.natural_parameters import EXACT
+from balinp.passes import Present
 from balinp.pseudo_targets import Trace, pseudo_targets, trace
+from balinp.step import proposed, summed
 from balinp.spectral import CURVATURE_FLOOR, floored
 
 every_network = parametrize_deep()
@@ -177,16 +183,17 @@ def test_what_training_adds_up_is_gradient_and_curvature(
     X, w = rng.normal(size=(20, 2)), rng.uniform(size=20)
     Y = np.eye(3)[rng.integers(3, size=20)]
     model = BALI((4,), likelihood, forward=forward).fit(X, Y, epochs=3, batch_size=5)
-    posteriors = [layer.working_posterior for layer in model.layers]
-    t = model._trace(model.weights, posteriors, 20, True, False, X, Y, w)
-    terms = model._terms([t], True)
+    now = Present(model.network, model.likelihood, model.layers, model.weights, 20, model.rng)
+    way = model._way(5, 20, 0.1)
+    t = way.forward.trace(now, X, Y, w)
+    terms = summed([t], model.layers, way)
     for index, (G, rows) in enumerate(zip(t.gradients, t.curvature_rows, strict=True)):
         pull = t.designs[index].T @ (w[:, None] * G)
-        assert_close(terms[index].pull, pull, rtol=1e-8)  # targets are about 1 / H beside outputs
+        assert_close(terms[index].gradient, pull, rtol=1e-8)  # targets are about 1 / H beside outputs
         assert_close(terms[index].curvature, np.einsum("n,nci,ncj->ij", w, rows, rows))
     # Without kept bases the batch's H has the floor, of which the average takes a tenth.
-    for keeps_bases, least in ((True, 0.999), (False, 0.05)):
-        for proposal in model._proposals(terms, 20, 0.1, keeps_bases):
+    for bases, least in ((Kept(0.1), 0.999), (EXACT, 0.05)):
+        for proposal in proposed(model.layers, terms, 20, replace(way, bases=bases)):
             h = proposal.factors.outputs.values
             assert h.min() >= least * CURVATURE_FLOOR * h.mean()
 
