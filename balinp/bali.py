@@ -24,6 +24,7 @@ from balinp.model import Model
 from balinp.passes import PASSES
 from balinp.priors import PRIORS
 from balinp.step import take_step
+from balinp.threads import few_threads
 from balinp.validation import (
     as_choice,
     as_count,
@@ -274,12 +275,13 @@ class BALI(Model):
         self.data_seen += batch.amount
         way = chosen_way(self, batch, N, rate)
         now = self._present(N)
-        outcome, said = take_step(
-            now, batch, way, set_priors=lambda H: self.hyper.set_priors(self.layers, H)
-        )
-        share = 1.0 if batch.is_all else way.rate
-        self.likelihood = self.hyper.learn(now, outcome, said, way, share)
-        self.history.append(Record.of(outcome, way.rate, self.layers, self.likelihood))
+        with few_threads(self.network.widths):
+            outcome, said = take_step(
+                now, batch, way, set_priors=lambda H: self.hyper.set_priors(self.layers, H)
+            )
+            share = 1.0 if batch.is_all else way.rate
+            self.likelihood = self.hyper.learn(now, outcome, said, way, share)
+            self.history.append(Record.of(outcome, way.rate, self.layers, self.likelihood))
         return self.history[-1]
 
     # -- files --------------------------------------------------------------------------------

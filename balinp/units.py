@@ -186,7 +186,8 @@ def _remembered_gradient(
     bias: bool,
 ) -> Array:
     """Gradient (D, K) at `mean`, by the remembered data alone, in the new units."""
-    assert state.factors is not None and state.remembered is not None
+    assert state.factors is not None
+    assert state.remembered is not None
     n_data, precision = state.remembered
     old = state.factors.exact
     balanced = replace(state.prior, precision=precision)

@@ -26,6 +26,9 @@ from balinp.validation import LARGEST, as_choice, as_count, as_matrix, as_weight
 GRID = 2.0**20
 """Standardised values that training tells apart, per standard deviation."""
 
+FLOATS = [np.float64, np.float32]
+"""Types in which numbers are read before they become float64: what they resolve depends on it."""
+
 SMALLEST_SPREAD = 1e-150
 """Smallest standard deviation to divide by: the squares of smaller ones lose their digits."""
 
@@ -54,9 +57,9 @@ class BALIEstimator(BaseEstimator):
 
     # -- training ------------------------------------------------------------------------------
 
-    def _fit(self, X: Array, Y: Array, w: Array) -> None:
+    def _fit(self, X: Array, Y: Array, w: Array, resolution: float) -> None:
         """Train new members on present, merged rows."""
-        members = self._start(X, Y, w)
+        members = self._start(X, Y, w, resolution)
         X, Y = self._input_scale.to_standard(X), self._target_scale.to_standard(Y)
         X_seen, Y_seen, w_seen = self._as_trained_on(X, Y, w, members[0])
         batch_size = self._batch_size(len(X))
@@ -74,13 +77,13 @@ class BALIEstimator(BaseEstimator):
         log_scale = float(np.log(self._target_scale.unit).sum())
         self.log_evidence_: float = float(np.mean(evidences)) - self._data_seen * log_scale
 
-    def _partial_fit(self, X: Array, Y: Array, w: Array) -> None:
+    def _partial_fit(self, X: Array, Y: Array, w: Array, resolution: float) -> None:
         """One step on each batch of new rows, which join those that were seen before."""
         if hasattr(self, "members_"):
             members, seen = self.members_, self._data_seen
-            self._follow_units(X, Y, w)
+            self._follow_units(X, Y, w, resolution)
         else:
-            members, seen = self._start(X, Y, w), 0.0
+            members, seen = self._start(X, Y, w, resolution), 0.0
         X, Y = self._input_scale.to_standard(X), self._target_scale.to_standard(Y)
         X_seen, Y_seen, w_seen = self._as_trained_on(X, Y, w, members[0])
         B = self._batch_size(len(X)) or len(X)
@@ -91,35 +94,39 @@ class BALIEstimator(BaseEstimator):
         if hasattr(self, "log_evidence_"):
             del self.log_evidence_  # of data that are no longer all the data
 
-    def _start(self, X: Array, Y: Array, w: Array) -> list[BALI]:
+    def _start(self, X: Array, Y: Array, w: Array, resolution: float) -> list[BALI]:
         """Take the units of the data; return members that have learnt nothing."""
-        self._input_scale, self._target_scale = self._scales(X, Y, w)
+        self._input_scale, self._target_scale = self._scales(X, Y, w, resolution)
         count = as_count(self.n_members, "n_members")
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=count)
         return [BALI(**self._model_options(), seed=int(seed)) for seed in seeds]
 
-    def _scales(self, X: Array, Y: Array, w: Array) -> tuple[Scale, Scale]:
-        """Of inputs and targets; class labels have no units."""
-        inputs, targets = Scale.identity(X.shape[1]), Scale.identity(Y.shape[1])
-        if self.standardize:
-            inputs = _divisible(Scale.of(X, w), "X")
-            if self.training.model["likelihood"] == "gaussian":
-                targets = _divisible(Scale.of(Y, w), "y")
-        return inputs, targets
+    def _scales(
+        self, X: Array, Y: Array, w: Array, resolution: float, seen: float = 0.0
+    ) -> tuple[Scale, Scale]:
+        """Of inputs and targets, together with `seen` data before them; labels have no units.
 
-    def _follow_units(self, X: Array, Y: Array, w: Array) -> None:
+        Derivation: NP-8
+        """
+        inputs, targets = Scale.identity(X.shape[1]), Scale.identity(Y.shape[1])
+        rescales_targets = self.training.model["likelihood"] == "gaussian"
+        if self.standardize:
+            inputs = Scale.of(X, w, resolution)
+            targets = Scale.of(Y, w, resolution) if rescales_targets else targets
+            if seen:
+                new = amount(X, w)
+                inputs = self._input_scale.joined(seen, inputs, new, resolution)
+                targets = self._target_scale.joined(seen, targets, new, resolution)
+        return _divisible(inputs, "X"), _divisible(targets, "y")
+
+    def _follow_units(self, X: Array, Y: Array, w: Array, resolution: float) -> None:
         """Let new rows move the units, and say in them what the members have learnt.
 
         Derivation: NP-8
         """
-        if not self.standardize:
-            return
-        seen, new = self._data_seen, amount(X, w)
         inputs, targets = self._input_scale, self._target_scale
-        new_inputs, new_targets = self._scales(X, Y, w)
-        self._input_scale = inputs.joined(seen, new_inputs, new)
-        if self.training.model["likelihood"] == "gaussian":
-            self._target_scale = targets.joined(seen, new_targets, new)
+        scales = self._scales(X, Y, w, resolution, self._data_seen)
+        self._input_scale, self._target_scale = scales
         noise = self._given_noise()
         for member in self.members_:
             restate(
@@ -211,6 +218,18 @@ def refuse_text(value: Any, name: str) -> None:
     if raw.dtype.kind in "USMm" or text is not None:
         found = f"dtype {raw.dtype}" if text is None else f"the text {text!r}"
         raise TypeError(f"{name}: expected real numbers, got {found}")
+
+
+def resolution(values: Any) -> float:
+    """Relative size eps of a rounding error in what is given: that of its dtype, if it is floating.
+
+    Examples
+    --------
+    >>> resolution(np.ones(3, dtype=np.float32)) > resolution(np.ones(3, dtype=int))
+    True
+    """
+    dtype = values.dtype
+    return float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
 
 
 def _divisible(scale: Scale, name: str) -> Scale:

@@ -12,9 +12,16 @@ from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
 from balinp.defaults import CLASSIFICATION_TRAINING, Training
-from balinp.estimators.base import BALIEstimator, merged, present, refuse_text
+from balinp.estimators.base import (
+    FLOATS,
+    BALIEstimator,
+    merged,
+    present,
+    refuse_text,
+    resolution,
+)
 from balinp.predictive import CategoricalPredictive
-from balinp.validation import LARGEST, as_matrix, refuse_masked
+from balinp.validation import LARGEST, as_matrix, as_weights, refuse_masked
 
 
 class BALIClassifier(ClassifierMixin, BALIEstimator):
@@ -80,15 +87,17 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
         ----------
         sample_weight : (N,) weights: 2 is the row twice, 0 is no row. Its label is still one of
             `classes_`; a class without any weight gets what probability the prior leaves it.
+            Weights that sum to 1, as boosting hands them on, are shares of all rows that have
+            weight: as counts they would amount to a single row.
 
         Raises
         ------
         ValueError
             If y names one class only. `partial_fit` can be told of others.
         """
-        X, y, w = self._data(X, y, sample_weight, first=True)
+        X, y = self._data(X, y, first=True)
         self._set_classes(np.unique(y))
-        self._fit(*self._rows(X, y, w))
+        self._fit(*self._rows(X, y, counted(sample_weight, len(X))))
         return self
 
     def partial_fit(
@@ -103,30 +112,32 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
 
         Notes
         -----
-        Every call is taken to bring rows that were not seen before; units are those of the first
-        call's data. Old data are gradually forgotten.
+        Every call is taken to bring rows that were not seen before. Units are those of all rows
+        so far: new rows move them, and what was learnt is said in the new ones. Old data are
+        gradually forgotten.
         """
         first = not hasattr(self, "members_")
         if first and classes is None:
             raise ValueError("classes: expected all class labels in the first call, got None")
-        X, y, w = self._data(X, y, sample_weight, first=first)
+        X, y = self._data(X, y, first=first)
         if first:
             self._set_classes(np.unique(classes))
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             raise ValueError(f"classes: expected {self.classes_} as before, got {classes}")
-        self._partial_fit(*self._rows(X, y, w))
+        self._partial_fit(*self._rows(X, y, sample_weight))
         return self
 
-    def _data(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> tuple[Array, Any, Any]:
+    def _data(self, X: Any, y: Any, *, first: bool) -> tuple[Array, Any]:
         refuse_text(X, "X")
         refuse_masked(y, "y")  # labels may be text
-        X, y = validate_data(self, X, y, reset=first, dtype=np.float64)
+        X, y = validate_data(self, X, y, reset=first, dtype=FLOATS)
         check_classification_targets(y)
-        return as_matrix(X, "X", largest=LARGEST), y, sample_weight
+        return X, y
 
-    def _rows(self, X: Array, y: Any, sample_weight: Any) -> tuple[Array, Array, Array]:
+    def _rows(self, X: Array, y: Any, w: Array | None) -> tuple[Array, Array, Array, float]:
         """Inputs, targets and weights of the rows that have weight, equal ones merged."""
-        return merged(*present(X, self._one_hot(y), sample_weight))
+        X, eps = as_matrix(X, "X", largest=LARGEST), resolution(X)
+        return *merged(*present(X, self._one_hot(y), w)), eps
 
     def _set_classes(self, classes: Any) -> None:
         if len(classes) < 2:
@@ -159,3 +170,19 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
         """The most probable class of each row, shape (B,)."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
+
+
+def counted(sample_weight: Any, rows: int) -> Array | None:
+    """Weights as numbers of rows: shares, which sum to 1, are multiplied by the rows they share.
+
+    Examples
+    --------
+    >>> counted([0.5, 0.25, 0.25, 0.0], 4)
+    array([1.5 , 0.75, 0.75, 0.  ])
+    >>> counted([2.0, 1.0], 2)
+    array([2., 1.])
+    """
+    w = as_weights(sample_weight, "sample_weight", rows)
+    if w is None or abs(w.sum() - 1.0) > 1e-9:
+        return w
+    return w * (w > 0).sum()
