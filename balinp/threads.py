@@ -2,11 +2,13 @@
 
 A training step is dozens of products and decompositions, most of them of microseconds. BLAS
 divides each of them among its threads and waits for the last one. On a machine whose cores are
-taken, that wait is for the scheduler: measured on two busy cores, a fit of 500 rows took 74 times
-as long with two threads as with one, MNIST's 784-100-10 in batches of 256 six times.
+taken, that wait is for the scheduler: on two busy cores a fit of 500 rows took 74 times as long
+with two threads as with one, and 784-100-10 in batches of 256 six times.
 
-The number of threads belongs to the whole process. It is changed through threadpoolctl, which
-comes with scikit-learn; where that is not installed nothing is changed.
+How many there are is changed through threadpoolctl, which comes with scikit-learn; where that is
+not installed nothing is changed. The number belongs to the whole process. OpenBLAS takes it from
+the main thread alone, and two threads that change it in turns could not put it back: so it is
+changed in the main thread only.
 """
 
 from __future__ import annotations
@@ -14,43 +16,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from threading import Lock
+from threading import current_thread, main_thread
 from typing import Any
 
 WIDE = 1000
 """Width of a layer from which BLAS keeps its threads."""
 
-_lock = Lock()
-_users: list[Any] = []
-
 
 @contextmanager
 def few_threads(widths: Sequence[int]) -> Iterator[None]:
-    """Compute with one BLAS thread if all layers are narrow, until the last who asked is done.
+    """Compute with one BLAS thread if all layers are narrow; afterwards with as many as before.
 
     Parameters
     ----------
-    widths : of the layers, inputs included.
+    widths : numbers of units of the layers, inputs included.
 
     Examples
     --------
+    >>> import numpy as np
     >>> with few_threads([8, 50, 1]):
-    ...     pass
+    ...     product = np.ones((8, 50)) @ np.ones((50, 1))
     """
-    controller = _controller() if max(widths) < WIDE else None
+    is_narrow = max(widths) < WIDE and current_thread() is main_thread()
+    controller = _controller() if is_narrow else None
     if controller is None:
         yield
         return
-    with _lock:
-        # Threads of the process may be here at once: the first sets the limit, the last lifts it.
-        _users.append(_users[0] if _users else controller.limit(limits=1, user_api="blas"))
-    try:
+    with controller.limit(limits=1, user_api="blas"):
         yield
-    finally:
-        with _lock:
-            limit = _users.pop()
-            if not _users:
-                limit.restore_original_limits()
 
 
 @cache

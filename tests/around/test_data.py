@@ -58,9 +58,7 @@ def test_pieces_give_the_same_model(
         return model.fit(X, Y, epochs=8, batch_size=batch_size, sample_weight=w)
 
     whole = trained()
-    monkeypatch.setattr(
-        balinp.data, "PIECE", 14 * (1 + Y.shape[1]) * max(3, *Y.shape[1:], *hidden)
-    )
+    monkeypatch.setattr(balinp.data, "PIECE", 14 * (1 + Y.shape[1]) * max(3, *Y.shape[1:], *hidden))
     # Rounding errors of sums in another order, magnified by the steps. Under the conjugate prior
     # a direction without curvature has next to no prior either, and they are divided by the floor.
     assert_same_model(trained(), whole, rtol=1e-8 if prior == "isotropic" else 1e-4)
