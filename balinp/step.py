@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 
 from balinp._types import Array
 from balinp.data import Batch, pieces
-from balinp.joint_step import TRUST, Outcome, checked, joint_step
+from balinp.joint_step import TRUST, WHOLE, Outcome, checked, joint_step
 from balinp.passes import Mean, Present
 from balinp.pseudo_targets import Trace, summed
 from balinp.way import Way
@@ -49,16 +49,18 @@ def take_step(
         for layer, sums in zip(now.layers, terms, strict=True)
     ]
     previous = [layer.last_change for layer in now.layers]
-    step = joint_step(
-        now.network,
-        now.weights,
-        said,
-        proposals,
-        now.n_data,
-        previous=previous if way.two_directions else None,
-        trust=TRUST if way.bounded else None,
-        trust_rows=now.largest_curvature_rows if way.bounded else None,
-    )
+    step = WHOLE
+    if way.rebalances:  # else the proposal is exact: a batch's quadratic knows less than the memory
+        step = joint_step(
+            now.network,
+            now.weights,
+            said,
+            proposals,
+            now.n_data,
+            previous=previous if way.two_directions else None,
+            trust=TRUST if way.bounded else None,
+            trust_rows=now.largest_curvature_rows if way.bounded else None,
+        )
     scale = now.n_data / batch.amount
     outcome = checked(step, now.network, now.weights, previous, said, proposals, scale)
     for layer in now.layers:
