@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from balinp._types import Array
+from balinp.data import Data
+from balinp.hyper_parameters import HyperParameters
 from balinp.layer_state import LayerState, frozen
 from balinp.likelihood import Gaussian
 from balinp.natural_parameters import Factors
@@ -53,7 +55,7 @@ def restate(model: BALI, inputs: Units, outputs: Units, noise: Array | None) -> 
 
     The first and the last layer take the change; hidden outputs have no units. Weights of inputs
     that have not varied before multiply zeros, so that nothing was learnt about them: they are
-    drawn as those of a new network are. A learnt noise covariance goes along with the targets.
+    drawn as those of a new network are, and the noise of such a target starts anew, too.
 
     Derivation: NP-8
 
@@ -71,10 +73,20 @@ def restate(model: BALI, inputs: Units, outputs: Units, noise: Array | None) -> 
         after = outputs if index == last else Units.same(layer.n_out)
         if before.changes or after.changes:
             layer.state = restated(layer.state, layer.prior_mean, before, after, bias=model.bias)
-    if isinstance(model.likelihood, Gaussian) and outputs.changes:
-        V = model.likelihood.covariance(len(outputs.factor))
-        c = outputs.factor
-        model.likelihood = Gaussian(V * np.outer(c, c) if noise is None else noise)
+    if noise is not None:
+        model.likelihood = Gaussian(noise)
+    elif isinstance(model.likelihood, Gaussian) and outputs.changes:
+        model.likelihood = Gaussian(_restated_noise(model.hyper, model.likelihood, outputs))
+
+
+def _restated_noise(hyper: HyperParameters, likelihood: Gaussian, outputs: Units) -> Array:
+    """Learnt V in the new units; for a target that has not varied before, as training starts it."""
+    K, c = len(outputs.factor), outputs.factor
+    V = likelihood.covariance(K) * np.outer(c, c)
+    unrelated = Data(np.zeros((K, 1)), np.sqrt(K) * np.eye(K), None)  # of variance 1
+    first = hyper.first_noise(unrelated).covariance(K)
+    new = np.logical_or.outer(outputs.unknown, outputs.unknown)
+    return np.where(new, np.diag(np.diag(first)), V)
 
 
 def _draw(model: BALI, unknown: Array) -> None:
@@ -146,17 +158,18 @@ def restated(
     mean = restated_mean(state.mean, inputs, outputs, bias=bias)
     unshifted = replace(outputs, shift=np.zeros_like(outputs.shift))  # a change has no place
     last_change = restated_mean(state.last_change, inputs, unshifted, bias=bias)
+    factors = _restated_factors(old, inputs, outputs, bias=bias)
     new = replace(
         state,
         mean=frozen(mean),
         last_change=frozen(last_change),
-        factors=_restated_factors(old, inputs, outputs, bias=bias),
+        factors=factors,
         regression=None,
     )
     if state.remembered is None:
         return new
     gradient = _remembered_gradient(state, prior_mean, inputs, outputs, mean, bias=bias)
-    gradient -= state.prior.times(mean - prior_mean, new.factors.outputs)
+    gradient -= state.prior.times(mean - prior_mean, factors.outputs)
     mean = mean + new.posterior.solve(gradient)
     return replace(new, mean=frozen(mean), remembered=(old.n_data, state.prior.precision))
 

@@ -12,16 +12,10 @@ from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
 from balinp.defaults import CLASSIFICATION_TRAINING, Training
-from balinp.estimators.base import (
-    FLOATS,
-    BALIEstimator,
-    merged,
-    present,
-    refuse_text,
-    resolution,
-)
+from balinp.estimators.base import BALIEstimator
+from balinp.estimators.rows import FLOATS, counted, merged, present, refuse_text, resolution
 from balinp.predictive import CategoricalPredictive
-from balinp.validation import LARGEST, as_matrix, as_weights, refuse_masked
+from balinp.validation import LARGEST, as_matrix, refuse_masked
 
 
 class BALIClassifier(ClassifierMixin, BALIEstimator):
@@ -170,19 +164,3 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
         """The most probable class of each row, shape (B,)."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
-
-
-def counted(sample_weight: Any, rows: int) -> Array | None:
-    """Weights as numbers of rows: shares, which sum to 1, are multiplied by the rows they share.
-
-    Examples
-    --------
-    >>> counted([0.5, 0.25, 0.25, 0.0], 4)
-    array([1.5 , 0.75, 0.75, 0.  ])
-    >>> counted([2.0, 1.0], 2)
-    array([2., 1.])
-    """
-    w = as_weights(sample_weight, "sample_weight", rows)
-    if w is None or abs(w.sum() - 1.0) > 1e-9:
-        return w
-    return w * (w > 0).sum()

@@ -12,15 +12,8 @@ from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
 from balinp.defaults import REGRESSION_TRAINING, Training
-from balinp.estimators.base import (
-    FLOATS,
-    BALIEstimator,
-    merged,
-    present,
-    refuse_text,
-    resolution,
-    rounded,
-)
+from balinp.estimators.base import BALIEstimator
+from balinp.estimators.rows import FLOATS, merged, present, refuse_text, resolution, rounded
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, MixturePredictive
 from balinp.validation import LARGEST, as_count, as_matrix, as_widths

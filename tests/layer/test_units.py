@@ -166,3 +166,21 @@ def test_a_given_noise_is_what_the_caller_says_in_the_new_units(rng):
     restate(model, Units.same(N_IN), outputs, np.array([[1.0]]))
     assert model.predict(z).noise_covariance == pytest.approx(1.0)
     assert model.layers[0].factors.H == pytest.approx(1.0)
+
+
+def test_the_noise_of_a_target_that_had_not_varied_starts_anew(rng):
+    """All of it was explained, so that what was learnt is all but zero, in no unit at all."""
+    z = rng.standard_normal((40, N_IN))
+    T = np.column_stack([z[:, 0] + rng.standard_normal(40), np.zeros(40), z[:, 1]])
+    model = BALI((4,), seed=3).fit(z, T, epochs=40)
+    before = model.predict(z).noise_covariance
+    assert before[1, 1] < 1e-4
+    start = BALI((4,)).fit(z, np.sqrt(3) * np.tile(np.eye(3), (14, 1))[:40], epochs=0)
+    outputs = Units(np.array([2.0, 1.0, 0.5]), np.zeros(3), np.array([False, True, False]))
+    restate(model, Units.same(N_IN), outputs, None)
+    after = model.predict(z).noise_covariance
+    c = np.array([2.0, 0.5])
+    np.testing.assert_allclose(after[::2, ::2], before[::2, ::2] * np.outer(c, c), rtol=1e-12)
+    np.testing.assert_array_equal(after[1, ::2], 0)
+    # 14 of 40 rows, and 13 of the others, are not a third
+    assert after[1, 1] == pytest.approx(start.likelihood.covariance(3)[0, 0], rel=0.06)
