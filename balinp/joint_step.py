@@ -57,10 +57,6 @@ class JointStep(NamedTuple):
         return JointStep(c * self.factor, c * self.momentum, c * self.slope, c**2 * self.curvature)
 
 
-WHOLE = JointStep(1.0, 0.0, 0.0, 0.0)
-"""All of the proposals, without a promise that a batch could check."""
-
-
 class Outcome(NamedTuple):
     """A step that can be taken, and what it leaves.
 

@@ -17,6 +17,7 @@ from balinp.data import Data
 from balinp.hyper_parameters import HyperParameters
 from balinp.layer_state import LayerState, frozen
 from balinp.likelihood import Gaussian
+from balinp.moments import Moments
 from balinp.natural_parameters import Factors
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ class Units:
 def restate(model: BALI, inputs: Units, outputs: Units, noise: Array | None) -> None:
     """Say all that a network has learnt in other units of its inputs and targets.
 
-    The first and the last layer take the change; hidden outputs have no units. Weights of inputs
+    The first and the last layer take the change; hidden outputs have no units. The network is the
+    same function, and a single Gaussian layer solves for the posterior of all its data, in the
+    new units, in its next step. Weights of inputs
     that have not varied before multiply zeros, so that nothing was learnt about them: they are
     drawn as those of a new network are, and the noise of such a target starts anew, too.
 
@@ -72,7 +75,7 @@ def restate(model: BALI, inputs: Units, outputs: Units, noise: Array | None) -> 
         before = inputs if index == 0 else Units.same(layer.n_in)
         after = outputs if index == last else Units.same(layer.n_out)
         if before.changes or after.changes:
-            layer.state = restated(layer.state, layer.prior_mean, before, after, bias=model.bias)
+            layer.state = restated(layer.state, before, after, bias=model.bias)
     if noise is not None:
         model.likelihood = Gaussian(noise)
     elif isinstance(model.likelihood, Gaussian) and outputs.changes:
@@ -80,10 +83,13 @@ def restate(model: BALI, inputs: Units, outputs: Units, noise: Array | None) -> 
 
 
 def _restated_noise(hyper: HyperParameters, likelihood: Gaussian, outputs: Units) -> Array:
-    """Learnt V in the new units; for a target that has not varied before, as training starts it."""
+    """Learnt V in the new units; for a target that has not varied before, as training starts it.
+
+    Standardised targets have variance 1, so that what training starts with is known.
+    """
     K, c = len(outputs.factor), outputs.factor
     V = likelihood.covariance(K) * np.outer(c, c)
-    unrelated = Data(np.zeros((K, 1)), np.sqrt(K) * np.eye(K), None)  # of variance 1
+    unrelated = Data(np.zeros((K, 1)), np.sqrt(K) * np.eye(K), None)
     first = hyper.first_noise(unrelated).covariance(K)
     new = np.logical_or.outer(outputs.unknown, outputs.unknown)
     return np.where(new, np.diag(np.diag(first)), V)
@@ -134,48 +140,36 @@ def restated_mean(W: Array, inputs: Units, outputs: Units, *, bias: bool) -> Arr
     return restated
 
 
-def restated(
-    state: LayerState, prior_mean: Array, inputs: Units, outputs: Units, *, bias: bool
-) -> LayerState:
-    """The layer's state in other units of its inputs and outputs.
-
-    The mean is the same function of the inputs. Where the layer is an exact regression, which
-    remembers what its data balance (NP-5), it is then the posterior mean anew: of the same data,
-    with the same lam and M0, which now speak of weights in the new units.
+def restated(state: LayerState, inputs: Units, outputs: Units, *, bias: bool) -> LayerState:
+    """The layer's state in other units of its inputs and outputs: the same function, the same data.
 
     Derivation: NP-8
 
     Parameters
     ----------
     state : after at least one batch.
-    prior_mean : (D, K) array M0.
     inputs, outputs : maps to the new units.
     bias : whether the layer has a bias. Without one the remembered inputs and targets are taken
         to have mean zero in the old units, as they have in units of their own mean.
     """
-    assert state.factors is not None
-    old = state.factors.exact
-    mean = restated_mean(state.mean, inputs, outputs, bias=bias)
     unshifted = replace(outputs, shift=np.zeros_like(outputs.shift))  # a change has no place
-    last_change = restated_mean(state.last_change, inputs, unshifted, bias=bias)
-    factors = _restated_factors(old, inputs, outputs, bias=bias)
-    new = replace(
+    moments = state.moments and restated_moments(state.moments, inputs, outputs, bias=bias)
+    return replace(
         state,
-        mean=frozen(mean),
-        last_change=frozen(last_change),
-        factors=factors,
+        mean=frozen(restated_mean(state.mean, inputs, outputs, bias=bias)),
+        last_change=frozen(restated_mean(state.last_change, inputs, unshifted, bias=bias)),
+        factors=restated_factors(state.observed.exact, inputs, outputs, bias=bias),
         regression=None,
+        settled=None,
+        moments=moments,
     )
-    if state.remembered is None:
-        return new
-    gradient = _remembered_gradient(state, prior_mean, inputs, outputs, mean, bias=bias)
-    gradient -= state.prior.times(mean - prior_mean, factors.outputs)
-    mean = mean + new.posterior.solve(gradient)
-    return replace(new, mean=frozen(mean), remembered=(old.n_data, state.prior.precision))
 
 
-def _restated_factors(old: Factors, inputs: Units, outputs: Units, *, bias: bool) -> Factors:
-    """T^T A T and H / (c c^T); a factor that stays keeps its spectrum, floor included."""
+def restated_factors(old: Factors, inputs: Units, outputs: Units, *, bias: bool) -> Factors:
+    """T^T A T and H / (c c^T); a factor that stays keeps its spectrum, floor included.
+
+    Derivation: NP-8
+    """
     new = old
     if inputs.changes:
         T = design_map(inputs, bias=bias)
@@ -189,25 +183,23 @@ def _restated_factors(old: Factors, inputs: Units, outputs: Units, *, bias: bool
     return new
 
 
-def _remembered_gradient(
-    state: LayerState,
-    prior_mean: Array,
-    inputs: Units,
-    outputs: Units,
-    mean: Array,
-    *,
-    bias: bool,
-) -> Array:
-    """Gradient (D, K) at `mean`, by the remembered data alone, in the new units."""
-    assert state.factors is not None
-    assert state.remembered is not None
-    n_data, precision = state.remembered
-    old = state.factors.exact
-    balanced = replace(state.prior, precision=precision)
-    gradient = balanced.times(state.mean - prior_mean, old.outputs)
-    gradient = design_map(inputs, bias=bias).T @ gradient / outputs.factor
+def restated_moments(old: Moments, inputs: Units, outputs: Units, *, bias: bool) -> Moments:
+    """Moments of the same data in other units, through the same map of the rows of their root.
+
+    Derivation: NP-8, EX-1
+
+    Examples
+    --------
+    >>> X, T = np.array([[1.0, 1.0], [2.0, 1.0]]), np.array([[2.0], [4.0]])
+    >>> halved = Units(np.array([1.0]), np.array([0.5]), np.array([False]))
+    >>> restated_moments(Moments.of(X, T), halved, Units.same(1), bias=True).A.round(12)
+    array([[4.25, 2.  ],
+           [2.  , 1.  ]])
+    """
+    targets = old.targets * outputs.factor
+    if bias:
+        targets = targets + np.outer(old.inputs[:, -1], outputs.shift)
+    root = np.hstack([old.inputs @ design_map(inputs, bias=bias), targets])
     if not bias:
-        H = old.H / np.outer(outputs.factor, outputs.factor)
-        residual = outputs.shift - inputs.shift @ mean
-        gradient += n_data * np.outer(inputs.shift, residual @ H)
-    return gradient
+        root = np.vstack([root, np.concatenate([inputs.shift, outputs.shift])])
+    return replace(old, root=np.linalg.qr(root, mode="r"))
