@@ -95,7 +95,7 @@ def test_every_tag_is_defined_once_cited_and_tested() -> None:
     assert "\n".join(tool.problems(*tool.read_all())) == ""
 
 
-def test_table_in_the_readme_is_fresh() -> None:
+def test_table_is_fresh() -> None:
     run = subprocess.run(
         [sys.executable, str(NOTES / "make_table.py"), "--check"],
         capture_output=True,
@@ -255,14 +255,14 @@ def test_table_links_tags_to_functions_and_tests() -> None:
 
 
 def test_a_stale_table_is_told_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{tool.BEGIN}\nold\n{tool.END}\nafter\n", encoding="utf-8")
-    monkeypatch.setattr(tool, "README", readme)
+    page = tmp_path / "table.md"
+    page.write_text(f"before\n{tool.BEGIN}\nold\n{tool.END}\nafter\n", encoding="utf-8")
+    monkeypatch.setattr(tool, "TABLE", page)
     assert tool.main(["--check"]) == 1
-    assert "old" in readme.read_text("utf-8"), "--check must not write"
+    assert "old" in page.read_text("utf-8"), "--check must not write"
     assert tool.main([]) == 0
     assert tool.main(["--check"]) == 0
-    text = readme.read_text("utf-8")
+    text = page.read_text("utf-8")
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert tool.main(["--chekc"]) == 2
