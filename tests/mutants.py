@@ -40,21 +40,21 @@ TIME_LIMIT = 120  # seconds for one run of pytest, many times what any needs
 TESTS = {
     "matrix_normal": "matrix_normal layer",
     "spectral": "spectral matrix_normal pseudo_targets predictive",
-    "factors": "factors weights forgetting layer",
-    "natural_parameters": "forgetting layer kept_bases weights pseudo_targets batch bali",
-    "layer": "layer weights forgetting kept_bases pseudo_targets joint_step evidence bali",
+    "factors": "kernels weights natural_parameters layer",
+    "natural_parameters": "natural_parameters layer kept_bases weights pseudo_targets data bali",
+    "layer": "layer weights natural_parameters kept_bases pseudo_targets joint_step evidence bali",
     "mlp": "mlp pseudo_targets joint_step bali",
-    "expected": "expected bali",
+    "expected": "passes bali",
     "likelihood": "likelihood own_likelihood pseudo_targets bali predictive",
     "output_predictive": "own_likelihood",
     "softmax": "predictive likelihood",
     "pseudo_targets": "pseudo_targets evidence bali",
-    "batch": "batch weights",
-    "joint_step": "joint_step weights batch bali",
-    "evidence": "evidence weights batch bali",
-    "prediction": "predictive bali expected",
+    "batch": "data weights",
+    "joint_step": "joint_step weights data bali",
+    "evidence": "evidence weights data bali",
+    "prediction": "predictive bali passes",
     "predictive": "predictive bali",
-    "bali": "bali weights expected kept_bases batch",
+    "bali": "bali weights passes kept_bases data",
     "dense": "dense",
     "metrics": "metrics",
     "calibration": "calibration metrics",
@@ -1415,7 +1415,9 @@ def first_failure(repository: Path, files: list[str], tag: str | None = None) ->
 
 def module_files(module: str) -> list[str]:
     """The test files of a module."""
-    return [f"tests/test_{name}.py" for name in TESTS[module].split()]
+    folders = {path.stem: path.parent.name for path in (REPOSITORY / "tests").glob("*/test_*.py")}
+    stems = (f"test_{name}" for name in TESTS[module].split())
+    return [f"tests/{folders[stem]}/{stem}.py" for stem in stems]
 
 
 def own_files(mutant: Mutant, repository: Path) -> list[str]:

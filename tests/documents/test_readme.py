@@ -11,7 +11,7 @@ import pytest
 from balinp import cli
 from balinp.experiments.methods import REFERENCE
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / folder / "README.md"
     for folder in ("", "balinp/experiments", "balinp/experiments/results", "derivations", "tests",
