@@ -317,10 +317,14 @@ def defined_names(source: str) -> set[str]:
 def unknown_names(note: str, modules: Mapping[str, set[str]], others: set[str]) -> list[str]:
     """Names in backticks that no module defines; in `module.name`, those that this one does not.
 
+    Modules are those at the top of the package, a package's with all that is in it.
+
     Commands, paths, tests, marks and commits are no names.
     """
     everywhere = set(modules).union(others, *modules.values())
-    no_names = re.compile(r"(balinp|python|pytest|Derivation:) .*|@.*|.*/.*|.*\.(md|py).*|[0-9a-f]{7}")
+    no_names = re.compile(
+        r"(balinp|python|pytest|Derivation:) .*|@.*|.*/.*|.*\.(md|py).*|[0-9a-f]{7}"
+    )
     found = []
     for quoted in re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", note, flags=re.DOTALL)):
         if quoted in everywhere or no_names.fullmatch(quoted):
@@ -343,9 +347,11 @@ def unknown_names(note: str, modules: Mapping[str, set[str]], others: set[str]) 
 def test_names_in_the_notes_exist(path: Path) -> None:
     """All but those of what was not kept (12); the table's are the code's own."""
     modules: dict[str, set[str]] = {}
-    for file in (NOTES.parent / "balinp").rglob("*.py"):
-        name = file.parent.name if file.stem == "__init__" else file.stem
-        modules.setdefault(name, set()).update(defined_names(file.read_text("utf-8")))
+    package = NOTES.parent / "balinp"
+    for file in package.rglob("*.py"):
+        module, *inner = file.relative_to(package).with_suffix("").parts
+        names = defined_names(file.read_text("utf-8"))
+        modules.setdefault(module, set()).update(inner, names)
     assert unknown_names(path.read_text("utf-8"), modules, NAMES_OF_OTHERS) == []
 
 
