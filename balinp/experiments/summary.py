@@ -52,7 +52,7 @@ def best_summary(rows: Sequence[Row], key: str) -> str:
         column_cells([by_split(r, m, key) for m, (_, r) in zip(methods, rows, strict=True)])
         for methods in ([REFERENCE] * len(rows), [ENSEMBLE] * len(rows), best)
     ]
-    titles = ["data set", REFERENCE, ENSEMBLE, "best other method", "which"]
+    titles = ["data set", REFERENCE, ENSEMBLE, "best other method", "its name"]
     return markdown(titles, [[title for title, _ in rows], *columns, best])
 
 

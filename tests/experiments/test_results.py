@@ -142,7 +142,7 @@ def test_best_summary_by_hand():
         ("yacht", regression({"GP": [6.0, 8.0], **ours, "BALI (conjugate)": [10.0, 11.0]})),
     ]
     header, _, *lines = cells(best_summary(rows, "rmse"))
-    assert header == ["data set", *ours, "best other method", "which"]
+    assert header == ["data set", *ours, "best other method", "its name"]
     own = [f"3.0 ± {sem([2, 4]):.1f}", f"9.25 ± {sem([9, 9.5]):.2f}"]
     assert lines == [
         ["boston", *own, f"1.50 ± {sem([1, 2]):.2f}", "MLP"],

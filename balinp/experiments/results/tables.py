@@ -107,8 +107,8 @@ def _uci(prefix: str) -> list[str]:
 
 LOG_LIKELIHOOD = "Gaussian log-likelihood, nats a datum, mean over splits ± standard error"
 BEST = (
-    "Gaussian log-likelihood of test data, nats a datum, mean over 20 splits ± standard error, "
-    "higher is better; the last two columns are chosen by it, among all methods but BALI"
+    "Gaussian log-likelihood of test data, nats a datum, 20 splits ± standard error; the other "
+    "method is the best by this figure"
 )
 DIFFERENCES = (
     "Gaussian log-likelihood minus that of BALI (isotropic), split by split: mean ± standard "
