@@ -35,6 +35,7 @@ class Model:
     hyper : prior precisions, and how they and the noise are learnt.
     history : a `Record` of each step.
     steps, data_seen : number of steps, and of the data in all of them.
+    damping : of the layers' next regressions, as a share of the data's mean precision (JS-5).
     rng : generator of initial weights, batch order and draws.
     """
 
@@ -45,6 +46,7 @@ class Model:
     history: list[Record]
     steps: int
     data_seen: float
+    damping: float
     rng: np.random.Generator
     _network: MLP | None = None
 
