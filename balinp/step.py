@@ -43,13 +43,17 @@ def take_step(
     -------
     What the step was, and what the batch had said before it.
     """
+    # Forward pass, likelihood, backward pass (BP-1 to BP-4); then, of every layer, the
+    # pseudo-targets (PT-1) and what they add to its natural parameters (NP-1).
     said = Pieces(batch, now, way.forward)
     terms = summed(said, way.bases.older([layer.state.factors for layer in now.layers]))
     set_priors(terms[-1].H)
+    # Each layer's regression takes the other layers as they are (LR-3, NP-2).
     proposals = [
         layer.propose_from(sums, n_data=now.n_data, rate=way.rate, bases=way.bases)
         for layer, sums in zip(now.layers, terms, strict=True)
     ]
+    # But all move at once: how far (JS-1, JS-2, JS-4), and is it a gain (JS-3)?
     previous = [layer.last_change for layer in now.layers]
     step = joint_step(
         now.network,
