@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from processes import python
 from sklearn.base import clone
 from sklearn.calibration import CalibrationDisplay
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -95,15 +94,7 @@ def test_parameters_survive_a_clone():
     assert model.set_params(hidden=(4,)).hidden == (4,)
 
 
-def run(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd=Path(balinp.__file__).parent.parent,
-    )
+BESIDE = Path(balinp.__file__).parent.parent
 
 
 def test_balinp_does_not_import_scikit_learn_until_asked():
@@ -111,13 +102,14 @@ def test_balinp_does_not_import_scikit_learn_until_asked():
         "import sys, balinp; from balinp import *; assert 'sklearn' not in sys.modules;"
         "balinp.BALIRegressor; assert 'sklearn' in sys.modules"
     )
-    done = run(code)
+    done = python("-c", code, cwd=BESIDE)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["BALIRegressor", "BALIClassifier"])
 def test_without_scikit_learn_the_error_names_the_extra(name):
-    done = run(f"import sys; sys.modules['sklearn'] = None; import balinp; balinp.{name}")
+    code = f"import sys; sys.modules['sklearn'] = None; import balinp; balinp.{name}"
+    done = python("-c", code, cwd=BESIDE)
     assert done.returncode != 0
     expected = f"ImportError: balinp.{name}: expected scikit-learn, which is not installed: "
     assert done.stderr.splitlines()[-1] == expected + "pip install 'balinp[sklearn]'"
