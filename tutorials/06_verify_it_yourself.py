@@ -243,7 +243,7 @@ assert "this test checks PT-2" in report
 
 # %%
 harmless = mutants.Mutant(
-    module="factors",
+    module="kernels",
     tag="NP-1",
     mistake="none, the same sum in another order",
     old="before[i] + rate * (after[i] - before[i])",

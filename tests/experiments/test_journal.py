@@ -16,6 +16,7 @@ import pytest
 from processes import limited
 
 import balinp
+from balinp.defaults import Training
 from balinp.experiments import UserError
 from balinp.experiments.dataset import Dataset, Outside
 from balinp.experiments.datasets import load
@@ -23,7 +24,6 @@ from balinp.experiments.evaluate import evaluate
 from balinp.experiments.journal import Journal
 from balinp.experiments.methods import Method, Network, select
 from balinp.experiments.runner import Outcome, run
-from balinp.training import Training
 
 METHODS = ["BayesianRidge", "Bayesian linear regression"]
 
