@@ -265,7 +265,7 @@ print("nothing fails")
 #
 # **1.** Here are three more mistakes without their names. Which equation does each break? Choose
 # from KR-1, MN-1, BP-1, PT-1, JS-1 and EV-1. The
-# [table of tags](../derivations/README.md) is allowed.
+# [table of tags](../derivations/table.md) is allowed.
 
 # %%
 unnamed = {
