@@ -301,7 +301,7 @@ class MatrixNormalLayer:
             mean=frozen(self.mean + change),
             last_change=change,
             factors=proposal.factors,
-            remembered=(proposal.factors.n_data, self.prior_precision),
+            remembered=(proposal.factors.n_data, proposal.prior.precision),
             regression=proposal.regression if step == 1 and momentum == 0 else None,
         )
 
