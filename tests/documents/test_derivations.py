@@ -308,7 +308,9 @@ def unknown_names(note: str, modules: Mapping[str, set[str]], others: set[str]) 
     Commands, paths, tests, marks and commits are no names.
     """
     everywhere = set(modules).union(others, *modules.values())
-    no_names = re.compile(r"(balinp|python|pytest|Derivation:) .*|@.*|.*/.*|.*\.(md|py).*|[0-9a-f]{7}")
+    no_names = re.compile(
+        r"(balinp|python|pytest|Derivation:) .*|@.*|.*/.*|.*\.(md|py).*|[0-9a-f]{7}"
+    )
     found = []
     for quoted in re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", note, flags=re.DOTALL)):
         if quoted in everywhere or no_names.fullmatch(quoted):
