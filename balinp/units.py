@@ -17,7 +17,7 @@ from balinp.data import Data
 from balinp.hyper_parameters import HyperParameters
 from balinp.layer_state import LayerState, frozen
 from balinp.likelihood import Gaussian
-from balinp.moments import Moments
+from balinp.moments import Moments, triangle
 from balinp.natural_parameters import Factors
 
 if TYPE_CHECKING:
@@ -202,4 +202,4 @@ def restated_moments(old: Moments, inputs: Units, outputs: Units, *, bias: bool)
     root = np.hstack([old.inputs @ design_map(inputs, bias=bias), targets])
     if not bias:
         root = np.vstack([root, np.concatenate([inputs.shift, outputs.shift])])
-    return replace(old, root=np.linalg.qr(root, mode="r"))
+    return replace(old, root=triangle(root))
