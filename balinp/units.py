@@ -17,7 +17,7 @@ from balinp.data import Data
 from balinp.hyper_parameters import HyperParameters
 from balinp.layer_state import LayerState, frozen
 from balinp.likelihood import Gaussian
-from balinp.moments import Moments
+from balinp.moments import Moments, triangle
 from balinp.natural_parameters import Factors
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def restate(model: BALI, inputs: Units, outputs: Units, noise: Array | None) -> 
 
     The first and the last layer take the change; hidden outputs have no units. The network is the
     same function, and a single Gaussian layer solves for the posterior of all its data, in the
-    new units, in its next step. Weights of inputs
-    that have not varied before multiply zeros, so that nothing was learnt about them: they are
-    drawn as those of a new network are, and the noise of such a target starts anew, too.
+    new units, in its next step. Weights of inputs that have not varied before multiply zeros, so
+    that nothing was learnt about them: they are drawn as those of a new network are, and the noise
+    of such a target starts anew, too.
 
     Derivation: NP-8
 
@@ -202,4 +202,4 @@ def restated_moments(old: Moments, inputs: Units, outputs: Units, *, bias: bool)
     root = np.hstack([old.inputs @ design_map(inputs, bias=bias), targets])
     if not bias:
         root = np.vstack([root, np.concatenate([inputs.shift, outputs.shift])])
-    return replace(old, root=np.linalg.qr(root, mode="r"))
+    return replace(old, root=triangle(root))
