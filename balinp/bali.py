@@ -18,7 +18,7 @@ from balinp.damping import next_damping
 from balinp.data import Batch, Data, Stream, opened
 from balinp.evidence import HyperPrior
 from balinp.exact_step import take_exact_step
-from balinp.history import Record
+from balinp.history import History, Record
 from balinp.hyper_parameters import HyperParameters
 from balinp.joint_step import Outcome
 from balinp.layer import MatrixNormalLayer
@@ -135,7 +135,7 @@ class BALI(Model):
         self.hyper = HyperParameters(self.likelihood, prior_precision, precision_prior, noise_prior)
         self.rng = np.random.default_rng(self.seed)
         self.layers: list[MatrixNormalLayer] = []
-        self.history: list[Record] = []
+        self.history = History()
         self.steps = 0
         self.data_seen: float = 0
         self.damping = 0.0
@@ -322,4 +322,4 @@ class BALI(Model):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> BALI:
         """Read a model that `save` has written; its predictions are the same to the last bit."""
-        return persistence.load(path)
+        return persistence.load(path, cls)

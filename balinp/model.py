@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
-from balinp.data import Batch, Data
+from balinp.data import SMALL_PIECE, Batch, Data
 from balinp.evidence import network_log_evidence
-from balinp.history import Record
+from balinp.history import History
 from balinp.hyper_parameters import HyperParameters
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood
@@ -30,21 +30,28 @@ class Model:
 
     Attributes
     ----------
-    hidden : widths of the hidden layers.
+    hidden, activation, forward, prior, bias, seed, rate, basis_tolerance : settings, see `BALI`.
     likelihood : the likelihood, with the noise as it is known now.
     layers : `MatrixNormalLayer`s, the first layer first; empty before any data.
     hyper : prior precisions, and how they and the noise are learnt.
-    history : a `Record` of each step.
+    history : a `Record` of each step, the last ones; pickles and files keep fewer, or none.
     steps, data_seen : number of steps, and of the data in all of them.
     damping : of the layers' next regressions, as a share of the data's mean precision (JS-5).
     rng : generator of initial weights, batch order and draws.
     """
 
     hidden: tuple[int, ...]
+    activation: str
+    forward: str
+    prior: str
+    bias: bool
+    seed: int
+    rate: float | None
+    basis_tolerance: float
     likelihood: Likelihood
     layers: list[MatrixNormalLayer]
     hyper: HyperParameters
-    history: list[Record]
+    history: History
     steps: int
     data_seen: float
     damping: float
@@ -112,7 +119,7 @@ class Model:
         """
         data = self._checked(X, Y, sample_weight)
         self._fitted()
-        said = Pieces(data.whole, self._present(data.amount), Mean())
+        said = Pieces(data.whole, self._present(data.amount), Mean(), SMALL_PIECE)
         with few_threads(self.network.widths):
             return network_log_evidence(self.layers, said)
 
