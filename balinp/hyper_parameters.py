@@ -42,7 +42,8 @@ PRECISION_SHARE = 0.05
 
 FIRST_NOISE, NOISE_SHARE = 0.01, 0.05
 """What a network with hidden layers takes for noise before it has learnt, as a share of the mean
-squares of the targets, and the share of the way, in logarithms, that the noise goes in a step."""
+squares of the targets, and the share of the way, in logarithms, that the noise goes in a step with
+all data; in one with a batch it goes as much less as the layers do."""
 
 LINEAR_NOISE_SHARE = 0.5
 """Share of the way that the noise of a single layer goes to its target in a step."""
@@ -194,7 +195,7 @@ class HyperParameters:
         )
         target = less_correlated(target, N)
         if len(layers) > 1:
-            return learnt_noise(geometric_mean(V, target, min(NOISE_SHARE, share)))
+            return learnt_noise(geometric_mean(V, target, NOISE_SHARE * share))
         share = min(LINEAR_NOISE_SHARE, share)
         return learnt_noise((1 - share) * V + share * target)
 
