@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from balinp import persistence
 from balinp.damping import next_damping
-from balinp.data import Batch, Data, opened
+from balinp.data import Batch, Data, Stream, opened
 from balinp.evidence import HyperPrior
+from balinp.exact_step import take_exact_step
 from balinp.history import Record
 from balinp.hyper_parameters import HyperParameters
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood, as_likelihood
 from balinp.mlp import ACTIVATIONS, MLP
 from balinp.model import Model
-from balinp.passes import PASSES
+from balinp.passes import PASSES, forward_pass
 from balinp.priors import PRIORS
-from balinp.step import take_step
+from balinp.step import settle, take_step
 from balinp.validation import (
     as_choice,
     as_count,
@@ -156,7 +158,12 @@ class BALI(Model):
         sample_weight: Any = None,
         n_data: float | None = None,
     ) -> BALI:
-        """Train on data X (N, n_in) and Y (N, K); goes on from the current state.
+        """Train on data X (N, n_in) and Y (N, K); goes on from the current weights.
+
+        Afterwards the posterior is that of these data at the final weights, whether they came at
+        once or in batches; data of earlier calls have helped to find the weights, and are not
+        part of it. (The batches of an iterator cannot be gone through again: there it is that of
+        the moving averages.) `step` adds data to those of before.
 
         Arrays may be larger than memory, as those of `numpy.memmap` are: rows become float64 when
         they are used, and all data at once are gone through in pieces, with the same result up
@@ -214,6 +221,8 @@ class BALI(Model):
         if not self.layers:
             self._start(data.first)
         previous = np.inf
+        if self.targets_are_observations:  # of other data than these
+            self.layers[0].state = replace(self.layers[0].state, moments=None)
         for _ in range(epochs):
             records = [self._step(batch, N) for batch in data.batches(size, self.rng)]
             if callback is not None:
@@ -222,6 +231,8 @@ class BALI(Model):
             if tolerance is not None and abs(log_joint - previous) < tolerance:
                 break
             previous = log_joint
+        if epochs and data.can_settle(size) and not self.targets_are_observations:
+            self._settle(data, N)
         return self
 
     def step(
@@ -268,23 +279,31 @@ class BALI(Model):
             )
         ]
         if self.hyper.learns_noise:
-            self.likelihood = self.hyper.first_noise(data, deep=bool(self.hidden))
+            self.likelihood = self.hyper.first_noise(data)
 
     def _step(self, batch: Batch, N: float, rate: float | None = None) -> Record:
         N = batch.amount if batch.is_all else N
         self.steps += 1
         self.data_seen += batch.amount
-        way = chosen_way(self, batch, N, rate)
         now = self._present(N)
-        outcome, said = take_step(
-            now, batch, way, set_priors=lambda H: self.hyper.set_priors(self.layers, H)
-        )
-        if way.learns_damping:
-            self.damping = next_damping(self.damping, outcome.gain_ratio)
-        share = 1.0 if batch.is_all else way.rate
-        self.likelihood = self.hyper.learn(now, outcome, said, way, share)
-        self.history.append(Record.of(outcome, way.rate, self.layers, self.likelihood))
+        if self.targets_are_observations:
+            outcome, self.likelihood, rate = take_exact_step(now, batch, rate, self.hyper)
+        else:
+            way = chosen_way(self, batch, N, rate)
+            outcome, said = take_step(
+                now, batch, way, set_priors=lambda H: self.hyper.set_priors(self.layers, H)
+            )
+            if way.learns_damping:
+                self.damping = next_damping(self.damping, outcome.gain_ratio)
+            share = 1.0 if batch.is_all else way.rate
+            self.likelihood, rate = self.hyper.learn(now, outcome, said, way, share), way.rate
+        self.history.append(Record.of(outcome, rate, self.layers, self.likelihood))
         return self.history[-1]
+
+    def _settle(self, data: Data | Stream, N: float) -> None:
+        K = self.network.widths[-1]
+        forward = forward_pass(self.forward, self.likelihood, K, self.steps + 1, is_all=True)
+        settle(self._present(N), data.batches(None, self.rng), forward)
 
     # -- files --------------------------------------------------------------------------------
 

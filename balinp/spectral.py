@@ -143,6 +143,26 @@ def raised(values: Array, fraction: float, matrix: Array) -> Array:
     return np.maximum(values, fraction * (mean if mean >= SMALLEST_SCALE else 1.0))
 
 
+def singular(root: Array) -> tuple[Array, Array, Array]:
+    """Singular values s (n,), ascending, of a root (m, n), with the vectors of both sides.
+
+    root = U diag(s) Q^T with U (m, n), Q (n, n): where m < n, the first n - m values are zero and
+    so are their columns of U.
+
+    Derivation: KR-4
+
+    Examples
+    --------
+    >>> U, s, Q = singular(np.array([[3.0, 0.0]]))
+    >>> s, np.abs(U @ np.diag(s) @ Q.T)
+    (array([0., 3.]), array([[3., 0.]]))
+    """
+    m, n = root.shape
+    padded = np.concatenate([root, np.zeros((max(0, n - m), n))])
+    U, s, Qt = np.linalg.svd(padded, full_matrices=False)
+    return U[:m, ::-1], s[::-1], Qt[::-1].T
+
+
 def covariance_root(covariance: Array) -> Array:
     """Roots R of a stack of covariances R R^T, shape (..., n, n), each determined by its matrix.
 
