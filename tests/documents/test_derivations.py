@@ -6,13 +6,13 @@ import ast
 import importlib.util
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from processes import python
 
 NOTES = Path(__file__).resolve().parents[2] / "derivations"
 CHECKS = sorted((NOTES / "checks").glob("*.py"))
@@ -47,14 +47,8 @@ def test_every_numbered_file_has_its_check() -> None:
 
 @pytest.mark.parametrize("path", CHECKS, ids=lambda path: path.stem)
 def test_check_holds_and_covers_its_file(path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-W", "error::RuntimeWarning", str(path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONOPTIMIZE"},
-    )
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONOPTIMIZE"}
+    run = python("-W", "error::RuntimeWarning", str(path), env=environment)
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()
     assert len(lines) == 1
@@ -100,13 +94,7 @@ def test_every_tag_is_defined_once_cited_and_tested() -> None:
 
 
 def test_table_is_fresh() -> None:
-    run = subprocess.run(
-        [sys.executable, str(NOTES / "make_table.py"), "--check"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    run = python(str(NOTES / "make_table.py"), "--check")
     assert run.returncode == 0, run.stdout + run.stderr
 
 
