@@ -54,7 +54,9 @@ TESTS = {
     "evidence": "evidence weights data bali",
     "prediction": "predictive bali passes",
     "predictive.gaussian": "predictive bali",
-    "predictive.categorical": "predictive bali",
+    "predictive.categorical": "predictive class_probabilities bali",
+    "predictive.expected_softmax": "class_probabilities predictive",
+    "predictive.draws": "class_probabilities predictive",
     "bali": "bali weights passes kept_bases data",
     "dense": "dense",
     "metrics": "metrics",
@@ -1119,45 +1121,123 @@ predictive.gaussian PR-1: noise omitted
 - return self.epistemic + self.noise_covariance
 + return self.epistemic + 0 * self.noise_covariance
 
-predictive.categorical PR-2: contrasts of one side only
-- contrast @ covariance @ contrast
-+ contrast @ covariance
+predictive.categorical CP-3: contrasts of one side only
+- self._contrast @ covariance @ self._contrast
++ self._contrast @ covariance
 
-predictive.categorical PR-2: logits without their mean
-- sampled = logits + np
-+ sampled = 0 * logits + np
+predictive.categorical CP-3: logits without their mean
+- logits = self.logits[rows] + np
++ logits = 0 * self.logits[rows] + np
 
 spectral PR-2: missing square root
 - np.sqrt(np.maximum(values, 0.0))[..., None, :]
 + np.maximum(values, 0.0)[..., None, :]
 
-predictive.categorical PR-2: common shift of the logits drawn too
-- contrast = contrasts(logits.shape[1])
-+ contrast = np.eye(logits.shape[1])
+predictive.expected_softmax PR-2: common shift of the logits felt
+- C = contrast @ covariance[rows] @ contrast
++ C = covariance[rows]
 
-predictive.categorical PR-2: wide draws count fully
+predictive.expected_softmax PR-2: covariance of two logits lost
+- + covariance[:, 1, 1] - 2 * covariance[:, 0, 1]
++ + covariance[:, 1, 1]
+
+predictive.expected_softmax CP-1: classes exchanged
+- first = logits[:, 0] < logits[:, 1]
++ first = logits[:, 0] > logits[:, 1]
+
+predictive.expected_softmax CP-1: sign of the tilt
+- mean = np.where(shifted, variance - lead, lead)
++ mean = np.where(shifted, lead - variance, lead)
+
+predictive.expected_softmax CP-1: half of the variance forgotten
+- np.where(shifted, 0.5 * variance - lead, 0.0)
++ np.where(shifted, variance - lead, 0.0)
+
+predictive.expected_softmax CP-1: density of the logistic variable
+- logistic = expit(e) * expit(-e)
++ logistic = expit(e) * expit(-e) ** 2
+
+predictive.expected_softmax CP-2: common part of the variance doubled
+- common = variances.sum(axis=1) / (2 * K * (K - 1))
++ common = variances.sum(axis=1) / (K * (K - 1))
+
+predictive.expected_softmax CP-2: too far towards the least squares
+- np.maximum(cost, 2 * common + np.finfo(float).tiny)
++ np.maximum(0.5 * cost, 2 * common + np.finfo(float).tiny)
+
+predictive.expected_softmax CP-2: precision of a factor at the threshold
+- tau = np.maximum(s, 0.0) / (1 - np.clip(v * s, 0.0, 0.99))
++ tau = np.maximum(s, 0.0)
+
+predictive.expected_softmax CP-2: own factor kept
+- c = (a + shift - variances * nu) / (1 - variances * tau)
++ c = a + shift
+
+predictive.expected_softmax CP-2: determinant left out
+- + log_Z - 0.5 * log_det
++ + log_Z
+
+predictive.expected_softmax CP-2: factors not put back
+- + log_F - log_q).sum(axis=2)
++ ).sum(axis=2)
+
+predictive.expected_softmax CP-2: widths of the thresholds left out
+- log_weights = log_widths + log_Z
++ log_weights = log_Z
+
+predictive.expected_softmax CP-2: Gumbel noise without its mean
+- a = m[:, None, :] - t[:, :, None]
++ a = m[:, None, :] - t[:, :, None] + np.euler_gamma
+
+predictive.expected_softmax CP-2: second derivative without the first
+- r, r**2 - F2 / F
++ r, -F2 / F
+
+predictive.expected_softmax CP-2: far classes by the rule alone
+- far = a + v < 0
++ far = a + v < -np.inf
+
+predictive.expected_softmax CP-2: tilt by the whole variance
+- np.exp(a[far] + 0.5 * v[far])
++ np.exp(a[far] + v[far])
+
+predictive.draws CP-3: wide draws count fully
 - weights = expit(-log_odds)
 + weights = np.ones(draws)
 
-predictive.categorical PR-2: density in one dimension too many
+predictive.draws CP-3: density in one dimension too many
 - dimension = len(contrast) - 1
 + dimension = len(contrast)
 
-predictive.categorical PR-2: softmax over data
-- softmax(sampled, axis=2)
-+ softmax(sampled, axis=1)
+predictive.categorical CP-3: softmax over data
+- logits = self.logits[rows] + np.moveaxis(self._noise @ roots, 0, 1)
+-         return np.asarray(softmax(logits, axis=2))
++ logits = self.logits[rows] + np.moveaxis(self._noise @ roots, 0, 1)
++         return np.asarray(softmax(logits, axis=1))
+
+predictive.categorical CP-3: draws not balanced
+- draws *= balancing(np.swapaxes(draws, 1, 2) @ draws, p)[:, None, :]
++
+
+predictive.categorical CP-3: sizes of balanced draws forgotten
+- centred = draws - draws.sum(axis=2, keepdims=True) * p[:, None, :]
++ centred = draws - np.sqrt(self.weights)[:, None] * p[:, None, :]
+
+predictive.draws CP-3: whole steps of the balance
+- c *= np.sqrt(np.divide(
++ c *= (np.divide(
 
 prediction PR-3: output layer not drawn
 - posteriors, rng, output_layer=True
 + posteriors, rng, output_layer=False
 
 predictive.outputs PR-3: sum for mean
-- - np.log(len(self.draws))
+-  - np.log(S)
 +
 
 predictive.outputs PR-3: covariance for its root
-- @ root(covariance)
-+ @ covariance
+- @ root(self.output_covariance[rows])
++ @ self.output_covariance[rows]
 
 predictive.outputs PR-3: covariance about zero
 - np.moveaxis(f - f.mean(axis=0), 0, 2)
@@ -1195,41 +1275,45 @@ predictive.gaussian PR-5: noise of the first member for all
 - np.stack([member.noise_covariance for member in members]),
 + members[0].noise_covariance,
 
-predictive.categorical PR-5: draws of the first member only
-- return cls(np.concatenate(draws), np.concatenate(weights))
-+ return cls(draws[0], members[0].weights)
+predictive.categorical PR-5: first member only
+- average = np.mean([member.probabilities for member in members], axis=0)
++ average = members[0].probabilities
 
-predictive.categorical PR-5: every draw of the same weight
-- return cls(np.concatenate(draws), np.concatenate(weights))
-+ return cls(np.concatenate(draws))
+predictive.categorical PR-5: covariance between members left out
+- return epistemic + np.swapaxes(centred, 1, 2) @ centred / len(parts), aleatoric
++ return epistemic, aleatoric
+
+predictive.gaussian PR-5: upper end from the lower tail
+- return self._lower_end(self.outputs, tail), -self._lower_end(-self.outputs, tail)
++ return self._lower_end(self.outputs, tail), -self._lower_end(self.outputs, tail)
+
+predictive.gaussian PR-5: sum for mean of distribution functions
+- below = ndtr((middle - centres) / std).mean(axis=0) < tail
++ below = ndtr((middle - centres) / std).sum(axis=0) < tail
 
 predictive.gaussian PR-4: sign of the log determinant
 - + log_det + K * np.log(2 * np.pi)
 + - log_det + K * np.log(2 * np.pi)
 
-metrics PR-4: sum for mean
-- - np.log(len(centres))
-+
+metrics SC-1: spread of the forecast in units of the error
+- - widths / np.sqrt(np.pi)
++ - 1 / np.sqrt(np.pi)
 
-metrics PR-4: mean of log densities
-- np.mean(logsumexp(log_densities, axis=0)) - np.log(len(centres))
-+ np.mean(log_densities)
+metrics SC-1: density counted half
+- std * np.sqrt(2 / np.pi)
++ std * np.sqrt(0.5 / np.pi)
 
-metrics SC-1: density counted once
-- + 2 * density -
-+ + density -
+metrics SC-6: distances between components counted in full
+- score -= 0.5 * distances.mean(axis=0) / len(centres)
++ score -= distances.mean(axis=0) / len(centres)
 
-metrics SC-1: score in units of std
-- np.mean(widths * score)
-+ np.mean(score)
+metrics SC-6: standard deviations added
+- np.hypot(widths, width)
++ widths + width
 
-metrics SC-2: one tail for two
-- -ndtri((1 - level) / 2)
-+ -ndtri(1 - level)
-
-metrics SC-2: width ignored
-- <= quantile * widths
-+ <= quantile
+predictive.gaussian SC-2: lower half of the level
+- half = -float(ndtri(0.5 * (1.0 - as_level(level)))) * self.std
++ half = -float(ndtri(1.0 - as_level(level))) * self.std
 
 metrics.calibration SC-2: open on one side only
 - (low <= Y) & (Y <= high)
