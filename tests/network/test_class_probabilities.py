@@ -1,4 +1,4 @@
-"""The average softmax of Gaussian logits, against integrals, very many draws, and its symmetries."""
+"""The average softmax of Gaussian logits: integrals, very many draws, and its symmetries."""
 
 from __future__ import annotations
 
