@@ -21,6 +21,7 @@ from balinp.passes import Mean, Present
 from balinp.prediction import linearised_outputs, sampled_outputs
 from balinp.pseudo_targets import Trace, trace
 from balinp.step import Pieces
+from balinp.threads import few_threads
 from balinp.validation import LARGEST, as_count, as_data, as_matrix
 
 
@@ -35,6 +36,7 @@ class Model:
     hyper : prior precisions, and how they and the noise are learnt.
     history : a `Record` of each step, the last ones; pickles and files keep fewer, or none.
     steps, data_seen : number of steps, and of the data in all of them.
+    damping : of the layers' next regressions, as a share of the data's mean precision (JS-5).
     rng : generator of initial weights, batch order and draws.
     """
 
@@ -52,6 +54,7 @@ class Model:
     history: History
     steps: int
     data_seen: float
+    damping: float
     rng: np.random.Generator
     _network: MLP | None = None
 
@@ -116,9 +119,9 @@ class Model:
         """
         data = self._checked(X, Y, sample_weight)
         self._fitted()
-        return network_log_evidence(
-            self.layers, Pieces(data.whole, self._present(data.amount), Mean(), SMALL_PIECE)
-        )
+        said = Pieces(data.whole, self._present(data.amount), Mean(), SMALL_PIECE)
+        with few_threads(self.network.widths):
+            return network_log_evidence(self.layers, said)
 
     # -- prediction ----------------------------------------------------------------------------
 
@@ -146,8 +149,9 @@ class Model:
         X = as_data(X, "X", columns=self.network.widths[0])
         if samples is None:
             R = self.likelihood.combinations(self.network.widths[-1])
-            outputs = linearised_outputs(self.network, layers, X, combinations=R.T @ R)
-            return self.likelihood.predictive(*outputs)
+            with few_threads(self.network.widths):
+                outputs = linearised_outputs(self.network, layers, X, combinations=R.T @ R)
+                return self.likelihood.predictive(*outputs)
         X = as_matrix(X, "X", largest=LARGEST)
         rng = np.random.default_rng(as_count(seed, "seed", minimum=0))
         draws = sampled_outputs(self.network, layers, X, as_count(samples, "samples"), rng)

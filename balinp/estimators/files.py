@@ -152,8 +152,8 @@ def _scale(arrays: dict[str, Array], name: str, columns: int) -> Scale:
     for array in (mean, std):
         if array.shape != (columns,) or array.dtype != np.float64 or not np.isfinite(array).all():
             raise ValueError(f"{name}: expected {columns} finite float64 numbers")
-    if not (std > 0).all():
-        raise ValueError(f"{name}: expected positive standard deviations")
+    if not (std >= 0).all():
+        raise ValueError(f"{name}: expected standard deviations of at least 0")
     return Scale(mean, std)
 
 

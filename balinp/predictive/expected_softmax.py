@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from numpy.polynomial.legendre import leggauss
+from scipy.linalg import eigh_tridiagonal
 from scipy.special import expit, log_ndtr, ndtr, ndtri
 
 from balinp._types import Array
@@ -248,6 +249,5 @@ def _gumbel_rule() -> tuple[Array, Array]:
         size, last = (density * now**2).sum(), size
         off = float(size / last)
         beside.append(np.sqrt(off))
-    jacobi = np.diag(middle) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1)
-    nodes, vectors = np.linalg.eigh(jacobi)
+    nodes, vectors = eigh_tridiagonal(middle, beside[:-1])  # of the Jacobi matrix
     return nodes, vectors[0] ** 2

@@ -115,7 +115,7 @@ def fitted(name, *value):
         lambda arrays: arrays.update(surprise=np.zeros(1)),
         lambda arrays: arrays.update(member0_surprise=np.zeros(1)),
         lambda arrays: arrays.update(input_scale_std=-np.ones(3)),
-        lambda arrays: arrays.update(target_scale_std=np.zeros(1)),
+        lambda arrays: arrays.update(target_scale_std=-np.ones(1)),
         header(members=2),
         lambda arrays: arrays.pop("member0_layer0_mean"),
         lambda arrays: arrays.pop("input_scale_std"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import runpy
-import subprocess
-import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +14,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from processes import python
 from scipy.stats import binom, norm
 
 from balinp import BALI, plot
@@ -467,7 +466,8 @@ def test_matplotlib_is_imported_with_the_first_picture_only() -> None:
         "import sys, balinp; balinp.plot.spectra; balinp.diagnostics.diagnose; "
         "assert 'matplotlib' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    done = python("-c", program)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_gallery_is_drawn(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ AXES = {
     "width": (1, 10, 50),
     "depth": (0, 1, 2, 3, 4, 5),
     "activation": ("tanh", "relu"),
-    "forward": (None, "mean", "sample"),
+    "forward": (None, "mean"),
     "prior": ("isotropic", "conjugate"),
 }
 EVERY_PAIR = {
@@ -191,9 +191,6 @@ def outcome(run: Run) -> tuple[str, float]:
 EXCLUDED = {
     "the conjugate prior over-fits small data in deep networks": (
         lambda run: run.prior == "conjugate" and run.depth > 0
-    ),
-    "the sample pass, which no default takes; not looked into": (
-        lambda run: run.forward == "sample"
     ),
     "single data a step, few passes: the noise has often not settled (derivations/14)": (
         lambda run: run.batch_size == 1

@@ -1,4 +1,4 @@
-"""Numerical check of 16_class_probabilities.md: two classes, the race, balanced draws."""
+"""Numerical check of 17_class_probabilities.md: two classes, the race, balanced draws."""
 
 from itertools import pairwise
 from math import erf
@@ -192,4 +192,4 @@ CHECKS = {"CP-1": two_classes, "CP-2": the_race, "CP-3": draws}
 if __name__ == "__main__":
     for check in CHECKS.values():
         check()
-    print("16_class_probabilities holds:", *CHECKS)
+    print("17_class_probabilities holds:", *CHECKS)
