@@ -8,31 +8,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from balinp import persistence
-from balinp._types import Array
-from balinp.data import Batch, Data, opened
-from balinp.evidence import HyperPrior, network_log_evidence
+from balinp.damping import next_damping
+from balinp.data import Batch, Data, Stream, opened
+from balinp.evidence import HyperPrior
+from balinp.exact_step import take_exact_step
 from balinp.history import Record
 from balinp.hyper_parameters import HyperParameters
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood, as_likelihood
 from balinp.mlp import ACTIVATIONS, MLP
-from balinp.passes import PASSES, Mean, Present
-from balinp.prediction import linearised_outputs, sampled_outputs
+from balinp.model import Model
+from balinp.passes import PASSES, forward_pass
 from balinp.priors import PRIORS
-from balinp.pseudo_targets import Trace, trace
-from balinp.step import Pieces, take_step
+from balinp.step import settle, take_step
 from balinp.validation import (
-    LARGEST,
     as_choice,
     as_count,
-    as_data,
     as_flag,
-    as_matrix,
     as_positive,
     as_rate,
     as_share,
@@ -41,7 +39,7 @@ from balinp.validation import (
 from balinp.way import BASIS_TOLERANCE, chosen_way
 
 
-class BALI:
+class BALI(Model):
     """Bayesian neural network; every layer is a Bayesian linear regression on pseudo-targets.
 
     Parameters
@@ -132,18 +130,13 @@ class BALI:
         self.seed = as_count(seed, "seed", minimum=0)
         self.rate = None if rate is None else as_rate(rate)
         self.basis_tolerance = as_share(basis_tolerance, "basis_tolerance")
-        if prior_precision is not None:
-            prior_precision = as_positive(prior_precision, "prior_precision")
-        learns_noise = (
-            isinstance(self.likelihood, Gaussian) and self.likelihood.noise_variance is None
-        )
-        self.hyper = HyperParameters(prior_precision, precision_prior, noise_prior, learns_noise)
+        self.hyper = HyperParameters(self.likelihood, prior_precision, precision_prior, noise_prior)
         self.rng = np.random.default_rng(self.seed)
-        self._network: MLP | None = None
         self.layers: list[MatrixNormalLayer] = []
         self.history: list[Record] = []
         self.steps = 0
         self.data_seen: float = 0
+        self.damping = 0.0
 
     def __repr__(self) -> str:
         return (
@@ -165,7 +158,12 @@ class BALI:
         sample_weight: Any = None,
         n_data: float | None = None,
     ) -> BALI:
-        """Train on data X (N, n_in) and Y (N, K); goes on from the current state.
+        """Train on data X (N, n_in) and Y (N, K); goes on from the current weights.
+
+        Afterwards the posterior is that of these data at the final weights, whether they came at
+        once or in batches; data of earlier calls have helped to find the weights, and are not
+        part of it. (The batches of an iterator cannot be gone through again: there it is that of
+        the moving averages.) `step` adds data to those of before.
 
         Arrays may be larger than memory, as those of `numpy.memmap` are: rows become float64 when
         they are used, and all data at once are gone through in pieces, with the same result up
@@ -223,6 +221,8 @@ class BALI:
         if not self.layers:
             self._start(data.first)
         previous = np.inf
+        if self.targets_are_observations:  # of other data than these
+            self.layers[0].state = replace(self.layers[0].state, moments=None)
         for _ in range(epochs):
             records = [self._step(batch, N) for batch in data.batches(size, self.rng)]
             if callback is not None:
@@ -231,6 +231,8 @@ class BALI:
             if tolerance is not None and abs(log_joint - previous) < tolerance:
                 break
             previous = log_joint
+        if epochs and data.can_settle(size) and not self.targets_are_observations:
+            self._settle(data, N)
         return self
 
     def step(
@@ -262,7 +264,7 @@ class BALI:
         """Lay out the network, and start what is learnt from the spread of the targets."""
         widths = [data.X.shape[1], *self.hidden, data.Y.shape[1]]
         self.network = MLP(widths, self.activation, bias=self.bias)
-        self.hyper.start(widths, isinstance(self.likelihood, Gaussian))
+        self.hyper.start(widths, data.amount)
         self.layers = [
             MatrixNormalLayer(
                 len(W) - self.bias,
@@ -283,114 +285,25 @@ class BALI:
         N = batch.amount if batch.is_all else N
         self.steps += 1
         self.data_seen += batch.amount
-        way = chosen_way(self, batch, N, rate)
-        now = Present(self.network, self.likelihood, self.layers, self.weights, N, self.rng)
-        outcome, said = take_step(
-            now, batch, way, set_priors=lambda H: self.hyper.set_priors(self.layers, H)
-        )
-        share = 1.0 if batch.is_all else way.rate
-        self.likelihood = self.hyper.learn(now, outcome, said, way, share)
-        self.history.append(Record.of(outcome, way.rate, self.layers, self.likelihood))
+        now = self._present(N)
+        if self.targets_are_observations:
+            outcome, self.likelihood, rate = take_exact_step(now, batch, rate, self.hyper)
+        else:
+            way = chosen_way(self, batch, N, rate)
+            outcome, said = take_step(
+                now, batch, way, set_priors=lambda H: self.hyper.set_priors(self.layers, H)
+            )
+            if way.learns_damping:
+                self.damping = next_damping(self.damping, outcome.gain_ratio)
+            share = 1.0 if batch.is_all else way.rate
+            self.likelihood, rate = self.hyper.learn(now, outcome, said, way, share), way.rate
+        self.history.append(Record.of(outcome, rate, self.layers, self.likelihood))
         return self.history[-1]
 
-    # -- what the network is now ---------------------------------------------------------------
-
-    @property
-    def network(self) -> MLP:
-        """The network, laid out when the first data come."""
-        if self._network is None:
-            raise ValueError("BALI: expected a call of fit or step before this, got none")
-        return self._network
-
-    @network.setter
-    def network(self, network: MLP) -> None:
-        self._network = network
-
-    @property
-    def weights(self) -> list[Array]:
-        """Posterior means (D, K) of the layers, the first layer first."""
-        return [layer.mean for layer in self.layers]
-
-    @property
-    def prior_precision(self) -> float:
-        """Prior precision lam, of the first layer; before any data, the one given or 1."""
-        if self.layers:
-            return self.layers[0].prior_precision
-        return 1.0 if self.hyper.given_precision is None else self.hyper.given_precision
-
-    @property
-    def targets_are_observations(self) -> bool:
-        """Whether pseudo-targets are the data themselves: one Gaussian layer (PT-2).
-
-        Such targets never become stale, so nothing is forgotten and no step is bounded.
-        """
-        return not self.hidden and isinstance(self.likelihood, Gaussian)
-
-    @property
-    def prior_precisions(self) -> list[Array]:
-        """Dense prior precision (D K, D K) of each layer, for `dense.ggn_posterior`."""
-        return [layer.state.prior_precision_matrix for layer in self._fitted()]
-
-    def output_curvature(self, f: Array) -> Array:
-        """Negative Hessian (B, K, K) of the log-likelihood at outputs f (B, K)."""
-        rows = self.likelihood.curvature_rows(f)
-        return np.swapaxes(rows, 1, 2) @ rows
-
-    def trace(self, X: Any, Y: Any, *, sample_weight: Any = None) -> Trace:
-        """What data X (B, n_in), Y (B, K) say to each layer at the current means.
-
-        See `balinp.pseudo_targets.Trace`: inputs, outputs, gradients, curvature roots and
-        pseudo-targets, as lists over the layers.
-        """
-        data = self._checked(X, Y, sample_weight)
-        self._fitted()
-        X, Y, w = Batch(data, slice(0, len(data))).take(slice(None))
-        return trace(self.network, self.likelihood, self.weights, X, Y, sample_weight=w)
-
-    def log_evidence(self, X: Any, Y: Any, *, sample_weight: Any = None) -> float:
-        """Laplace-type log evidence of the data at the current means, in nats.
-
-        Derivation: EV-5
-        """
-        data = self._checked(X, Y, sample_weight)
-        self._fitted()
-        now = Present(
-            self.network, self.likelihood, self.layers, self.weights, data.amount, self.rng
-        )
-        return network_log_evidence(self.layers, Pieces(data.whole, now, Mean()))
-
-    # -- prediction ----------------------------------------------------------------------------
-
-    def predict(self, X: Any, *, samples: int | None = None, seed: int = 0) -> Any:
-        """Predictive distribution at inputs X (B, n_in), as the likelihood's `predictive` makes it.
-
-        A `GaussianPredictive`, or a `MixturePredictive` of drawn networks, or for classes a
-        `CategoricalPredictive`; for a likelihood of one's own that does not say, an
-        `OutputPredictive`: the outputs, and the density of targets averaged over them.
-
-        Parameters
-        ----------
-        samples : None linearises the network about its means, in closed form; a number draws
-            that many networks instead.
-        seed : of the draws.
-
-        Derivation: PR-1, PR-3
-
-        Raises
-        ------
-        TypeError, ValueError
-            If X is not a finite matrix of n_in columns, or nothing has been learnt yet.
-        """
-        layers = self._fitted()
-        X = as_data(X, "X", columns=self.network.widths[0])
-        if samples is None:
-            R = self.likelihood.combinations(self.network.widths[-1])
-            outputs = linearised_outputs(self.network, layers, X, combinations=R.T @ R)
-            return self.likelihood.predictive(*outputs)
-        X = as_matrix(X, "X", largest=LARGEST)
-        rng = np.random.default_rng(as_count(seed, "seed", minimum=0))
-        draws = sampled_outputs(self.network, layers, X, as_count(samples, "samples"), rng)
-        return self.likelihood.predictive(draws)
+    def _settle(self, data: Data | Stream, N: float) -> None:
+        K = self.network.widths[-1]
+        forward = forward_pass(self.forward, self.likelihood, K, self.steps + 1, is_all=True)
+        settle(self._present(N), data.batches(None, self.rng), forward)
 
     # -- files --------------------------------------------------------------------------------
 
@@ -402,23 +315,3 @@ class BALI:
     def load(cls, path: str | os.PathLike[str]) -> BALI:
         """Read a model that `save` has written; its predictions are the same to the last bit."""
         return persistence.load(path)
-
-    # -- checks --------------------------------------------------------------------------------
-
-    def _checked(self, X: Any, Y: Any, sample_weight: Any = None) -> Data:
-        n_in, n_out = (
-            (self.network.widths[0], self.network.widths[-1]) if self.layers else (None, None)
-        )
-        return Data.checked(
-            X,
-            Y,
-            sample_weight,
-            lambda targets, rows: self.likelihood.check_targets(targets, rows, n_out),
-            n_in,
-            n_out,
-        )
-
-    def _fitted(self) -> list[MatrixNormalLayer]:
-        if self.steps == 0:
-            raise ValueError("BALI: expected a call of fit or step before this, got none")
-        return self.layers

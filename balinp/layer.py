@@ -134,8 +134,7 @@ class MatrixNormalLayer:
     def prior_precision(self, value: float) -> None:
         value = as_positive(value, "prior_precision")
         if value != self.prior_precision:
-            prior = replace(self.state.prior, precision=value)
-            self.state = replace(self.state, prior=prior)
+            self.state = replace(self.state, prior=type(self.state.prior)(value))
 
     @property
     def mean(self) -> Array:
@@ -145,7 +144,7 @@ class MatrixNormalLayer:
     @property
     def factors(self) -> Factors | None:
         """The factors of all data seen so far, or None before the first batch."""
-        return self.state.factors
+        return self.state.reported
 
     @property
     def last_change(self) -> Array:
@@ -218,12 +217,9 @@ class MatrixNormalLayer:
         rate, B = as_rate(rate), amount(X, w)
         N = B if n_data is None else as_positive(n_data, "n_data")
         is_all = is_same_amount(N, B, len(X))
-        terms = Terms.of(X, (T - X @ self.mean) @ H_batch, B * H_batch, w)
-        proposal = self.propose_from(
-            replace(terms, precision_is_known=precision_is_known),
-            n_data=B if is_all else N,
-            rate=rate,
-        )
+        gradients = (T - X @ self.mean) @ H_batch
+        terms = Terms.of(X, gradients, B * H_batch, w, precision_is_known=precision_is_known)
+        proposal = self.propose_from(terms, n_data=B if is_all else N, rate=rate)
         if is_all and rate == 1:
             batch = X.copy(), T.copy(), None if w is None else w.copy(), H_batch.copy()
             regression = Regression(*batch, self.prior_precision)

@@ -48,11 +48,23 @@ class Terms:
     squares: Array | None = None
 
     @classmethod
-    def of(cls, X: Array, gradients: Array, curvature: Array, w: Array | None = None) -> Terms:
+    def of(
+        cls,
+        X: Array,
+        gradients: Array,
+        curvature: Array,
+        w: Array | None = None,
+        *,
+        precision_is_known: bool = False,
+        floor: float = 0.0,
+        squares: Array | None = None,
+    ) -> Terms:
         """From X (B, D), (T - X M) H (B, K), sum_n w_n S_n S_n^T (K, K), weights (B,) or None."""
         weighted = root_weighted(X, w)
         gradient = weighted.T @ root_weighted(gradients, w)
-        return cls(amount(X, w), gram(weighted), curvature, gradient)
+        return cls(
+            amount(X, w), gram(weighted), curvature, gradient, precision_is_known, floor, squares
+        )
 
     def __add__(self, other: Terms) -> Terms:
         squares = None

@@ -26,6 +26,7 @@ from balinp.kept_bases import KeptFactors
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Categorical, Gaussian
 from balinp.mlp import MLP
+from balinp.moments import Moments
 from balinp.natural_parameters import Factors
 from balinp.spectral import Spectrum
 from balinp.validation import as_count, as_finite, as_positive, as_share
@@ -34,11 +35,14 @@ if TYPE_CHECKING:
     from balinp.bali import BALI
 
 FORMAT = "balinp"
-VERSION = 1
-LAYER_ARRAYS = ("mean", "prior_mean", "last_change", "A", "H", "a", "Q_A", "h", "Q_H", "numbers")
+VERSION = 2
+FACTOR_ARRAYS = ("A", "H", "a", "Q_A", "h", "Q_H", "numbers")
+LAYER_ARRAYS = ("mean", "prior_mean", "last_change", "balanced", *FACTOR_ARRAYS)
+SETTLED_ARRAYS = tuple(f"settled_{name}" for name in FACTOR_ARRAYS)
+MOMENT_ARRAYS = ("moments", "moments_amount")
 HEADER = (
-    "widths", "settings", "learns_noise", "mean_precisions", "steps", "data_seen", "bounds",
-    "random_state",
+    "widths", "settings", "learns_noise", "mean_precisions", "precision_prior", "noise_units",
+    "steps", "data_seen", "damping", "bounds", "random_state", "settled", "moments",
 )  # fmt: skip
 
 
@@ -65,10 +69,15 @@ def packed(model: BALI) -> dict[str, Array]:
         "settings": _settings(model),
         "learns_noise": hyper.learns_noise,
         "mean_precisions": hyper.mean_precisions,
+        "precision_prior": _as_dict(hyper.precision_prior),
         "steps": model.steps,
         "data_seen": model.data_seen,
+        "damping": model.damping,
         "bounds": [hyper.bound, hyper.best_bound] if np.isfinite(hyper.bound) else None,
+        "noise_units": hyper.noise_units.tolist(),
         "random_state": model.rng.bit_generator.state,
+        "settled": model.layers[0].state.settled is not None,
+        "moments": model.layers[0].state.moments is not None,
     }
     arrays: dict[str, Any] = {"header": encoded(header, FORMAT, VERSION)}
     if isinstance(model.likelihood, Gaussian):
@@ -151,29 +160,45 @@ def _settings(model: BALI) -> dict[str, Any]:
         "bias": model.bias,
         "seed": model.seed,
         "rate": model.rate,
-        "precision_prior": model.hyper.precision_prior and asdict(model.hyper.precision_prior),
-        "noise_prior": asdict(model.hyper.noise_prior),
+        "precision_prior": _as_dict(model.hyper.given_priors[0]),
+        "noise_prior": _as_dict(model.hyper.given_priors[1]),
         "basis_tolerance": model.basis_tolerance,
     }
 
 
+def _as_dict(prior: HyperPrior | None) -> dict[str, float] | None:
+    return None if prior is None else asdict(prior)
+
+
 def _layer_arrays(layer: MatrixNormalLayer) -> dict[str, Array]:
-    factors, remembered = layer.state.observed, layer.state.remembered
-    balanced = (np.nan, np.nan) if remembered is None else remembered
-    floor = factors.floor if isinstance(factors, KeptFactors) else 0.0
-    return {
+    state = layer.state
+    balanced = (np.nan, np.nan) if state.remembered is None else state.remembered
+    arrays = {
         "mean": layer.mean,
         "prior_mean": layer.prior_mean,
         "last_change": layer.last_change,
+        **_factor_arrays(state.observed),
+        "balanced": np.array([layer.prior_precision, *balanced]),
+    }
+    if state.settled is not None:
+        settled = _factor_arrays(state.settled)
+        arrays |= {f"settled_{name}": array for name, array in settled.items()}
+    if state.moments is not None:
+        arrays["moments"] = state.moments.root
+        arrays["moments_amount"] = np.array([float(state.moments.amount)])
+    return arrays
+
+
+def _factor_arrays(factors: Factors) -> dict[str, Array]:
+    floor = factors.floor if isinstance(factors, KeptFactors) else 0.0
+    return {
         "A": factors.A,
         "H": factors.H,
         "a": factors.inputs.values,
         "Q_A": factors.inputs.vectors,
         "h": factors.outputs.values,
         "Q_H": factors.outputs.vectors,
-        "numbers": np.array(
-            [factors.n_data, factors.is_exact, floor, layer.prior_precision, *balanced]
-        ),
+        "numbers": np.array([factors.n_data, factors.is_exact, floor]),
     }
 
 
@@ -187,49 +212,55 @@ def _rebuilt(kind: type[BALI], header: dict[str, Any], arrays: Mapping[str, Arra
     widths = model.network.widths
     if widths[1:-1] != model.hidden:
         raise ValueError(f"widths: expected {model.hidden} between inputs and outputs")
-    hyper = model.hyper
-    hyper.learns_noise = bool(header["learns_noise"])
-    hyper.mean_precisions = [as_positive(p, "mean_precisions") for p in header["mean_precisions"]]
-    if len(hyper.mean_precisions) != model.network.depth:
-        raise ValueError(f"mean_precisions: expected {model.network.depth}")
+    _restore_hyper_parameters(model, header)
     model.steps = as_count(header["steps"], "steps")
     model.data_seen = as_positive(header["data_seen"], "data_seen")
-    if header["bounds"] is not None:
-        hyper.bound, hyper.best_bound = (as_finite(b, "bounds") for b in header["bounds"])
     model.rng.bit_generator.state = header["random_state"]
     names = ["header"]
     if isinstance(model.likelihood, Gaussian):
         names.append("noise_covariance")
         model.likelihood = Gaussian(arrays["noise_covariance"])
+    of_layer = list(LAYER_ARRAYS)
+    of_layer += SETTLED_ARRAYS if header["settled"] else ()
+    of_layer += MOMENT_ARRAYS if header["moments"] else ()
     layers = range(model.network.depth)
-    only(arrays, names + [f"layer{i}_{name}" for i in layers for name in LAYER_ARRAYS], "arrays")
+    only(arrays, names + [f"layer{i}_{name}" for i in layers for name in of_layer], "arrays")
     model.layers = [
-        _layer(model, n_in, n_out, {name: arrays[f"layer{index}_{name}"] for name in LAYER_ARRAYS})
+        _layer(model, n_in, n_out, {name: arrays[f"layer{index}_{name}"] for name in of_layer})
         for index, (n_in, n_out) in enumerate(pairwise(widths))
     ]
     return model
 
 
+def _restore_hyper_parameters(model: BALI, header: dict[str, Any]) -> None:
+    hyper = model.hyper
+    hyper.learns_noise = bool(header["learns_noise"])
+    hyper.mean_precisions = [as_positive(p, "mean_precisions") for p in header["mean_precisions"]]
+    if len(hyper.mean_precisions) != model.network.depth:
+        raise ValueError(f"mean_precisions: expected {model.network.depth}")
+    prior = header["precision_prior"]
+    hyper.precision_prior = prior and HyperPrior(**prior)
+    hyper.noise_units = np.array([as_positive(u, "noise_units") for u in header["noise_units"]])
+    model.damping = as_finite(header["damping"], "damping")
+    if header["bounds"] is not None:
+        hyper.bound, hyper.best_bound = (as_finite(b, "bounds") for b in header["bounds"])
+
+
 def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> MatrixNormalLayer:
     D, K = n_in + model.bias, n_out
     shapes = {"A": (D, D), "Q_A": (D, D), "a": (D,), "H": (K, K), "Q_H": (K, K), "h": (K,)}
+    shapes |= {"numbers": (3,), "balanced": (3,), "moments_amount": (1,)}
     for name, array in arrays.items():
-        expected = (6,) if name == "numbers" else shapes.get(name, (D, K))
+        expected = shapes.get(name.removeprefix("settled_"), (D, K))
+        if name == "moments":
+            expected = (min(len(array), D + K), D + K)
         if array.shape != expected or array.dtype != np.float64:
             raise ValueError(
                 f"{name}: expected float64 {expected}, got {array.dtype} {array.shape}"
             )
-        if name != "numbers" and not np.isfinite(array).all():
+        if name != "balanced" and not np.isfinite(array).all():
             raise ValueError(f"{name}: expected finite numbers")
-    numbers = map(float, arrays["numbers"])
-    n_data, is_exact, floor, prior_precision, n_before, precision_before = numbers
-    A, H, n_data = arrays["A"], arrays["H"], as_positive(n_data, "n_data")
-    spectra = Spectrum(arrays["a"], arrays["Q_A"]), Spectrum(arrays["h"], arrays["Q_H"])
-    factors: Factors = (
-        Factors(A, H, *spectra, n_data)
-        if is_exact
-        else KeptFactors(A, H, *spectra, n_data, as_share(floor, "floor"))
-    )
+    prior_precision, n_before, precision_before = map(float, arrays["balanced"])
     layer = MatrixNormalLayer(
         n_in,
         n_out,
@@ -239,11 +270,26 @@ def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> Matr
         initial_mean=arrays["mean"],
         bias=model.bias,
     )
-    remembered = None if np.isnan(n_before) else (n_before, precision_before)
+    moments = None
+    if "moments" in arrays:
+        amount = as_positive(float(arrays["moments_amount"][0]), "moments_amount")
+        moments = Moments(arrays["moments"], D, amount)
     layer.state = replace(
-        layer.state, factors=factors, last_change=arrays["last_change"], remembered=remembered
+        layer.state,
+        factors=_factors(arrays, ""),
+        last_change=arrays["last_change"],
+        remembered=None if np.isnan(n_before) else (n_before, precision_before),
+        settled=_factors(arrays, "settled_") if "settled_A" in arrays else None,
+        moments=moments,
     )
     return layer
+
+
+def _factors(arrays: Mapping[str, Array], prefix: str) -> Factors:
+    A, H, a, Q_A, h, Q_H, numbers = (arrays[prefix + name] for name in FACTOR_ARRAYS)
+    n_data, is_exact, floor = map(float, numbers)
+    parts = A, H, Spectrum(a, Q_A), Spectrum(h, Q_H), as_positive(n_data, "n_data")
+    return Factors(*parts) if is_exact else KeptFactors(*parts, as_share(floor, "floor"))
 
 
 def write(arrays: dict[str, Any], path: Path) -> None:

@@ -8,7 +8,6 @@ as its curvature allows: t_n = M^T x_n + V g_n.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -175,13 +174,19 @@ class Trace:
             H = self.precisions[index] if older is None else older.outputs
         residuals = self.targets_under(index, H) - self.outputs[index]
         gradients, curvature = H.times_rows(residuals), self.curvature_sums[index]
-        terms = Terms.of(self.designs[index], gradients, curvature, w)
         squares = None
         if older is not None:
             squares = self.input_squares[index]
             squares = squares.sum(axis=0) if w is None else w @ squares
-        floor = 0.0 if known else self._floor
-        return replace(terms, precision_is_known=known, floor=floor, squares=squares)
+        return Terms.of(
+            self.designs[index],
+            gradients,
+            curvature,
+            w,
+            precision_is_known=known,
+            floor=0.0 if known else self._floor,
+            squares=squares,
+        )
 
 
 def trace(

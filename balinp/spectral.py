@@ -143,6 +143,26 @@ def raised(values: Array, fraction: float, matrix: Array) -> Array:
     return np.maximum(values, fraction * (mean if mean >= SMALLEST_SCALE else 1.0))
 
 
+def singular(root: Array) -> tuple[Array, Array, Array]:
+    """Singular values s (n,), ascending, of a root (m, n), with the vectors of both sides.
+
+    root = U diag(s) Q^T with U (m, n), Q (n, n): where m < n, the first n - m values are zero and
+    so are their columns of U.
+
+    Derivation: KR-4
+
+    Examples
+    --------
+    >>> U, s, Q = singular(np.array([[3.0, 0.0]]))
+    >>> s, np.abs(U @ np.diag(s) @ Q.T)
+    (array([0., 3.]), array([[3., 0.]]))
+    """
+    m, n = root.shape
+    padded = np.concatenate([root, np.zeros((max(0, n - m), n))])
+    U, s, Qt = np.linalg.svd(padded, full_matrices=False)
+    return U[:m, ::-1], s[::-1], Qt[::-1].T
+
+
 def covariance_root(covariance: Array) -> Array:
     """Roots R of a stack of covariances R R^T, shape (..., n, n), each determined by its matrix.
 
@@ -196,3 +216,30 @@ def root(covariance: Array, scale: Array | None = None) -> Array:
 def rounding(size: int, largest: Any) -> Any:
     """What counts as rounding for matrices (size, size) of a given largest eigenvalue."""
     return RANK_TOLERANCE * size * np.finfo(np.float64).eps * largest
+
+
+def geometric_mean(V: Array, T: Array, share: float) -> Array:
+    """V^(1/2) (V^(-1/2) T V^(-1/2))^share V^(1/2), on the way from V to T in logarithms.
+
+    Between positive definite matrices this way is the shortest in the metric that no linear
+    change of units alters. For numbers it is V^(1 - share) T^share.
+
+    Derivation: EV-8
+
+    Parameters
+    ----------
+    V, T : (K, K) arrays, positive definite; T may be singular to rounding.
+    share : of the way, in [0, 1].
+
+    Examples
+    --------
+    >>> geometric_mean(np.array([[1.0]]), np.array([[16.0]]), 0.25)
+    array([[2.]])
+    """
+    C = np.linalg.cholesky(V)
+    ratio = np.linalg.solve(C, np.linalg.solve(C, T).T)
+    w, Q = np.linalg.eigh(0.5 * (ratio + ratio.T))
+    # Smaller eigenvalues, of either sign, are what rounding has left of them.
+    w = np.maximum(w, len(w) * np.finfo(np.float64).eps * w[-1])
+    root = C @ (Q * w ** (0.5 * share))
+    return np.asarray(root @ root.T)

@@ -75,7 +75,7 @@ def replaced(name, value):
 @pytest.mark.parametrize(
     "change",
     [
-        header(version=2),
+        header(version=3),
         header(format="other"),
         header(widths=[3, 5, 2]),
         header(settings={}),

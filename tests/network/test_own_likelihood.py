@@ -12,9 +12,9 @@ from scipy.special import expit, gammaln, log_expit
 from balinp import BALI, Gaussian
 from balinp._types import Array
 from balinp.likelihood import DatumLikelihood, Likelihood
-from balinp.output_predictive import OutputPredictive
 from balinp.passes import Present, forward_pass
 from balinp.prediction import linearised_outputs
+from balinp.predictive.outputs import OutputPredictive
 from balinp.validation import as_matrix
 
 
