@@ -103,7 +103,7 @@ class Linearised(Mean):
         return Expected(now.likelihood, deviations)
 
     def deviations(self, now: Present, trace: Trace) -> Array:
-        """Draws (S, B, K) of what the posteriors leave uncertain of the outputs."""
+        """Draws (m, B, K) of what the posteriors leave uncertain of the outputs."""
         R = now.likelihood.combinations(now.network.widths[-1])
         variances = [
             squares @ (1.0 / q.precisions)

@@ -69,13 +69,15 @@ def decompose(matrix: Array, name: str) -> Spectrum:
     Raises
     ------
     ValueError
-        If an eigenvalue lies below that.
+        If an eigenvalue lies below that, or the matrix is not finite.
 
     Examples
     --------
     >>> decompose(np.diag([2.0, 0.0]), "A").values
     array([0., 2.])
     """
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"{name}: expected a finite matrix, got one with NaN or infinite entries")
     if len(matrix) == 1:  # a single output's: nothing to decompose
         values, vectors = matrix[0], np.ones((1, 1))
     else:

@@ -239,6 +239,58 @@ def kept_bases():
         assert g @ x1 >= norm_g**2 - norm_g * norm_left > 0
 
 
+def other_units():
+    rng, n, N_old, N_new = np.random.default_rng(4), D - 1, 9, 5
+    inputs = rng.standard_normal((N_old + N_new, n)) * [0.1, 3, 40] + [5, -2, 0.3]
+    targets = rng.standard_normal((N_old + N_new, K)) * [2, 0.5, 9] + [1, 7, -30]
+    V = np.cov(targets.T) + np.eye(K)  # of the data, in units of the data
+    w = rng.uniform(0.1, 3, N_old + N_new)
+    old, new = slice(0, N_old), slice(N_old, None)
+
+    def moments(rows, values):
+        share = w[rows] / w[rows].sum()
+        mean = share @ values[rows]
+        return mean, np.sqrt(share @ (values[rows] - mean) ** 2)
+
+    maps = []
+    for values in (inputs, targets):
+        (m, s), (m_b, s_b) = moments(old, values), moments(new, values)
+        p = w[old].sum() / w.sum()
+        q = 1 - p
+        mean, variance = m + q * (m_b - m), p * s**2 + q * s_b**2 + p * q * (m_b - m) ** 2
+        assert_allclose((mean, np.sqrt(variance)), moments(slice(None), values), rtol=1e-12)
+        maps.append((m, s, mean, np.sqrt(variance)))
+    (m, s, m_now, s_now), (u, v, u_now, v_now) = maps
+    a, b, c, d = s / s_now, (m - m_now) / s_now, v / v_now, (u - u_now) / v_now
+
+    def regression(prior, mean, std, target_mean, target_std, lam, M0):
+        X = with_one((inputs[old] - mean) / std)
+        Y = (targets[old] - target_mean) / target_std
+        H = np.linalg.inv(V / np.outer(target_std, target_std))
+        P0 = prior_precision(prior, H, lam)
+        gram, cross = (X.T * w[old]) @ X, (X.T * w[old]) @ Y
+        P = np.kron(H, gram) + P0
+        M = np.linalg.solve(P, vec(cross @ H) + P0 @ vec(M0)).reshape((D, K), order="F")
+        return X, H, gram, P, M
+
+    T = np.eye(D)
+    T[range(n), range(n)], T[n, :n] = a, b
+    M0, last = np.full((D, K), 0.7), np.eye(D)[:, [n]]
+    for prior in ("isotropic", "conjugate"):
+        X, H, gram, _, M = regression(prior, m, s, u, v, 20.0, M0)
+        X_now, H_now, gram_now, P_now, M_now = regression(
+            prior, m_now, s_now, u_now, v_now, 0.6, M0
+        )
+        assert_allclose(X @ T, X_now, rtol=1e-11, atol=1e-12)
+        assert_allclose(T.T @ gram @ T, gram_now, rtol=1e-10, atol=1e-10)
+        assert_allclose(H / np.outer(c, c), H_now, rtol=1e-11)
+        same = np.linalg.solve(T, M) * c + last * d
+        assert_allclose(X_now @ same, X @ M * c + d, rtol=1e-10, atol=1e-12)
+        memory = (prior_precision(prior, H, 20.0) @ vec(M - M0)).reshape((D, K), order="F")
+        gradient = vec(T.T @ memory / c) - prior_precision(prior, H_now, 0.6) @ vec(same - M0)
+        assert_allclose(vec(same) + np.linalg.solve(P_now, gradient), vec(M_now), rtol=1e-9)
+
+
 CHECKS = {
     "NP-1": moving_average,
     "NP-2": about_the_current_mean,
@@ -247,6 +299,7 @@ CHECKS = {
     "NP-5": change_of_prior,
     "NP-6": factors_apart,
     "NP-7": kept_bases,
+    "NP-8": other_units,
 }
 
 if __name__ == "__main__":
