@@ -65,9 +65,10 @@ class BALI(Model):
     seed : of initial weights, batch order and the outputs drawn in training.
     rate : smallest weight of a new batch in the moving averages, in (0, 1]; None chooses it
         from the batch size (NP-4). The weight is never below 1 / sqrt(t) in step t.
-    precision_prior : Gamma prior on a learnt lam. None is one of shape 50 and mean n_1 for a
-        Gaussian likelihood and hidden layers, and a vanishing one otherwise.
-    noise_prior : Gamma prior on a learnt noise precision; None is a vanishing one.
+    precision_prior : Gamma prior on a learnt lam. None is one of mean n_1 and of shape N / 10, at
+        most 50, for a Gaussian likelihood and hidden layers, and a vanishing one otherwise.
+    noise_prior : Gamma prior on a learnt noise precision, its rate in squared units of the
+        targets; None is a vanishing one, whatever the units.
     basis_tolerance : relative error, in [0, 1), that a layer's proposed change may have in
         eigenbases of older averages, before it is squared by one refinement; 0 decomposes the
         averages in every step (NP-7). It is for batches alone: with all data at once, and for a

@@ -43,7 +43,8 @@ PRECISION_SHARE = 0.05
 
 FIRST_NOISE, NOISE_SHARE = 0.01, 0.05
 """What a network with hidden layers takes for noise before it has learnt, as a share of the mean
-squares of the targets, and the share of the way, in logarithms, that the noise goes in a step."""
+squares of the targets, and the share of the way, in logarithms, that the noise goes in a step with
+all data; in one with a batch it goes as much less as the layers do."""
 
 LARGEST_LOSS = 0.3
 """Fall of the bound on the evidence, in nats a datum, at which lam is not learnt any further."""
@@ -229,7 +230,7 @@ class HyperParameters:
             layers, said, residual_squares, V, N, self.noise_prior, self.noise_units
         )
         target = less_correlated(target, N)
-        return learnt_noise(geometric_mean(V, target, min(NOISE_SHARE, share)))
+        return learnt_noise(geometric_mean(V, target, NOISE_SHARE * share))
 
     def set_priors(self, layers: Sequence[MatrixNormalLayer], H: Array) -> None:
         """Give every layer the lam that its mean prior precision amounts to.

@@ -56,9 +56,9 @@ def restate(model: BALI, inputs: Units, outputs: Units, noise: Array | None) -> 
 
     The first and the last layer take the change; hidden outputs have no units. The network is the
     same function, and a single Gaussian layer solves for the posterior of all its data, in the
-    new units, in its next step. Weights of inputs
-    that have not varied before multiply zeros, so that nothing was learnt about them: they are
-    drawn as those of a new network are, and the noise of such a target starts anew, too.
+    new units, in its next step. Weights of inputs that have not varied before multiply zeros, so
+    that nothing was learnt about them: they are drawn as those of a new network are, and the noise
+    of such a target starts anew, too.
 
     Derivation: NP-8
 

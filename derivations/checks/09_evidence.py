@@ -466,6 +466,83 @@ def bound():
     assert best > integral - 0.02
 
 
+def geometric(V, T, s):
+    C = np.linalg.cholesky(V)
+    w, U = np.linalg.eigh(np.linalg.solve(C, np.linalg.solve(C, T).T))
+    return (C @ U * w**s) @ (C @ U).T
+
+
+def logarithmic():
+    rng = np.random.default_rng(8)
+    V, T, D = (A @ A.T + 0.1 * np.eye(3) for A in rng.standard_normal((3, 3, 3)))
+    assert_allclose(geometric(V, T, 1.0), T, rtol=1e-10)
+    assert_allclose(geometric(V, V, 0.3), V, rtol=1e-10)
+    moved = geometric(D @ V @ D.T, D @ T @ D.T, 0.3)
+    assert_allclose(moved, D @ geometric(V, T, 0.3) @ D.T, rtol=1e-8)
+    assert_allclose(geometric(np.eye(1), 16 * np.eye(1), 0.25), [[2.0]], rtol=1e-14)
+    gains = []
+    for s in np.linspace(0, 1, 50):
+        W = geometric(V, T, s)
+        gains.append(-0.5 * np.linalg.slogdet(W)[1] - 0.5 * np.trace(T @ np.linalg.inv(W)))
+    assert (np.diff(gains) > 0).all()
+    # all weights zero: a strict maximum of the log joint beyond the stated V, and not below
+    x, y = rng.standard_normal(20), rng.standard_normal(20)
+    lam = np.array([2.0, 0.5])
+    bound = abs(x @ y) / np.sqrt(lam.prod())
+
+    def log_joint(weights, V):
+        f = np.tanh(weights[0] * x) * weights[1]
+        return -0.5 * ((y - f) ** 2).sum() / V - 0.5 * lam @ weights**2
+
+    for factor, is_maximum in ((1.05, True), (0.95, False)):
+        around = [
+            log_joint(1e-4 * np.array([np.cos(t), np.sin(t)]), factor * bound)
+            for t in np.linspace(0, 2 * np.pi, 400)
+        ]
+        best = max(around) - log_joint(np.zeros(2), factor * bound)
+        assert (best < 0) == is_maximum
+    # the mean of a logarithm: sizes of the bias that are stated
+    for B, stated in ((32, 0.03), (4, 0.24)):
+        draws = np.log(rng.chisquare(B, 400_000) / B)
+        assert_allclose(1 - np.exp(draws.mean()), stated, atol=0.005)
+
+
+def many_outputs():
+    rng = np.random.default_rng(9)
+    for N, K in ((3, 6), (6, 6), (40, 2), (5, 1)):
+        R = rng.standard_normal((N, K)) * 10.0 ** rng.uniform(-1, 1, K)
+        V = R.T @ R / N
+        shrunk = (N * V + K * np.diag(np.diag(V))) / (N + K)
+        assert_allclose(np.diag(shrunk), np.diag(V), rtol=1e-14)
+        sd = np.sqrt(np.diag(V))
+        one, other = shrunk / np.outer(sd, sd), V / np.outer(sd, sd)
+        off = ~np.eye(K, dtype=bool)
+        assert_allclose(one[off], N / (N + K) * other[off], rtol=1e-12)
+        least = np.linalg.eigvalsh(shrunk)[0]
+        assert least >= K / (N + K) * np.diag(V).min() * (1 - 1e-9)
+        # a stationary point of the log density with its hyper-prior, by differences
+        Delta = np.diag(np.diag(V))
+
+        def value(H, V=V, Delta=Delta, N=N, K=K):
+            log_det = np.linalg.slogdet(H)[1]
+            return 0.5 * ((N + K) * log_det - np.trace((N * V + K * Delta) @ H))
+
+        H = np.linalg.inv(shrunk)
+        for _ in range(5):
+            E = rng.standard_normal((K, K))
+            E = 1e-4 * (H @ (E + E.T) @ H) / np.abs(H).max()
+            assert value(H) > max(value(H + E), value(H - E))
+
+
+def units():
+    rng = np.random.default_rng(10)
+    R, D, b = rng.standard_normal((9, 2)), np.diag([1e-3, 50.0]), 0.3
+    u = (R**2).mean(axis=0)
+    one = R.T @ R + 2 * b * np.diag(u)
+    other = (R @ D).T @ (R @ D) + 2 * b * np.diag(((R @ D) ** 2).mean(axis=0))
+    assert_allclose(other, D @ one @ D, rtol=1e-12)
+
+
 CHECKS = {
     "EV-1": effective_number,
     "EV-2": prior_precision,
@@ -473,6 +550,9 @@ CHECKS = {
     "EV-4": conjugate,
     "EV-5": network_evidence,
     "EV-7": bound,
+    "EV-8": logarithmic,
+    "EV-9": many_outputs,
+    "EV-10": units,
 }
 
 if __name__ == "__main__":
