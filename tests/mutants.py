@@ -38,7 +38,8 @@ COPIED = ("balinp", "tests", "derivations", "setup.cfg")
 TIME_LIMIT = 120  # seconds for one run of pytest, many times what any needs
 
 TESTS = {
-    "matrix_normal": "matrix_normal layer",
+    "matrix_normal": "matrix_normal nearest layer",
+    "nearest": "nearest",
     "spectral": "spectral matrix_normal pseudo_targets predictive",
     "factors": "factors weights forgetting layer",
     "natural_parameters": "forgetting layer kept_bases weights pseudo_targets batch bali",
@@ -193,12 +194,32 @@ matrix_normal MN-7: only proportions of the first row compared
 + np.outer(self.precisions[:, 0] ** 0 * self.precisions[0, 0], self.precisions[0]) /
 
 matrix_normal MN-7: common scale given to both factors
-- self.column_basis * (L[0, 0] / L[0])
-+ self.column_basis * (1.0 / L[0])
+- self.column_basis, L[0, 0] / L[0]
++ self.column_basis, 1 / L[0]
 
 matrix_normal MN-7: near enough is taken for rank one
 - rtol=1e-12
 + rtol=1e-6
+
+nearest MN-8: rows of sum one
+- u = K / (L @ v)
++ u = 1 / (L @ v)
+
+nearest MN-8: one step from the start
+- if not np.abs(sums / D - 1).max() > BALANCED:
++ if not np.abs(sums / D - 1).max() > 10:
+
+nearest MN-8: full steps from anywhere
+- newton * np.log1p(reach) / reach
++ newton
+
+nearest MN-8: precisions for variances
+- p.row_basis, u, p.column_basis, v)
++ p.row_basis, 1 / u, p.column_basis, 1 / v)
+
+matrix_normal MN-8: bases transposed
+- q.row_covariance = _symmetric((row_basis * u) @ row_basis.T)
++ q.row_covariance = _symmetric((row_basis.T * u) @ row_basis)
 
 natural_parameters LR-1: sum over data for their mean
 - terms.inputs / terms.count, terms
