@@ -14,8 +14,12 @@ from scipy.linalg.lapack import dtrtri
 from scipy.special import log_softmax, softmax
 
 from balinp._types import Array
-from balinp.output_predictive import OutputPredictive
-from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
+from balinp.predictive import (
+    CategoricalPredictive,
+    GaussianPredictive,
+    MixturePredictive,
+    OutputPredictive,
+)
 from balinp.softmax import contrasts, label_covariance, orthonormal_contrasts
 from balinp.validation import LARGEST, as_array, as_covariance, as_matrix, as_one_hot
 

@@ -181,6 +181,13 @@ def as_share(value: Any, name: str) -> float:
     return number
 
 
+def as_level(value: Any, name: str = "level") -> float:
+    """Return `value`, the probability of an interval, as a float between 0 and 1."""
+    if as_positive(value, name) >= 1:
+        raise ValueError(f"{name}: expected a number between 0 and 1, got {value!r}")
+    return float(value)
+
+
 def as_count(value: Any, name: str, *, minimum: int = 1) -> int:
     """Return `value` as an integer of at least `minimum`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):

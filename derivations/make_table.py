@@ -158,7 +158,8 @@ def read_all(root: Path = ROOT) -> tuple[list[Use], list[Use], list[Use]]:
     for path in sorted((root / "derivations").glob("*.md")):
         defined += definitions(path.read_text(encoding="utf-8"), path.name)
     for path in sorted((root / "balinp").rglob("*.py")):
-        module = ".".join(path.relative_to(root / "balinp").with_suffix("").parts)
+        parts = path.relative_to(root / "balinp").with_suffix("").parts
+        module = ".".join(part for part in parts if part != "__init__")
         cited += citations(path.read_text(encoding="utf-8"), module)
     for path in sorted((root / "tests").rglob("*.py")):
         marked += marks(

@@ -41,26 +41,27 @@ TESTS = {
     "matrix_normal": "matrix_normal nearest layer",
     "nearest": "nearest",
     "spectral": "spectral matrix_normal pseudo_targets predictive",
-    "factors": "factors weights forgetting layer",
-    "natural_parameters": "forgetting layer kept_bases weights pseudo_targets batch bali",
-    "layer": "layer weights forgetting kept_bases pseudo_targets joint_step evidence bali",
+    "factors": "kernels weights natural_parameters layer",
+    "natural_parameters": "natural_parameters layer kept_bases weights pseudo_targets data bali",
+    "layer": "layer weights natural_parameters kept_bases pseudo_targets joint_step evidence bali",
     "mlp": "mlp pseudo_targets joint_step bali",
-    "expected": "expected bali",
+    "expected": "passes bali",
     "likelihood": "likelihood own_likelihood pseudo_targets bali predictive",
-    "output_predictive": "own_likelihood",
+    "predictive.outputs": "own_likelihood",
     "softmax": "predictive likelihood",
     "pseudo_targets": "pseudo_targets evidence bali",
-    "batch": "batch weights",
-    "joint_step": "joint_step weights batch bali",
-    "evidence": "evidence weights batch bali",
-    "prediction": "predictive bali expected",
-    "predictive": "predictive bali",
-    "bali": "bali weights expected kept_bases batch",
+    "batch": "data weights",
+    "joint_step": "joint_step weights data bali",
+    "evidence": "evidence weights data bali",
+    "prediction": "predictive bali passes",
+    "predictive.gaussian": "predictive bali",
+    "predictive.categorical": "predictive bali",
+    "bali": "bali weights passes kept_bases data",
     "dense": "dense",
     "metrics": "metrics",
-    "calibration": "calibration metrics",
-    "residuals": "diagnostics",
-    "fit_tests": "diagnostics",
+    "metrics.calibration": "calibration metrics",
+    "diagnostics.residuals": "diagnostics",
+    "diagnostics.fit_tests": "diagnostics",
 }
 """For each module, the test files that are about it; those that need no training come first."""
 
@@ -1135,15 +1136,15 @@ prediction PR-1: standard deviations for variances
 + np.sqrt(posterior.output_variances(layer.design(inputs)))
 +             for
 
-predictive PR-1: noise omitted
+predictive.gaussian PR-1: noise omitted
 - return self.epistemic + self.noise_covariance
 + return self.epistemic + 0 * self.noise_covariance
 
-predictive PR-2: contrasts of one side only
+predictive.categorical PR-2: contrasts of one side only
 - contrast @ covariance @ contrast
 + contrast @ covariance
 
-predictive PR-2: logits without their mean
+predictive.categorical PR-2: logits without their mean
 - sampled = logits + np
 + sampled = 0 * logits + np
 
@@ -1151,19 +1152,19 @@ spectral PR-2: missing square root
 - np.sqrt(np.maximum(values, 0.0))[..., None, :]
 + np.maximum(values, 0.0)[..., None, :]
 
-predictive PR-2: common shift of the logits drawn too
+predictive.categorical PR-2: common shift of the logits drawn too
 - contrast = contrasts(logits.shape[1])
 + contrast = np.eye(logits.shape[1])
 
-predictive PR-2: wide draws count fully
+predictive.categorical PR-2: wide draws count fully
 - weights = expit(-log_odds)
 + weights = np.ones(draws)
 
-predictive PR-2: density in one dimension too many
+predictive.categorical PR-2: density in one dimension too many
 - dimension = len(contrast) - 1
 + dimension = len(contrast)
 
-predictive PR-2: softmax over data
+predictive.categorical PR-2: softmax over data
 - softmax(sampled, axis=2)
 + softmax(sampled, axis=1)
 
@@ -1171,23 +1172,23 @@ prediction PR-3: output layer not drawn
 - posteriors, rng, output_layer=True
 + posteriors, rng, output_layer=False
 
-output_predictive PR-3: sum for mean
+predictive.outputs PR-3: sum for mean
 - - np.log(len(self.draws))
 +
 
-output_predictive PR-3: covariance for its root
+predictive.outputs PR-3: covariance for its root
 - @ root(covariance)
 + @ covariance
 
-output_predictive PR-3: covariance about zero
+predictive.outputs PR-3: covariance about zero
 - np.moveaxis(f - f.mean(axis=0), 0, 2)
 + np.moveaxis(f, 0, 2)
 
-predictive PR-3: covariance about zero
+predictive.gaussian PR-3: covariance about zero
 - centred = outputs - outputs.mean(axis=0)
 + centred = outputs
 
-predictive PR-3: noise of variance one
+predictive.gaussian PR-3: noise of variance one
 - noise = np.einsum("sbij,sbj->sbi", roots[chosen, data], noise)
 +
 
@@ -1195,35 +1196,35 @@ softmax PR-3: aleatoric without its mean
 - (others.sum(axis=-1)[..., None] * identity - others)
 + (others.sum(axis=-1)[..., None] * identity)
 
-predictive PR-4: mean of log densities
+predictive.gaussian PR-4: mean of log densities
 - logsumexp(log_densities, axis=0) - np.log(len(self.outputs))
 + log_densities.mean(axis=0)
 
-predictive PR-4: sum for mean
+predictive.gaussian PR-4: sum for mean
 - logsumexp(log_densities, axis=0) - np.log(len(self.outputs))
 + logsumexp(log_densities, axis=0)
 
-predictive PR-5: spread of the members left out
+predictive.gaussian PR-5: spread of the members left out
 - epistemic = epistemic + spread.mean(axis=0)
 + epistemic = epistemic
 
-predictive PR-5: spread of the members missing in densities and quantiles
+predictive.gaussian PR-5: spread of the members missing in densities and quantiles
 - covariances = covariances + spread
 + covariances = covariances + 0 * spread
 
-predictive PR-5: noise of the first member for all
+predictive.gaussian PR-5: noise of the first member for all
 - np.stack([member.noise_covariance for member in members]),
 + members[0].noise_covariance,
 
-predictive PR-5: draws of the first member only
+predictive.categorical PR-5: draws of the first member only
 - return cls(np.concatenate(draws), np.concatenate(weights))
 + return cls(draws[0], members[0].weights)
 
-predictive PR-5: every draw of the same weight
+predictive.categorical PR-5: every draw of the same weight
 - return cls(np.concatenate(draws), np.concatenate(weights))
 + return cls(np.concatenate(draws))
 
-predictive PR-4: sign of the log determinant
+predictive.gaussian PR-4: sign of the log determinant
 - + log_det + K * np.log(2 * np.pi)
 + - log_det + K * np.log(2 * np.pi)
 
@@ -1251,15 +1252,15 @@ metrics SC-2: width ignored
 - <= quantile * widths
 + <= quantile
 
-calibration SC-2: open on one side only
+metrics.calibration SC-2: open on one side only
 - (low <= Y) & (Y <= high)
 + Y <= high
 
-calibration SC-3: bins closed on the left
+metrics.calibration SC-3: bins closed on the left
 - side="left"
 + side="right"
 
-calibration SC-3: bins of equal weight
+metrics.calibration SC-3: bins of equal weight
 - np.sum(self.size * gaps) / np.sum(self.size)
 + np.mean(gaps)
 
@@ -1283,66 +1284,66 @@ metrics SC-5: ties not flagged
 - np.mean(inside >= threshold)
 + np.mean(inside > threshold)
 
-residuals DG-1: std of the mixture for that of its components
+diagnostics.residuals DG-1: std of the mixture for that of its components
 - predictive.outputs[:, :, k]) / np.sqrt(variance)
 + predictive.outputs[:, :, k]) / predictive.std[:, k]
 
-residuals DG-1: upper tail taken for the lower
+diagnostics.residuals DG-1: upper tail taken for the lower
 - np.where(below < above, ndtri_exp(below), -ndtri_exp(above))
 + ndtri_exp(below)
 
-residuals DG-2: the observed one not counted
+diagnostics.residuals DG-2: the observed one not counted
 - float(1 + np.sum(chance >= observed - slack))
 + float(np.sum(chance >= observed - slack))
 
-residuals DG-2: ties not counted
+diagnostics.residuals DG-2: ties not counted
 - chance >= observed - slack
 + chance > observed + slack
 
-residuals DG-2: p-value of one feature for the strongest of many
+diagnostics.residuals DG-2: p-value of one feature for the strongest of many
 - np.abs(rng.permutation(response) @ columns).max() / len(response)
 + np.abs(rng.permutation(response) @ columns)[best] / len(response)
 
-residuals DG-4: noise std for noise and epistemic std
+diagnostics.residuals DG-4: noise std for noise and epistemic std
 - (y[:, k] - predictive.mean[:, k]) / predictive.std[:, k]
 + (y[:, k] - predictive.mean[:, k]) / np.sqrt(predictive.noise_covariance[k, k])
 
-residuals DG-4: epistemic std for noise and epistemic std
+diagnostics.residuals DG-4: epistemic std for noise and epistemic std
 - (y[:, k] - predictive.mean[:, k]) / predictive.std[:, k]
 + (y[:, k] - predictive.mean[:, k]) / np.sqrt(predictive.epistemic[:, k, k])
 
-fit_tests DG-1: about the mean of the residuals
+diagnostics.fit_tests DG-1: about the mean of the residuals
 - np.sqrt(np.mean(z**2))
 + z.std()
 
-fit_tests DG-1: one tail of the bias
+diagnostics.fit_tests DG-1: one tail of the bias
 - 2 * ndtr(-np.sqrt(N) * abs(mean))
 + ndtr(-np.sqrt(N) * abs(mean))
 
-fit_tests DG-1: an outlier in one direction only
+diagnostics.fit_tests DG-1: an outlier in one direction only
 - np.log1p(-2 * ndtr(-abs(z[worst])))
 + np.log1p(-ndtr(-abs(z[worst])))
 
-fit_tests DG-2: signed errors for their size
+diagnostics.fit_tests DG-2: signed errors for their size
 - strongest_association(np.abs(z), features, rng)
 + strongest_association(z, features, rng)
 
-fit_tests DG-2: neighbours include the datum itself
+diagnostics.fit_tests DG-2: neighbours include the datum itself
 - other = first != second
 + other = first == first
 
-fit_tests DG-3: variance of the classes not summed
+diagnostics.fit_tests DG-3: variance of the classes not summed
 - np.sqrt((p * (1 - p)).sum(axis=0))
 + np.sqrt((p * (1 - p)).mean(axis=0))
 
-fit_tests DG-3: surprise in one direction only
+diagnostics.fit_tests DG-3: surprise in one direction only
 - 2 * min(monte_carlo_p(surprise, surprises), monte_carlo_p(-surprise, -surprises))
 + 2 * monte_carlo_p(surprise, surprises)
 """
 
 
 class Mutant(NamedTuple):
-    """One change of one place: in balinp/<module>.py, `old` becomes `new`."""
+    """One change of one place: in the module balinp.<module>, `old` becomes `new`."""
 
     module: str
     tag: str
@@ -1353,7 +1354,9 @@ class Mutant(NamedTuple):
     @property
     def path(self) -> str:
         """The changed file, relative to the repository."""
-        return f"balinp/{self.module}.py"
+        name = self.module.replace(".", "/")
+        is_package = (REPOSITORY / "balinp" / name).is_dir()
+        return f"balinp/{name}/__init__.py" if is_package else f"balinp/{name}.py"
 
     def applied(self, repository: Path) -> str:
         """The file's text with the mistake; ValueError if there is not one place for it."""
@@ -1375,7 +1378,7 @@ def parse(text: str) -> list[Mutant]:
     found = []
     for block in text.strip().split("\n\n"):
         head, *lines = block.splitlines()
-        module, tag, mistake = re.fullmatch(r"(\w+) ([A-Z]+-\d+): (.+)", head).groups()
+        module, tag, mistake = re.fullmatch(r"([\w.]+) ([A-Z]+-\d+): (.+)", head).groups()
         old, new = ("\n".join(x[2:] for x in lines if x[0] == sign) for sign in "-+")
         found.append(Mutant(module, tag, mistake, old, new))
     return found
@@ -1436,7 +1439,9 @@ def first_failure(repository: Path, files: list[str], tag: str | None = None) ->
 
 def module_files(module: str) -> list[str]:
     """The test files of a module."""
-    return [f"tests/test_{name}.py" for name in TESTS[module].split()]
+    folders = {path.stem: path.parent.name for path in (REPOSITORY / "tests").glob("*/test_*.py")}
+    stems = (f"test_{name}" for name in TESTS[module].split())
+    return [f"tests/{folders[stem]}/{stem}.py" for stem in stems]
 
 
 def own_files(mutant: Mutant, repository: Path) -> list[str]:
@@ -1471,8 +1476,8 @@ def report(mutants: list[Mutant], jobs: int) -> int:
     """Try all mutants on `jobs` copies, print the table; return the number of survivors."""
     width = max(len(mutant.mistake) for mutant in mutants)
 
-    def show(tag: str, file: str, mistake: str, own: str, killer: str) -> None:
-        print(f"{tag:<5} {file:<18} {mistake:<{width}} {own:<3} {killer}", flush=True)
+    def show(tag: str, module: str, mistake: str, own: str, killer: str) -> None:
+        print(f"{tag:<5} {module:<22} {mistake:<{width}} {own:<3} {killer}", flush=True)
 
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(jobs) as pool:
         first = copied(REPOSITORY, Path(directory, "0"))  # all work on the same state
@@ -1494,11 +1499,11 @@ def report(mutants: list[Mutant], jobs: int) -> int:
             raise SystemExit("these fail without any mistake: " + ", ".join(failing))
 
         killed = 0
-        show("tag", "file", "mutant", "own", "killed by")
+        show("tag", "module", "mutant", "own", "killed by")
         verdicts = pool.map(lambda mutant: on_a_copy(lambda c: tried(mutant, c)), mutants)
         for mutant, (killer, own) in zip(mutants, verdicts, strict=True):
             killed += killer is not None
-            yes, name = "yes" if own else "no", f"{mutant.module}.py"
+            yes, name = "yes" if own else "no", mutant.module
             show(mutant.tag, name, mutant.mistake, yes, killer or "SURVIVED")
     print(f"{len(mutants)} mutants, {killed} killed")
     return len(mutants) - killed

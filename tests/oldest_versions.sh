@@ -29,7 +29,7 @@ END
 
 extras='sklearn|joblib|pandas|tqdm|threadpoolctl|mnist1d|emcee|torch|laplace|jupytext|nbformat|nbclient'
 own='balinp\.(experiments|estimators|cli)|BALI(Regressor|Classifier|Estimator)'
-files=$(grep -LE "^ *(import|from) ($extras)|$own" tests/test_*.py)
+files=$(grep -LE "^ *(import|from) ($extras)|$own" tests/*/test_*.py)
 # What old packages deprecate of each other's is none of ours.
 PYTHONPATH=. "$environment/bin/python" -m pytest -q -p no:cacheprovider -W ignore::DeprecationWarning \
     --ignore=balinp/experiments --ignore=balinp/estimators $files balinp

@@ -91,7 +91,7 @@ assert "from balinp" not in check.read_text("utf-8")
 directory = tempfile.TemporaryDirectory()
 copy = mutants.copied(repository, Path(directory.name) / "copy")
 
-assert mutants.first_failure(copy, ["tests/test_pseudo_targets.py"], "PT-2") is None
+assert mutants.first_failure(copy, ["tests/network/test_pseudo_targets.py"], "PT-2") is None
 print("with the correct code no test of PT-2 in this file fails")
 
 # %% [markdown]
@@ -238,7 +238,7 @@ for (tag, _), verdict in verdicts.items():
 pytest = ["-m", "pytest", "-p", "no:cacheprovider", "-q"]
 with mistaken(listed["PT-2", "only half the way to the observation"]):
     report, status = in_the_copy(
-        *pytest, "-x", "--equation", "PT-2", "tests/test_pseudo_targets.py"
+        *pytest, "-x", "--equation", "PT-2", "tests/network/test_pseudo_targets.py"
     )
 shown = [x for x in report.splitlines() if x.startswith(("this test checks", "FAILED"))]
 print(*[line.split(" - ")[0] for line in shown], sep="\n")
@@ -260,7 +260,7 @@ harmless = mutants.Mutant(
     new="rate * (after[i] - before[i]) + before[i]",
 )
 with mistaken(harmless):
-    files = ["tests/test_factors.py", "tests/test_forgetting.py"]
+    files = ["tests/layer/test_kernels.py", "tests/layer/test_natural_parameters.py"]
     assert mutants.first_failure(copy, files, "NP-1") is None
 print("nothing fails")
 

@@ -22,8 +22,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 from balinp import BALI, MatrixNormalLayer, dense
-from balinp.calibration import coverage_curve
 from balinp.evidence import effective_parameters
+from balinp.metrics.calibration import coverage_curve
 
 plt.style.use("balinp.mplstyle")
 

@@ -13,13 +13,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from balinp import calibration
 from balinp._types import Array
 from balinp.experiments import REGRESSION
 from balinp.experiments.dataset import Dataset
 from balinp.experiments.runner import Outcome
 from balinp.experiments.scores import COMPARED, Record
 from balinp.experiments.table import by_split, mean_and_error, method_names
+from balinp.metrics import calibration
 from balinp.plot.style import COLOURS, MARKERS, diagonal, open_frame
 
 BINS = 10

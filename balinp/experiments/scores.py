@@ -12,8 +12,8 @@ import numpy as np
 
 from balinp import metrics
 from balinp._types import Array
-from balinp.calibration import LEVELS, coverage, coverage_curve
 from balinp.experiments import CLASSIFICATION, REGRESSION
+from balinp.metrics.calibration import LEVELS, coverage, coverage_curve
 from balinp.predictive import CategoricalPredictive, Predictive
 
 Record: TypeAlias = dict[str, Any]

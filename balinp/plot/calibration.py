@@ -8,11 +8,10 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import beta
 
-from balinp import calibration
-from balinp.metrics import top_label
+from balinp.diagnostics.residuals import as_output, as_regression, standardised_residuals
+from balinp.metrics import calibration, top_label
 from balinp.plot.style import COLOURS, as_levels, axes_or_new, diagonal, open_frame
 from balinp.predictive import GaussianPredictive
-from balinp.residuals import as_output, as_regression, standardised_residuals
 from balinp.validation import as_choice, as_count, as_matrix
 
 TWO_SIDED = float(ndtri(0.975))

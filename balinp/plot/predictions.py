@@ -9,10 +9,10 @@ import numpy as np
 from scipy.special import ndtri
 
 from balinp._types import Array
+from balinp.diagnostics.residuals import as_output, as_regression
 from balinp.metrics import predictive_entropy
 from balinp.plot.style import COLOURS, MARKERS, as_levels, axes_or_new, open_frame
 from balinp.predictive import CategoricalPredictive, GaussianPredictive
-from balinp.residuals import as_output, as_regression
 from balinp.validation import as_array, as_choice, as_count, as_matrix
 
 QUANTITIES = ("entropy", "total_std", "epistemic_std")

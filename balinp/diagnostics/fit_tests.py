@@ -11,15 +11,15 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import binomtest, chi2, kstest, kurtosistest, skewtest
 
 from balinp._types import Array
-from balinp.calibration import reliability
-from balinp.metrics import predictive_entropy
-from balinp.predictive import CategoricalPredictive, GaussianPredictive
-from balinp.residuals import (
+from balinp.diagnostics.residuals import (
     PERMUTATIONS,
     monte_carlo_p,
     pair_association,
     strongest_association,
 )
+from balinp.metrics import predictive_entropy
+from balinp.metrics.calibration import reliability
+from balinp.predictive import CategoricalPredictive, GaussianPredictive
 
 NEIGHBOURS = 3
 """Nearest data that each datum's residual is compared with."""

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from balinp.calibration import LEVELS
 from balinp.experiments import CLASSIFICATION, REGRESSION, figures
 from balinp.experiments.dataset import Dataset, Outside
 from balinp.experiments.figures import save_figure, styles, window
 from balinp.experiments.runner import Outcome
 from balinp.experiments.splits import random_split
+from balinp.metrics.calibration import LEVELS
 
 METHODS = [f"a method with a long name, number {i}" for i in range(14)]
 

@@ -25,7 +25,7 @@ from balinp.experiments.summary import (
     score_summary,
 )
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(store.DIRECTORY.glob("*.json"))
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 each_document = pytest.mark.parametrize(

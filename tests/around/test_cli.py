@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_image_data import write_images
+from image_files import write_images
 
 import balinp
 from balinp.cli import main

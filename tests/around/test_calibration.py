@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from balinp import metrics
-from balinp.calibration import LEVELS, coverage, coverage_curve, reliability
+from balinp.metrics.calibration import LEVELS, coverage, coverage_curve, reliability
 from balinp.predictive import GaussianPredictive, MixturePredictive
 
 

@@ -17,7 +17,6 @@ from test_methods import runnable, shortened
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from balinp import metrics
-from balinp.calibration import LEVELS
 from balinp.experiments import CLASSIFICATION, KINDS, REGRESSION, UserError, datasets
 from balinp.experiments.dataset import Dataset, Outside
 from balinp.experiments.datasets import load
@@ -42,6 +41,7 @@ from balinp.experiments.table import (
     paired_differences,
     table,
 )
+from balinp.metrics.calibration import LEVELS
 from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
 from balinp.standardise import Scale
 from balinp.training import Training

@@ -15,7 +15,7 @@ from scipy.special import entr, erf, logsumexp, ndtri
 from scipy.stats import rankdata
 
 from balinp._types import Array
-from balinp.calibration import reliability
+from balinp.metrics.calibration import reliability
 from balinp.validation import as_array, as_matrix, as_one_hot
 
 SUM_TOLERANCE = 1e-6  # of probabilities over classes; leaves room for float32 softmax outputs

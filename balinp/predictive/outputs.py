@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.special import logsumexp
@@ -10,11 +10,18 @@ from scipy.special import logsumexp
 from balinp._types import Array
 from balinp.spectral import root
 
-if TYPE_CHECKING:
-    from balinp.likelihood import Likelihood
-
 DRAWS = 512
 """Outputs drawn for each datum from Gaussian ones."""
+
+
+class Density(Protocol):
+    """What is asked of a likelihood here; `balinp.likelihood.Likelihood` has both."""
+
+    def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
+        """Return Y (B, K) validated, or raise naming what is wrong."""
+
+    def log_density(self, Y: Array, f: Array) -> Array:
+        """Log p(y_n | f_n), shape (B,), normalised, in nats."""
 
 
 class OutputPredictive:
@@ -38,7 +45,7 @@ class OutputPredictive:
     output_mean, output_covariance : (B, K) and (B, K, K) moments of the outputs.
     """
 
-    def __init__(self, likelihood: Likelihood, f: Array, covariance: Array | None) -> None:
+    def __init__(self, likelihood: Density, f: Array, covariance: Array | None) -> None:
         self.likelihood = likelihood
         if covariance is None:
             centred = np.moveaxis(f - f.mean(axis=0), 0, 2)

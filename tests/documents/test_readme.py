@@ -11,7 +11,7 @@ import pytest
 from balinp import cli
 from balinp.experiments.methods import REFERENCE
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 
 

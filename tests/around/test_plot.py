@@ -471,7 +471,7 @@ def test_matplotlib_is_imported_with_the_first_picture_only() -> None:
 
 
 def test_the_gallery_is_drawn(tmp_path: Path) -> None:
-    script = Path(__file__).resolve().parent.parent / "tutorials" / "plots.py"
+    script = Path(__file__).resolve().parents[2] / "tutorials" / "plots.py"
     path = tmp_path / "plots.png"
     runpy.run_path(str(script))["main"](path)
     assert path.read_bytes().startswith(b"\x89PNG")

@@ -12,8 +12,8 @@ from scipy.special import expit, gammaln, log_expit
 from balinp import BALI, Gaussian
 from balinp._types import Array
 from balinp.likelihood import Likelihood
-from balinp.output_predictive import OutputPredictive
 from balinp.prediction import linearised_outputs
+from balinp.predictive.outputs import OutputPredictive
 from balinp.validation import as_matrix
 
 

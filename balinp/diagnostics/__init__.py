@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from balinp import fit_tests
+from balinp.diagnostics import fit_tests
+from balinp.diagnostics.residuals import as_output, as_regression, standardised_residuals
 from balinp.predictive import CategoricalPredictive, Predictive
-from balinp.residuals import as_output, as_regression, standardised_residuals
 from balinp.validation import as_count, as_matrix, as_one_hot, as_rate
 
 FEWEST = 20

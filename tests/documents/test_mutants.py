@@ -41,7 +41,7 @@ def test_a_mistake_is_caught_and_undone_and_a_harmless_change_survives(tmp_path:
     copy = copied(REPOSITORY, tmp_path / "copy")
     before = (copy / HALF.path).read_text("utf-8")
     killer, own = tried(HALF, copy)
-    assert killer == "test_factors.py::test_forget"
+    assert killer == "layer/test_kernels.py::test_forget"
     assert own
     harmless = HALF._replace(new="+ (rate + 0) * (after")
     assert tried(harmless, copy) == (None, False)

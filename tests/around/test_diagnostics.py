@@ -12,13 +12,13 @@ from scipy.stats import binom, binomtest, chi2, kstest, norm, rankdata
 from balinp import dense, metrics
 from balinp._types import Array
 from balinp.diagnostics import Diagnosis, diagnose
-from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
-from balinp.residuals import (
+from balinp.diagnostics.residuals import (
     monte_carlo_p,
     pair_association,
     standardised_residuals,
     strongest_association,
 )
+from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
 
 N = 300
 REGRESSION_TESTS = [

@@ -1,0 +1,24 @@
+"""Predictive distributions, with what the weights do not know kept apart from the noise.
+
+`GaussianPredictive` and `MixturePredictive` for regression, `CategoricalPredictive` for classes,
+and `OutputPredictive` for a likelihood that says no more of its targets than their density.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from balinp.predictive.categorical import CategoricalPredictive
+from balinp.predictive.gaussian import GaussianPredictive, MixturePredictive
+from balinp.predictive.outputs import OutputPredictive
+
+Predictive: TypeAlias = GaussianPredictive | MixturePredictive | CategoricalPredictive
+"""What `BALI.predict` returns: a Gaussian or a mixture for regression, else categorical."""
+
+__all__ = [
+    "CategoricalPredictive",
+    "GaussianPredictive",
+    "MixturePredictive",
+    "OutputPredictive",
+    "Predictive",
+]
