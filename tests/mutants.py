@@ -55,6 +55,12 @@ TESTS = {
     "evidence": "evidence weights data bali",
     "prediction": "predictive bali passes",
     "predictive.gaussian": "predictive bali",
+    "predictive.student": "student leave_one_out",
+    "features": "joint_posterior functions",
+    "precision_forms": "joint_posterior leave_one_out",
+    "joint_posterior": "joint_posterior leave_one_out",
+    "leave_one_out": "leave_one_out",
+    "functions": "functions",
     "predictive.categorical": "predictive bali",
     "bali": "bali weights passes kept_bases data",
     "dense": "dense",
@@ -1235,6 +1241,138 @@ metrics PR-4: sum for mean
 metrics PR-4: mean of log densities
 - np.mean(logsumexp(log_densities, axis=0)) - np.log(len(centres))
 + np.mean(log_densities)
+
+functions PR-6: variances for precisions
+- scaled = turned / np.sqrt(precisions)
++ scaled = turned * np.sqrt(precisions)
+
+functions PR-6: row basis transposed
+- turned, rows = x @ q.row_basis
++ turned, rows = x @ q.row_basis.T
+
+functions PR-6: the last layer only
+- total += (scaled @ scaled.T)
++ total = (scaled @ scaled.T)
+
+functions PR-6: mean added twice
+- q.with_mean(np.zeros_like(q.mean)).sample(rng)
++ q.sample(rng)
+
+functions PR-6: weights drawn anew for every row
+- forward.outputs[-1] + network.tangent(posterior.weights, forward, posterior.draw(rng))
++ forward.outputs[-1] + np.concatenate([network.tangent(posterior.weights, network.forward(posterior.weights, x[None]), posterior.draw(rng)) for x in X])
+
+features JP-1: vec stacks rows
+- (s[:, :, :, None] * x[:, None, None, :])
++ (s[:, :, None, :] * x[:, None, :, None])
+
+features JP-1: inputs' product left out
+- total += (x @ x2.T)[:, None, :, None] *
++ total += 1 + 0 *
+
+features JP-1: bias left out
+- np.ones((len(h), 1))
++ np.zeros((len(h), 1))
+
+joint_posterior JP-1: weights of data squared
+- phi.scaled(np.sqrt(w[part]))
++ phi.scaled(w[part])
+
+joint_posterior JP-1: root of the prior transposed
+- roots = [_inverse_root(G).T for G in prior_precisions]
++ roots = [_inverse_root(G) for G in prior_precisions]
+
+precision_forms JP-1: prior twice
+- matrix[np.diag_indices_from(matrix)] += 1.0
++ matrix[np.diag_indices_from(matrix)] += 2.0
+
+precision_forms JP-1: what the data say added
+- R = root(before - learnt,
++ R = root(before + learnt,
+
+precision_forms JP-2: factor not transposed
+- rng.standard_normal(len(self._matrix)), transposed=True)
++ rng.standard_normal(len(self._matrix)))
+
+precision_forms JP-2: data without noise
+- self._data.times(weights) + rng.standard_normal(len(self._matrix))
++ self._data.times(weights)
+
+precision_forms JP-2: layers' weights stacked by rows
+- w.reshape(K, D).T for w
++ w.reshape(D, K) for w
+
+joint_posterior JP-2: root of the prior transposed
+- return [W @ F.T for W, F
++ return [W @ F for W, F
+
+joint_posterior JP-3: leverage not whitened from the right
+- self._whitening @ self.epistemic(X) @ self._whitening.T
++ self._whitening @ self.epistemic(X) @ self._whitening
+
+joint_posterior JP-3: residuals whitened by the transpose
+- .outputs[-1]) @ self._whitening.T
++ .outputs[-1]) @ self._whitening
+
+leave_one_out JP-3: all repetitions left out
+- out = 1 / np.maximum(1.0, w)[:, None]
++ out = np.ones((len(w), 1))
+
+leave_one_out JP-3: leverage not magnified
+- return LeaveOneOut(turned / rest, leverages / rest, w)
++ return LeaveOneOut(turned / rest, leverages, w)
+
+leave_one_out JP-3: residual not magnified
+- return LeaveOneOut(turned / rest, leverages / rest, w)
++ return LeaveOneOut(turned, leverages / rest, w)
+
+leave_one_out JP-3: axes transposed
+- np.einsum("nij,ni->nj", axes, whitened)
++ np.einsum("nij,nj->ni", axes, whitened)
+
+precision_forms JP-3: leverage for what remains
+- np.eye(phi.outputs) - self.variances(phi)
++ self.variances(phi)
+
+leave_one_out JP-4: epistemic part scaled with the noise
+- variances = factor + left_out.variances
++ variances = factor * (1 + left_out.variances)
+
+leave_one_out JP-4: weights left out
+- float(-w @ densities
++ float(-densities.sum()
+
+leave_one_out JP-4: no prior of the factor
+- 0.5 * PRIOR_DATA * (1 / factor + parameters[0])
++ 0.5 * PRIOR_DATA * 0 * (1 / factor + parameters[0])
+
+predictive.student JP-4: scale for standard deviation
+- return np.sqrt(1 - 2 / self.freedom) * self.std
++ return self.std
+
+predictive.student JP-4: nu for nu - 2
+- np.log1p(distances / (nu - 2))
++ np.log1p(distances / nu)
+
+predictive.student JP-4: one output's exponent
+- - 0.5 * (nu + K) *
++ - 0.5 * (nu + 1) *
+
+predictive.student JP-4: a chi-square variable for each output
+- rng.chisquare(self.freedom, (count, B, 1))
++ rng.chisquare(self.freedom, (count, B, K))
+
+joint_posterior JP-5: prior narrower than training's
+- or surplus(0.0) >= 0:
++ or False:
+
+joint_posterior JP-5: size for its half
+- - np.log(size)
++ - np.log(2 * size)
+
+joint_posterior JP-5: variance of the prior scaled twice
+- roots = [np.sqrt(prior_scale) * F
++ roots = [prior_scale * F
 
 metrics SC-1: density counted once
 - + 2 * density -

@@ -1,0 +1,166 @@
+"""Two ways to factorise I + Phi^T Phi: as it is, or through the Gram matrix of Phi's rows.
+
+Phi holds the features of the data, whitened by the noise and by the prior, times the roots of the
+data's weights. `InWeights` factorises P rows for P weights, `InData` N C rows for N data of C
+outputs. Both answer the same questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from balinp._types import Array
+from balinp.features import Features
+from balinp.spectral import root
+
+
+class Form(Protocol):
+    """I + c Phi^T Phi, factorised; the features asked about are whitened by the same prior."""
+
+    @property
+    def numbers(self) -> int:
+        """Rows of the factor: numbers that each row of features is turned into."""
+
+    def spectrum(self) -> Array:
+        """Eigenvalues of Phi^T Phi, but for zeros; before `factorise`."""
+
+    def factorise(self, scale: float) -> None:
+        """Multiply the prior's variance by c, the scale, and factorise."""
+
+    def variances(self, features: Features) -> Array:
+        """Covariance (B, C, C) of each datum's outputs."""
+
+    def between(self, features: Features) -> Array:
+        """Covariance (B C, B C) of the outputs of all data."""
+
+    def complements(self, batches: Iterable[Features]) -> Array:
+        """I - phi_n (I + Phi^T Phi)^{-1} phi_n^T (N, C, C), for the batches it was made of."""
+
+    def draw(self, rng: np.random.Generator) -> list[Array]:
+        """Whitened weights drawn from N(0, (I + Phi^T Phi)^{-1}), (D, K) for each layer."""
+
+
+class InWeights:
+    """The precision of the weights themselves: P rows, whatever the number of data.
+
+    Derivation: JP-1, JP-2
+
+    Parameters
+    ----------
+    batches : features of the data, in pieces.
+    shapes : (D, K) of each layer's weights.
+    """
+
+    def __init__(self, batches: Iterable[Features], shapes: Sequence[tuple[int, int]]) -> None:
+        self._shapes = shapes
+        P = sum(D * K for D, K in shapes)
+        self._matrix: Array = np.zeros((P, P))
+        for features in batches:
+            phi = features.matrix()
+            self._matrix += phi.T @ phi
+
+    @property
+    def numbers(self) -> int:
+        return len(self._matrix)
+
+    def spectrum(self) -> Array:
+        return np.asarray(np.linalg.eigvalsh(self._matrix), dtype=np.float64)
+
+    def factorise(self, scale: float) -> None:
+        self._matrix = _factor(self._matrix, scale)
+
+    def _half(self, features: Features) -> Array:
+        return solve(self._matrix, features.matrix().T)
+
+    def variances(self, features: Features) -> Array:
+        return _squares(self._half(features), features.outputs)
+
+    def between(self, features: Features) -> Array:
+        half = self._half(features)
+        return half.T @ half
+
+    def complements(self, batches: Iterable[Features]) -> Array:
+        return np.concatenate([np.eye(phi.outputs) - self.variances(phi) for phi in batches])
+
+    def draw(self, rng: np.random.Generator) -> list[Array]:
+        flat = solve(self._matrix, rng.standard_normal(len(self._matrix)), transposed=True)
+        ends = np.cumsum([D * K for D, K in self._shapes])[:-1]
+        parts = np.split(flat, ends)
+        return [w.reshape(K, D).T for w, (D, K) in zip(parts, self._shapes, strict=True)]
+
+
+class InData:
+    """The Gram matrix of the data's features: N C rows, whatever the number of weights.
+
+    What the data say is subtracted from what the prior says, so that a covariance has rounding
+    errors in proportion to the prior's. Where that makes it negative, it is zero.
+
+    Derivation: JP-1, JP-2
+
+    Parameters
+    ----------
+    batches, shapes : as for `InWeights`.
+    """
+
+    def __init__(self, batches: Iterable[Features], shapes: Sequence[tuple[int, int]]) -> None:
+        self._data, self._shapes = Features.joined(batches), shapes
+        self._matrix: Array = self._data.products(self._data)
+
+    @property
+    def numbers(self) -> int:
+        return len(self._matrix)
+
+    def spectrum(self) -> Array:
+        return np.asarray(np.linalg.eigvalsh(self._matrix), dtype=np.float64)
+
+    def factorise(self, scale: float) -> None:
+        self._matrix = _factor(self._matrix, scale)
+        self._data = self._data.scaled(np.full(len(self._data.rows[0]), np.sqrt(scale)))
+
+    def _half(self, features: Features) -> Array:
+        return solve(self._matrix, self._data.products(features))
+
+    def variances(self, features: Features) -> Array:
+        before = features.squares()
+        learnt = _squares(self._half(features), features.outputs)
+        R = root(before - learnt, np.abs(before).max(axis=(1, 2)))
+        return R @ R
+
+    def between(self, features: Features) -> Array:
+        half = self._half(features)
+        return features.products(features) - half.T @ half
+
+    def complements(self, batches: Iterable[Features]) -> Array:
+        # The blocks of the inverse Gram matrix: nothing is subtracted.
+        return _squares(solve(self._matrix, np.eye(len(self._matrix))), self._data.outputs)
+
+    def draw(self, rng: np.random.Generator) -> list[Array]:
+        # Weights from the prior, and what data that they gave rise to would say of them.
+        weights = [rng.standard_normal(shape) for shape in self._shapes]
+        surprise = self._data.times(weights) + rng.standard_normal(len(self._matrix))
+        values = solve(self._matrix, solve(self._matrix, surprise), transposed=True)
+        learnt = self._data.transposed_times(values)
+        return [W - change for W, change in zip(weights, learnt, strict=True)]
+
+
+def solve(factor: Array, right: Array, *, transposed: bool = False) -> Array:
+    """C^{-1} right, or C^{-T} right, for a lower triangular factor C."""
+    trans = "T" if transposed else "N"
+    return np.asarray(solve_triangular(factor, right, trans, lower=True, check_finite=False))
+
+
+def _factor(matrix: Array, scale: float) -> Array:
+    """Cholesky factor of I + scale matrix."""
+    matrix = scale * matrix
+    matrix[np.diag_indices_from(matrix)] += 1.0
+    return np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
+
+
+def _squares(half: Array, outputs: int) -> Array:
+    """A_n^T A_n (B, C, C), for each datum's C columns of a matrix A (n, B C)."""
+    columns = np.moveaxis(half.reshape(len(half), -1, outputs), 0, 2)
+    return columns @ np.swapaxes(columns, 1, 2)
