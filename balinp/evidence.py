@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from balinp._types import Array
-from balinp.factors import amount, root_weighted, weighted_sum
-from balinp.layer import MatrixNormalLayer, log_prior_to_posterior
-from balinp.pseudo_targets import Trace
+from balinp.kernels import amount, root_weighted, weighted_sum
+from balinp.layer import MatrixNormalLayer
+from balinp.natural_parameters import EXACT, log_prior_to_posterior
+from balinp.pseudo_targets import Trace, summed
 from balinp.validation import as_finite
 
 
@@ -51,7 +52,7 @@ class HyperPrior:
 
 
 def effective_parameters(layer: MatrixNormalLayer) -> float:
-    """Number of the layer's parameters that the data determine.
+    """Number of the layer's parameters that the data determine; 0 before any data.
 
     gamma = sum_ij N a_i h_j / L_ij = sum_ij (1 - p_j / L_ij), between 0 and D K.
 
@@ -59,7 +60,7 @@ def effective_parameters(layer: MatrixNormalLayer) -> float:
     """
     if layer.factors is None:
         return 0.0
-    precisions = layer.working_posterior.precisions
+    precisions = layer.state.working_posterior.precisions
     return float((layer.factors.likelihood_eigenvalues / precisions).sum())
 
 
@@ -79,8 +80,8 @@ def prior_precision_target(
 
     Parameters
     ----------
-    layers : the network's layers.
-    prior_precision : the current lam, to which the layers' precisions are in proportion.
+    layers : layers of the network; those without data say nothing.
+    prior_precision : current lam, to which the layers' precisions are in proportion.
     hyper : hyper-prior on lam.
     """
     gamma = sum(effective_parameters(layer) for layer in layers)
@@ -90,78 +91,70 @@ def prior_precision_target(
 
 def _prior_squares(layer: MatrixNormalLayer) -> float:
     """vec(M - M0)^T Lam0 vec(M - M0) = lam_l s_l."""
-    shift = layer.mean - layer.prior_mean
-    if layer.prior == "conjugate" and layer.factors is not None:
-        pull = layer.factors.prior_times(shift, layer.prior, layer.prior_precision)
-        return float((shift * pull).sum())
-    return layer.prior_precision * float((shift**2).sum())
+    if layer.factors is None:
+        return 0.0
+    return layer.state.prior.squares(layer.mean - layer.prior_mean, layer.factors.outputs)
 
 
 def noise_target(
     layers: Sequence[MatrixNormalLayer],
-    trace: Trace | Iterable[Trace],
+    said: Trace | Iterable[Trace],
     residual_squares: Array,
     noise_covariance: Array,
     n_data: float,
     hyper: HyperPrior,
-    *,
-    sampled: bool = False,
 ) -> Array:
     """Noise covariance (K, K) that the current posteriors ask for.
 
-    V <- (R^T R N/B + C G C^T + 2b I) / (N + 2a), with C the Cholesky factor of the current V
-    and G what the residuals at the mean leave out, in whitened units: the spread of the outputs
-    that the weights' uncertainty causes (isotropic prior), or the prior's pull, whose scale is
-    the noise's own (conjugate prior). Weights of the data, from the trace, are factors in every
-    sum over them.
+    V <- (R^T R N/B + C Gamma C^T + 2b I) / (N + 2a), with C the Cholesky factor of the current V
+    and Gamma what the residuals at the mean leave out, in whitened units: the spread of the
+    outputs that the weights' uncertainty causes (isotropic prior), or the prior's gradient, whose
+    scale is the noise's own (conjugate prior). Weights of the data, from the trace, are factors in
+    every sum over them.
 
-    Derivation: EV-3, EV-4, EV-6, LR-6
+    Derivation: EV-3, EV-4, LR-6
 
     Parameters
     ----------
-    layers, trace : the network's layers and the batch they have last seen, whole or in pieces.
+    layers : layers of the network.
+    said : trace of the batch that they have last seen, whole or in pieces.
     residual_squares : (K, K) array R^T R of the batch's residuals R = Y - f.
     noise_covariance : (K, K) array, the current V.
     n_data : N.
     hyper : hyper-prior on the noise precision.
-    sampled : whether R comes from a sample pass, whose residuals already contain the
-        uncertainty of all layers but the last.
     """
     K, B = len(noise_covariance), 0.0
-    missing = {
-        index: _missing_squares(layers[index])
-        for index in ([len(layers) - 1] if sampled else range(len(layers)))
-    }
-    spread = np.zeros((K, K))
-    for piece in [trace] if isinstance(trace, Trace) else trace:
+    left_out = [_left_out(layer) for layer in layers]
+    Gamma = np.zeros((K, K))
+    for piece in [said] if isinstance(said, Trace) else said:
         B += amount(piece.targets, piece.sample_weight)
-        for index, squares in missing.items():
-            spread += _spread(piece, index, squares)
+        for index, Psi in enumerate(left_out):
+            Gamma += _spread(piece, index, Psi)
     C = np.linalg.cholesky(noise_covariance)
-    squares = (n_data / B) * residual_squares + C @ (spread / B) @ C.T
+    squares = (n_data / B) * residual_squares + C @ (Gamma / B) @ C.T
     return (squares + 2 * hyper.rate * np.eye(K)) / (n_data + 2 * hyper.shape)
 
 
-def _spread(trace: Trace, index: int, missing: Array) -> Array:
-    """sum_n w_n S_n^T B S_n (C, C) of a layer, for its matrix B (K, K).
+def _spread(piece: Trace, index: int, Psi: Array) -> Array:
+    """sum_n w_n S_n^T Psi S_n (C, C) of a layer, for its matrix Psi (K, K).
 
-    For a single output that is a number, and the trace of B times the sum of S_n S_n^T, which
+    For a single output that is a number, and the trace of Psi times the sum of S_n S_n^T, which
     has been worked out already.
     """
-    if trace.output_rows.shape[1] == 1:
-        return np.array([[float((missing * trace.curvature_sums[index]).sum())]])
-    rows = root_weighted(trace.curvature_rows[index], trace.sample_weight)
-    return np.tensordot(rows @ missing, rows, axes=([0, 2], [0, 2]))
+    if piece.output_rows.shape[1] == 1:
+        return np.array([[float((Psi * piece.curvature_sums[index]).sum())]])
+    rows = root_weighted(piece.curvature_rows[index], piece.sample_weight)
+    return np.tensordot(rows @ Psi, rows, axes=([0, 2], [0, 2]))
 
 
-def _missing_squares(layer: MatrixNormalLayer) -> Array:
-    """Matrix B (K, K) of a layer whose mean_n S_n^T B S_n is its share of G."""
+def _left_out(layer: MatrixNormalLayer) -> Array:
+    """Matrix Psi (K, K) of a layer whose mean_n S_n^T Psi S_n is its share of Gamma."""
     if layer.factors is None:
         return np.zeros((layer.n_out, layer.n_out))
-    if layer.prior == "conjugate":
+    if layer.state.prior.follows_noise:
         shift = layer.mean - layer.prior_mean
         return layer.prior_precision * shift.T @ shift
-    posterior = layer.working_posterior
+    posterior = layer.state.working_posterior
     N, a = layer.factors.n_data, layer.factors.inputs.values
     variances = N * (a @ (1.0 / posterior.precisions))
     return (posterior.column_basis * variances) @ posterior.column_basis.T
@@ -180,49 +173,37 @@ def evidence_bound(log_joint: float, layers: Sequence[MatrixNormalLayer]) -> flo
     ----------
     log_joint : E log p(Y | f) + log p(M), the likelihood averaged over the outputs of the
         linearised network (`balinp.expected.Expected`), the prior at the means M.
-    layers : the network's layers, at these means.
+    layers : layers of the network, at these means.
     """
     bound = log_joint
     for layer in layers:
         if layer.factors is not None:
-            posterior = layer.working_posterior
-            p = layer.factors.prior_eigenvalues(layer.prior, layer.prior_precision)
+            posterior = layer.state.working_posterior
+            p = layer.state.prior.eigenvalues(layer.factors.outputs)
             bound += posterior.entropy() - 0.5 * float((p / posterior.precisions).sum())
     return bound
 
 
-def network_log_evidence(layers: Sequence[MatrixNormalLayer], trace: Trace) -> float:
+def network_log_evidence(
+    layers: Sequence[MatrixNormalLayer], said: Trace | Iterable[Trace]
+) -> float:
     """Laplace-type log evidence of a network at its means, in nats.
 
     sum_n log p(y_n | f_M) + sum_l [log p(M_l) - log q(M_l)], with every layer's posterior taken
-    about its mean from factors of exactly the data in `trace`. Exact for one Gaussian layer; for
-    deeper networks neither a bound nor the integral itself.
+    about its mean from factors of exactly these data. Exact for one Gaussian layer; for deeper
+    networks neither a bound nor the integral itself.
 
     Derivation: EV-5, LR-6
 
     Parameters
     ----------
-    layers : the network's layers; they are not changed.
-    trace : a mean pass over all the data.
+    layers : layers of the network; they are not changed.
+    said : trace of a mean pass over all the data, whole or in pieces.
     """
-    total = weighted_sum(trace.log_densities, trace.sample_weight)
-    for index, layer in enumerate(layers):
-        fresh = MatrixNormalLayer(
-            layer.n_in,
-            layer.n_out,
-            prior=layer.prior,
-            prior_precision=layer.prior_precision,
-            prior_mean=layer.prior_mean,
-            initial_mean=layer.mean,
-            bias=layer.bias,
-        )
-        fresh.propose(
-            trace.inputs[index],
-            trace.pseudo_targets[index],
-            trace.output_precisions[index],
-            n_data=amount(trace.log_densities, trace.sample_weight),
-            sample_weight=trace.sample_weight,
-        )
-        fresh.accept(step=0.0)
-        total += log_prior_to_posterior(fresh)
+    pieces = [said] if isinstance(said, Trace) else said
+    total = sum(weighted_sum(piece.log_densities, piece.sample_weight) for piece in pieces)
+    for layer, terms in zip(layers, summed(pieces, [None] * len(layers)), strict=True):
+        prior = layer.state.prior
+        factors = EXACT.averaged(None, terms, terms.amount, 1.0, prior)
+        total += log_prior_to_posterior(layer.mean - layer.prior_mean, factors, prior)
     return total

@@ -8,16 +8,14 @@ both are those at the mean, so that there is nothing to average.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from balinp._types import Array
-from balinp.factors import semidefinite_rows
-from balinp.likelihood import Categorical, Likelihood
+from balinp.kernels import semidefinite_rows
+from balinp.likelihood import Categorical, DatumLikelihood
 
 
-class Expected:
+class Expected(DatumLikelihood):
     """Average of a likelihood's terms over outputs f + e_s, for fixed deviations e_s.
 
     With e_s drawn from what the layers' posteriors make of the outputs this is the expected
@@ -28,16 +26,13 @@ class Expected:
     ----------
     likelihood : what to average; a `balinp.likelihood.Likelihood`.
     deviations : (S, B, K) array e, S draws for each datum of the batch.
-    label_noise : (L, B, K) array of standard Gumbel draws, for classes alone: the curvature is then
-        that of L labels a datum, drawn from the model, in place of all K. None takes all.
 
-    Derivation: FP-2, BP-5
+    Derivation: FP-2
 
     Examples
     --------
     A sure answer becomes less sure:
 
-    >>> from balinp.likelihood import Categorical
     >>> f, Y = np.array([[4.0, 0.0]]), np.array([[0.0, 1.0]])
     >>> Categorical().gradient(Y, f).round(3)
     array([[-0.982,  0.982]])
@@ -46,19 +41,12 @@ class Expected:
     array([[-0.75,  0.75]])
     """
 
-    def __init__(
-        self, likelihood: Likelihood, deviations: Array, label_noise: Array | None = None
-    ) -> None:
+    def __init__(self, likelihood: DatumLikelihood, deviations: Array) -> None:
         self.likelihood = likelihood
         self.deviations = deviations
-        self.label_noise = label_noise
 
     def __repr__(self) -> str:
-        return f"Expected({self.likelihood!r}, draws={len(self.deviations)})"
-
-    def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
-        """Return Y (B, K) as the likelihood itself does."""
-        return self.likelihood.check_targets(Y, rows, columns)
+        return f"{type(self).__name__}({self.likelihood!r}, draws={len(self.deviations)})"
 
     def log_density(self, Y: Array, f: Array) -> Array:
         """E log p(y_n | f_n + e_n), shape (B,)."""
@@ -69,49 +57,15 @@ class Expected:
         return self._average(self.likelihood.gradient(self._repeated(Y), self._deviated(f)))
 
     def curvature_rows(self, f: Array) -> Array:
-        """Rows of a root S_n^T of the expected curvature: (B, K, K), or for classes one less.
-
-        What is common to all logits has no curvature.
-        """
+        """Rows of a root S_n^T of the expected curvature: (B, K, K)."""
         B, K = f.shape
-        if self.label_noise is not None:
-            return self._label_rows(f, self.label_noise)
-        if isinstance(self.likelihood, Categorical):
-            curvature = self.likelihood.mean_curvature(f + self.deviations)
-            return semidefinite_rows(curvature, rank=max(1, K - 1))
         rows = self.likelihood.curvature_rows(self._deviated(f))
         stacked = rows.reshape(-1, B, rows.shape[1], K).swapaxes(0, 1).reshape(B, -1, K)
         return semidefinite_rows(np.swapaxes(stacked, 1, 2) @ stacked / len(self.deviations))
 
-    def _label_rows(self, f: Array, noise: Array) -> Array:
-        """Rows (y - p)^T / sqrt L (B, L, K), with labels y drawn from p at outputs f + e.
-
-        The label of the largest log p_k plus Gumbel noise is drawn with probability p_k, and log p
-        may be replaced by the outputs themselves. Draws of e take turns.
-
-        Derivation: BP-5
-        """
-        L, B, K = noise.shape
-        outputs = f + self.deviations[np.arange(L) % len(self.deviations)]
-        labels = np.eye(K)[(outputs + noise).argmax(axis=2)]
-        rows = self.likelihood.gradient(labels.reshape(-1, K), outputs.reshape(-1, K))
-        return np.swapaxes(rows.reshape(L, B, K), 0, 1) / np.sqrt(L)
-
-    def largest_curvature_rows(self, K: int) -> Array | None:
-        """The likelihood's own: no average exceeds a bound that holds for all outputs."""
-        return self.likelihood.largest_curvature_rows(K)
-
     def known_precision(self, K: int) -> Array | None:
         """The likelihood's own: a curvature that is the same everywhere is its average."""
         return self.likelihood.known_precision(K)
-
-    def combinations(self, K: int) -> Array:
-        """The likelihood's own: its average depends on the same combinations of outputs."""
-        return self.likelihood.combinations(K)
-
-    def predictive(self, f: Array, covariance: Array | None = None) -> Any:
-        """The likelihood's own, which averages over uncertain outputs itself."""
-        return self.likelihood.predictive(f, covariance)
 
     def _deviated(self, f: Array) -> Array:
         return (f + self.deviations).reshape(-1, f.shape[1])
@@ -122,3 +76,50 @@ class Expected:
     def _average(self, values: Array) -> Array:
         draws, B = self.deviations.shape[:2]
         return np.asarray(values.reshape(draws, B, *values.shape[1:]).mean(axis=0))
+
+
+class ExpectedClasses(Expected):
+    """The same for classes: from the mean of the curvatures, which has one dimension less.
+
+    Derivation: FP-2
+    """
+
+    likelihood: Categorical
+
+    def curvature_rows(self, f: Array) -> Array:
+        """Rows of a root S_n^T of the expected curvature: (B, K - 1, K).
+
+        What is common to all logits has no curvature.
+        """
+        curvature = self.likelihood.mean_curvature(f + self.deviations)
+        return semidefinite_rows(curvature, rank=max(1, f.shape[1] - 1))
+
+
+class ExpectedLabels(Expected):
+    """The same for many classes: the curvature is that of labels drawn from the model.
+
+    Parameters
+    ----------
+    likelihood, deviations : as for `Expected`.
+    label_noise : (L, B, K) array of standard Gumbel draws, for L labels a datum.
+
+    Derivation: BP-5
+    """
+
+    def __init__(self, likelihood: DatumLikelihood, deviations: Array, label_noise: Array) -> None:
+        super().__init__(likelihood, deviations)
+        self.label_noise = label_noise
+
+    def curvature_rows(self, f: Array) -> Array:
+        """Rows (y - p)^T / sqrt L (B, L, K), with labels y drawn from p at outputs f + e.
+
+        The label of the largest log p_k plus Gumbel noise is drawn with probability p_k, and log p
+        may be replaced by the outputs themselves. Draws of e take turns.
+
+        Derivation: BP-5
+        """
+        L, B, K = self.label_noise.shape
+        outputs = f + self.deviations[np.arange(L) % len(self.deviations)]
+        labels = np.eye(K)[(outputs + self.label_noise).argmax(axis=2)]
+        rows = self.likelihood.gradient(labels.reshape(-1, K), outputs.reshape(-1, K))
+        return np.swapaxes(rows.reshape(L, B, K), 0, 1) / np.sqrt(L)

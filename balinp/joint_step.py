@@ -5,19 +5,20 @@ are. When all move together their effects on the outputs add up and overshoot. S
 looks at the sum: with df the first-order change of its outputs along all proposals, the log
 joint density is, to second order, a quadratic in the common factor, and the factor that
 maximises it is one division. With a second direction, the change accepted last, it is a 2 x 2
-system.
+system. Whether the quadratic can be believed is then seen from what the step really gains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from balinp._types import Array
-from balinp.factors import amount, root_weighted
-from balinp.layer import Proposal
+from balinp.kernels import amount, gram, root_weighted, weighted_sum
+from balinp.layer_state import Proposal
 from balinp.mlp import MLP
 from balinp.pseudo_targets import Trace
 
@@ -30,29 +31,45 @@ LEAST_GAIN_RATIO = 0.01
 TRUST = 0.3
 """Largest mean half squared change |S^T df|^2 / 2, in nats a datum, of a mini-batch step."""
 
+RESOLUTION = 1e-13
+"""Share of a log joint density that is lost in rounding when two of them are subtracted."""
+
 
 class JointStep(NamedTuple):
-    """Factors of the proposed change and of the previous one, and the gain they promise.
+    """Factors s of the proposed change and of the previous one, and the gain they promise.
 
-    step, momentum : the factors c of the two directions.
-    slope, bend : b c and c C c of the quadratic b c - c C c / 2, in nats.
+    factor, momentum : the factors s of the two directions.
+    slope, curvature : b s and s C s of the quadratic b s - s C s / 2, in nats.
     """
 
-    step: float
+    factor: float
     momentum: float
     slope: float
-    bend: float
+    curvature: float
 
     @property
     def predicted_gain(self) -> float:
         """Change of the log joint density that the quadratic promises."""
-        return self.slope - 0.5 * self.bend
+        return self.slope - 0.5 * self.curvature
 
-    def scaled(self, factor: float) -> JointStep:
-        """The same direction, `factor` times as far."""
-        return JointStep(
-            factor * self.step, factor * self.momentum, factor * self.slope, factor**2 * self.bend
-        )
+    def scaled(self, c: float) -> JointStep:
+        """The same direction, c times as far."""
+        return JointStep(c * self.factor, c * self.momentum, c * self.slope, c**2 * self.curvature)
+
+
+class Outcome(NamedTuple):
+    """A step that can be taken, and what it leaves.
+
+    step : shortened so far that it is a gain.
+    gain_ratio : actual over predicted gain; 1 if it was not measured, 0 if no step is taken.
+    log_joint : log p(Y, W) after the step, the batch standing for all data, in nats.
+    residual_squares : (K, K) array R^T R of the batch's residuals after the step.
+    """
+
+    step: JointStep
+    gain_ratio: float
+    log_joint: float
+    residual_squares: Array
 
 
 def joint_step(
@@ -74,7 +91,7 @@ def joint_step(
         b_i = sum_l <R_l, d_il>,
         C_ij = (N/B) sum_n <S_n^T df_ni, S_n^T df_nj> + sum_l <d_il, Lam0 d_jl>,
 
-    and the factors are C^+ b. Without `previous` the factor is b / C, at most 1: a moving
+    and the factors are s = C^+ b. Without `previous` the factor is b / C, at most 1: a moving
     average is never overtaken. Weights of the data, from the trace, are factors in every sum.
 
     Derivation: JS-1, JS-2, JS-4, LR-6
@@ -92,59 +109,125 @@ def joint_step(
     Raises
     ------
     ValueError
-        If slopes or bends are not finite.
+        If slopes or curvatures are not finite.
     """
     proposed = [proposal.change for proposal in proposals]
     directions = [proposed] if previous is None else [proposed, list(previous)]
-    pieces = [trace] if isinstance(trace, Trace) else trace
-    B, curved, capped = 0.0, np.zeros((len(directions),) * 2), np.zeros((len(directions),) * 2)
-    for piece in pieces:
-        white, rows = _output_changes(network, weights, piece, directions, trust_rows)
-        curved += _products(white)
-        capped += _products(rows)
-        B += amount(piece.targets, piece.sample_weight)
-
-    pulls = [[p.prior_times(D) for p, D in zip(proposals, d, strict=True)] for d in directions]
-    slopes = np.array([_inner([p.gradient for p in proposals], d) for d in directions])
-    bends = (n_data / B) * curved + np.array(
-        [[_inner(d_i, pulls_j) for pulls_j in pulls] for d_i in directions]
+    B, likelihood, capped = _output_products(network, weights, trace, directions, trust_rows)
+    prior = [[p.prior_times(D) for p, D in zip(proposals, d, strict=True)] for d in directions]
+    b = np.array([_inner([p.gradient for p in proposals], d) for d in directions])
+    C = (n_data / B) * likelihood + np.array(
+        [[_inner(d_i, prior_j) for prior_j in prior] for d_i in directions]
     )
-    if not np.isfinite(slopes.sum() + bends.sum()):  # what overflows in any layer ends here
+    if not np.isfinite(b.sum() + C.sum()):  # what overflows in any layer ends here
         raise ValueError(
             "X, Y: expected numbers whose products through all layers are finite, such as "
-            f"standardised ones, got a log joint density with slopes {slopes} and bends {bends}"
+            f"standardised ones, got a log joint density with slopes {b} and curvatures {C}"
         )
-    factors = _maximiser(slopes, bends)
+    s = _maximiser(b, C)
     if previous is None:
-        factors = np.minimum(factors, 1.0)
+        s = np.minimum(s, 1.0)
     if trust is not None:
-        half_square = 0.5 * float(factors @ capped @ factors) / B
+        half_square = 0.5 * float(s @ capped @ s) / B
         if half_square > trust:
-            factors = factors * np.sqrt(trust / half_square)
-    momentum = float(factors[1]) if len(factors) > 1 else 0.0
-    slope, bend = float(factors @ slopes), float(factors @ bends @ factors)
-    return JointStep(float(factors[0]), momentum, slope, bend)
+            s = s * np.sqrt(trust / half_square)
+    momentum = float(s[1]) if len(s) > 1 else 0.0
+    return JointStep(float(s[0]), momentum, float(s @ b), float(s @ C @ s))
 
 
-def _output_changes(
+def _output_products(
     network: MLP,
     weights: Sequence[Array],
-    trace: Trace,
+    trace: Trace | Iterable[Trace],
     directions: Sequence[Sequence[Array]],
     trust_rows: Array | None,
-) -> tuple[list[Array], list[Array]]:
-    """For each direction S_n^T df_n (B, C), and the same with the rows of the cap."""
-    tangents = [
-        root_weighted(network.tangent(weights, trace.forward, d), trace.sample_weight)
-        for d in directions
-    ]
-    white = [(trace.output_rows @ df[:, :, None])[:, :, 0] for df in tangents]
-    return white, white if trust_rows is None else [df @ trust_rows.T for df in tangents]
+) -> tuple[float, Array, Array]:
+    """B, sum_n <S_n^T df_ni, S_n^T df_nj>, and the same with the rows of the cap."""
+    shape = (len(directions),) * 2
+    B, likelihood, capped = 0.0, np.zeros(shape), np.zeros(shape)
+    for piece in [trace] if isinstance(trace, Trace) else trace:
+        w = piece.sample_weight
+        df = [root_weighted(network.tangent(weights, piece.forward, d), w) for d in directions]
+        white = [(piece.output_rows @ change[:, :, None])[:, :, 0] for change in df]
+        likelihood += _products(white)
+        capped += _products(
+            white if trust_rows is None else [change @ trust_rows.T for change in df]
+        )
+        B += amount(piece.targets, w)
+    return B, likelihood, capped
 
 
 def _products(arrays: Sequence[Array]) -> Array:
     flat = np.stack([array.ravel() for array in arrays])
     return flat @ flat.T
+
+
+def _maximiser(b: Array, C: Array) -> Array:
+    """argmax_s b s - s C s / 2, of least norm in units of each direction's length.
+
+    A direction of no length (nothing proposed, or no previous change) gets the factor 1 if it
+    is the proposal, which then changes nothing, and 0 otherwise.
+    """
+    if len(b) == 1:
+        return b / C[0] if C[0, 0] > 0 else np.ones(1)
+    lengths = np.sqrt(np.diag(C))
+    unit = np.where(lengths > 0, lengths, 1.0)
+    s = np.linalg.lstsq(C / np.outer(unit, unit), b / unit, rcond=1e-10)[0] / unit
+    if lengths[0] == 0:
+        s[0] = 1.0
+    return s
+
+
+def _inner(left: Sequence[Array], right: Sequence[Array]) -> float:
+    return sum(float((a * b).sum()) for a, b in zip(left, right, strict=True))
+
+
+def checked(
+    step: JointStep,
+    network: MLP,
+    weights: Sequence[Array],
+    previous: Sequence[Array],
+    traces: Iterable[Trace],
+    proposals: Sequence[Proposal],
+    scale: float,
+) -> Outcome:
+    """The step, shortened until the log joint density gains what the quadratic promises.
+
+    What the batch's pass has drawn is held fixed while steps are tried.
+
+    Derivation: JS-3
+
+    Parameters
+    ----------
+    step : from `joint_step`.
+    network, weights, previous, traces, proposals : as there.
+    scale : N / B.
+    """
+
+    def log_prior(there: Sequence[Array]) -> float:
+        return sum(p.log_prior(W) for p, W in zip(proposals, there, strict=True))
+
+    @cache  # the step that is taken has been tried before
+    def after(step: JointStep) -> tuple[float, Array]:
+        there = [
+            W + step.factor * proposal.change + step.momentum * last
+            for W, proposal, last in zip(weights, proposals, previous, strict=True)
+        ]
+        log_likelihood, squares = 0.0, np.zeros((network.widths[-1],) * 2)
+        for piece in traces:
+            outputs, w = network.forward(there, piece.inputs[0]).outputs[-1], piece.sample_weight
+            densities = piece.likelihood.log_density(piece.targets, outputs)
+            log_likelihood += weighted_sum(densities, w)
+            squares += gram(root_weighted(piece.targets - outputs, w))
+        return scale * log_likelihood + log_prior(there), squares
+
+    log_likelihood = scale * sum(
+        weighted_sum(piece.log_densities, piece.sample_weight) for piece in traces
+    )
+    before = log_likelihood + log_prior(weights)
+    resolution = RESOLUTION * (abs(log_likelihood) + abs(before))
+    step, ratio = shortened(step, lambda tried: after(tried)[0] - before, resolution)
+    return Outcome(step, ratio, *after(step))
 
 
 def shortened(
@@ -167,33 +250,13 @@ def shortened(
     -------
     The step to take and its gain ratio (1 if it was not measured, 0 if no step is taken).
     """
-    fraction = 1.0
-    while fraction >= SHORTEST:
-        candidate = step.scaled(fraction)
+    c = 1.0
+    while c >= SHORTEST:
+        candidate = step.scaled(c)
         if candidate.predicted_gain <= resolution:
             return candidate, 1.0
         ratio = gain(candidate) / candidate.predicted_gain
         if ratio >= LEAST_GAIN_RATIO:
             return candidate, ratio
-        fraction *= 0.5
+        c *= 0.5
     return step.scaled(0.0), 0.0
-
-
-def _maximiser(slopes: Array, bends: Array) -> Array:
-    """argmax_c slopes c - c bends c / 2, of least norm in units of each direction's length.
-
-    A direction of no length (nothing proposed, or no previous change) gets the factor 1 if it
-    is the proposal, which then changes nothing, and 0 otherwise.
-    """
-    if len(slopes) == 1:
-        return slopes / bends[0] if bends[0, 0] > 0 else np.ones(1)
-    lengths = np.sqrt(np.diag(bends))
-    unit = np.where(lengths > 0, lengths, 1.0)
-    solution = np.linalg.lstsq(bends / np.outer(unit, unit), slopes / unit, rcond=1e-10)[0] / unit
-    if lengths[0] == 0:
-        solution[0] = 1.0
-    return solution
-
-
-def _inner(left: Sequence[Array], right: Sequence[Array]) -> float:
-    return sum(float((a * b).sum()) for a, b in zip(left, right, strict=True))

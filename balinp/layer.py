@@ -8,17 +8,17 @@ forgotten: state is the mean M, the input factor A and the output factor H.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from balinp._types import Array
-from balinp.factors import amount, gram, root_weighted
+from balinp.kernels import amount, design, is_same_amount, root_weighted
+from balinp.layer_state import LayerState, Proposal, Regression, frozen
 from balinp.matrix_normal import KroneckerGaussian
-from balinp.natural_parameters import Factors, Terms, averaged
-from balinp.spectral import Spectrum
+from balinp.natural_parameters import EXACT, Exact, Factors, Terms, log_prior_to_posterior
+from balinp.priors import PRIORS
 from balinp.validation import (
     LARGEST,
     as_choice,
@@ -31,56 +31,6 @@ from balinp.validation import (
     as_rate,
     as_weights,
 )
-
-PRIORS = ("isotropic", "conjugate")
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """What a layer would do with a batch, before the network has chosen how far to go.
-
-    Attributes
-    ----------
-    change : (D, K) array, the change of the mean that the regression asks for.
-    gradient : (D, K) array, gradient of the log joint density with respect to the mean, the
-        batch standing for all n_data data.
-    posterior : KroneckerGaussian about mean + change.
-    factors : the factors and their spectra that accepting will store.
-    prior, prior_precision : name and lam of the prior.
-    prior_mean : (D, K) array M0.
-    """
-
-    change: Array
-    gradient: Array
-    posterior: KroneckerGaussian
-    factors: Factors
-    prior: str
-    prior_precision: float
-    prior_mean: Array
-
-    def prior_times(self, W: Array) -> Array:
-        """Lam0 vec(W), the prior precision times a change (D, K) of the mean, as a matrix."""
-        return self.factors.prior_times(W, self.prior, self.prior_precision)
-
-    @cached_property
-    def _log_normaliser(self) -> float:
-        p = self.factors.prior_eigenvalues(self.prior, self.prior_precision)
-        return 0.5 * len(self.change) * float(np.log(p / (2 * np.pi)).sum())
-
-    def log_prior(self, mean: Array) -> float:
-        """Log density of the layer's prior at a mean (D, K), in nats."""
-        shift = mean - self.prior_mean
-        return self._log_normaliser - 0.5 * float((shift * self.prior_times(shift)).sum())
-
-
-class Regression(NamedTuple):
-    """A batch that was all the data, kept for its evidence: X, T, weights, H and lam."""
-
-    X: Array
-    T: Array
-    sample_weight: Array | None
-    output_precision: Array
-    prior_precision: float
 
 
 class MatrixNormalLayer:
@@ -143,26 +93,22 @@ class MatrixNormalLayer:
         self.bias = as_flag(bias, "bias")
         self.n_in = as_count(n_in, "n_in")
         self.n_out = as_count(n_out, "n_out")
-        self.prior = as_choice(prior, "prior", PRIORS)
-        self.prior_precision = prior_precision
+        kind = PRIORS[as_choice(prior, "prior", tuple(PRIORS))]
+        lam = as_positive(prior_precision, "prior_precision")
         D, K = self.n_in + self.bias, self.n_out
-        zero = np.zeros((D, K))
-        self.prior_mean = _frozen(
-            zero if prior_mean is None else as_matrix(prior_mean, "prior_mean", rows=D, columns=K)
+        zero = frozen(np.zeros((D, K)))
+        self.prior_mean = (
+            zero
+            if prior_mean is None
+            else frozen(as_matrix(prior_mean, "prior_mean", rows=D, columns=K))
         )
-        self._mean = (
+        mean = (
             self.prior_mean
             if initial_mean is None
-            else _frozen(as_matrix(initial_mean, "initial_mean", rows=D, columns=K))
+            else frozen(as_matrix(initial_mean, "initial_mean", rows=D, columns=K))
         )
-        self._factors: Factors | None = None
-        self._working_posterior: KroneckerGaussian | None = None
-        self._posterior: KroneckerGaussian | None = None
+        self.state = LayerState(kind(lam), mean, last_change=zero)
         self._proposal: Proposal | None = None
-        self._remembered: tuple[float, float] | None = None
-        self._last_change = zero
-        self._regression: Regression | None = None
-        self._proposed_regression: Regression | None = None
 
     def __repr__(self) -> str:
         return (
@@ -170,46 +116,40 @@ class MatrixNormalLayer:
             f"prior_precision={self.prior_precision:.4g}, bias={self.bias})"
         )
 
+    # -- what the layer knows ------------------------------------------------------------------
+
+    @property
+    def prior(self) -> str:
+        """Name of the prior."""
+        return self.state.prior.name
+
     @property
     def prior_precision(self) -> float:
         """Prior precision lam; setting it changes the posterior's covariance at once and its
         mean from the next proposal on (NP-5).
         """
-        return self._prior_precision
+        return self.state.prior.precision
 
     @prior_precision.setter
     def prior_precision(self, value: float) -> None:
         value = as_positive(value, "prior_precision")
-        if value != getattr(self, "_prior_precision", None):
-            self._prior_precision = value
-            self._posterior = self._working_posterior = None
+        if value != self.prior_precision:
+            self.state = self.state.under(type(self.state.prior)(value))
 
     @property
     def mean(self) -> Array:
         """Posterior mean M (D, K), read-only; the bias is its last row."""
-        return self._mean
+        return self.state.mean
 
     @property
     def factors(self) -> Factors | None:
         """The factors of all data seen so far, or None before the first batch."""
-        return self._factors
+        return self.state.factors
 
     @property
     def last_change(self) -> Array:
         """The change of the mean (D, K) that was accepted last; zero before that."""
-        return self._last_change
-
-    @property
-    def remembered(self) -> tuple[float, float] | None:
-        """N and lam that the remembered data balance the prior under; None: the current ones."""
-        return self._remembered
-
-    def restore(
-        self, factors: Factors, last_change: Array, remembered: tuple[float, float] | None
-    ) -> None:
-        """Put back a state that was read from these attributes earlier, as from a file."""
-        self._factors, self._last_change, self._remembered = factors, last_change, remembered
-        self._posterior = self._working_posterior = None
+        return self.state.last_change
 
     @property
     def posterior(self) -> KroneckerGaussian:
@@ -220,45 +160,13 @@ class MatrixNormalLayer:
         ValueError
             For the conjugate prior before any data: its covariance V / lam is not yet known.
         """
-        if self._factors is not None:
-            if self._posterior is None:  # worked out once for each state
-                exact = self._factors.exact
-                self._posterior = (
-                    self.working_posterior
-                    if exact is self._factors
-                    else self._posterior_about(self._mean, exact)
-                )
-            return self._posterior
-        if self.prior == "conjugate":
-            raise ValueError(
-                "posterior: expected at least one observed batch, got none; the covariance of "
-                "the conjugate prior follows the output precision of the data"
-            )
-        D, K = self._mean.shape
-        spectrum = np.full((D, K), self.prior_precision)
-        return KroneckerGaussian(self._mean, np.eye(D), np.eye(K), spectrum)
+        return self.state.posterior
 
-    @property
-    def working_posterior(self) -> KroneckerGaussian:
-        """The posterior in the bases that training works in: `posterior` itself, unless bases
-        were kept in `propose_from` (NP-7).
-        """
-        if self._factors is None:
-            return self.posterior
-        if self._working_posterior is None:
-            self._working_posterior = self._posterior_about(self._mean, self._factors)
-        return self._working_posterior
-
-    def _posterior_about(self, mean: Array, factors: Factors) -> KroneckerGaussian:
-        p = factors.prior_eigenvalues(self.prior, self.prior_precision)
-        L = factors.likelihood_eigenvalues + p
-        return KroneckerGaussian(mean, factors.inputs.vectors, factors.outputs.vectors, L)
+    # -- the regression ------------------------------------------------------------------------
 
     def design(self, inputs: Array) -> Array:
         """Return X (B, D): the inputs (B, n_in), with a trailing 1 if the layer has a bias."""
-        if not self.bias:
-            return inputs
-        return np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
+        return design(inputs, self.bias)
 
     def propose(
         self,
@@ -266,7 +174,7 @@ class MatrixNormalLayer:
         pseudo_targets: Any,
         output_precision: Any,
         *,
-        n_data: float,
+        n_data: float | None = None,
         rate: float = 1.0,
         precision_is_known: bool = False,
         sample_weight: Any = None,
@@ -291,7 +199,7 @@ class MatrixNormalLayer:
         pseudo_targets : (B, K) array T.
         output_precision : (K, K) array H_batch, symmetric positive semi-definite; positive
             definite for the conjugate prior.
-        n_data : number N of data that the batch stands for.
+        n_data : number N of data that the batch stands for; None is its own B.
         rate : weight of the new batch in (0, 1]; the forgetting factor is 1 - rate. Before the
             first batch there is nothing to average with: A starts from zero, H from H_batch.
         precision_is_known : whether H_batch is the noise model's own precision rather than an
@@ -305,151 +213,66 @@ class MatrixNormalLayer:
         TypeError, ValueError
             If an argument is not of the form above.
         """
-        inputs = as_matrix(inputs, "inputs", columns=self.n_in, largest=LARGEST)
-        T = as_matrix(pseudo_targets, "pseudo_targets", rows=len(inputs), columns=self.n_out)
-        H_batch = as_matrix(
-            output_precision, "output_precision", rows=self.n_out, columns=self.n_out
-        )
-        if np.abs(H_batch - H_batch.T).max() > 1e-10 * np.abs(H_batch).max():
-            raise ValueError("output_precision: expected a symmetric matrix, got one that is not")
-        n_data, rate = as_positive(n_data, "n_data"), as_rate(rate)
-        w = as_weights(sample_weight, "sample_weight", len(inputs))
-
-        X, B = self.design(inputs), amount(inputs, w)
-        pulls = (T - X @ self._mean) @ H_batch
-        terms = self._terms(X, pulls, B * H_batch, w)
-        proposal = self.propose_from(
-            terms, n_data=n_data, rate=rate, precision_is_known=precision_is_known
-        )
-        if rate == 1 and n_data == B:
-            kept_w = None if w is None else w.copy()
-            self._proposed_regression = Regression(
-                X.copy(), T.copy(), kept_w, H_batch.copy(), self.prior_precision
-            )
+        X, T, H_batch, w = self._checked(inputs, pseudo_targets, output_precision, sample_weight)
+        rate, B = as_rate(rate), amount(X, w)
+        N = B if n_data is None else as_positive(n_data, "n_data")
+        is_all = is_same_amount(N, B, len(X))
+        gradients = (T - X @ self.mean) @ H_batch
+        terms = Terms.of(X, gradients, B * H_batch, w, precision_is_known=precision_is_known)
+        proposal = self.propose_from(terms, n_data=B if is_all else N, rate=rate)
+        if is_all and rate == 1:
+            batch = X.copy(), T.copy(), None if w is None else w.copy(), H_batch.copy()
+            regression = Regression(*batch, self.prior_precision)
+            self._proposal = proposal = replace(proposal, regression=regression)
         return proposal
 
-    def terms(
-        self,
-        X: Array,
-        residuals: Array,
-        precision: Spectrum,
-        curvature: Array,
-        *,
-        sample_weight: Array | None = None,
-        squares: Array | None = None,
-    ) -> Terms:
-        """What a batch of pseudo-targets adds to the natural parameters; not checked again.
-
-        Derivation: LR-1, LR-6, PT-1, PT-3
-
-        Parameters
-        ----------
-        X : (B, D) array, the inputs and their 1 (`design`).
-        residuals : (B, K) array T - X M of the pseudo-targets T.
-        precision : the output precision H under which the targets were written.
-        curvature : (K, K) array sum_n w_n S_n S_n^T, what the batch adds to B H.
-        sample_weight : (B,) weights, or None for ones.
-        squares : (B, D) array of `working_posterior.input_squares`, if the bases may be kept.
-        """
-        pulls = precision.times_rows(residuals)
-        return self._terms(X, pulls, curvature, sample_weight, squares)
-
-    def _terms(
-        self,
-        X: Array,
-        pulls: Array,
-        curvature: Array,
-        w: Array | None,
-        squares: Array | None = None,
-    ) -> Terms:
-        along_basis = None
-        if squares is not None:
-            along_basis = squares.sum(axis=0) if w is None else w @ squares
-        weighted = root_weighted(X, w)
-        pull = weighted.T @ root_weighted(pulls, w)
-        return Terms(amount(X, w), gram(weighted), curvature, pull, along_basis)
-
-    def _solved(
-        self, pull: Array, factors: Factors, basis_tolerance: float
-    ) -> tuple[Array, KroneckerGaussian, Factors]:
-        """P^{-1} pull, in the factors' bases if its error there is within the tolerance.
-
-        What the change leaves of the pull, as P really is, tells the error of the change; solving
-        for it as well squares the error.
-
-        Derivation: NP-7
-        """
-        posterior = self._posterior_about(self._mean, factors)
-        change = posterior.solve(pull)
-        if factors.is_exact:
-            return change, posterior, factors
-        left = pull - factors.precision_times(change, self.prior, self.prior_precision)
-        correction = posterior.solve(left)
-        if _inner(left, correction) > basis_tolerance**2 * _inner(pull, change):
-            return self._solved(pull, factors.exact, 0.0)
-        return change + correction, posterior, factors
+    def _checked(
+        self, inputs: Any, pseudo_targets: Any, output_precision: Any, sample_weight: Any
+    ) -> tuple[Array, Array, Array, Array | None]:
+        """X, T, H_batch and the weights of a batch from outside."""
+        K = self.n_out
+        inputs = as_matrix(inputs, "inputs", columns=self.n_in, largest=LARGEST)
+        T = as_matrix(pseudo_targets, "pseudo_targets", rows=len(inputs), columns=K)
+        H = as_matrix(output_precision, "output_precision", rows=K, columns=K)
+        if np.abs(H - H.T).max() > 1e-10 * np.abs(H).max():
+            raise ValueError("output_precision: expected a symmetric matrix, got one that is not")
+        return self.design(inputs), T, H, as_weights(sample_weight, "sample_weight", len(inputs))
 
     def propose_from(
-        self,
-        terms: Terms,
-        *,
-        n_data: float,
-        rate: float = 1.0,
-        precision_is_known: bool = False,
-        floor: float = 0.0,
-        basis_tolerance: float = 0.0,
+        self, terms: Terms, *, n_data: float, rate: float = 1.0, bases: Exact = EXACT
     ) -> Proposal:
         """`propose`, from the sums over a batch, which may have been added up from many pieces.
 
-        Derivation: LR-3, NP-2, NP-5, NP-7
+        Derivation: LR-3, NP-2, NP-5
 
         Parameters
         ----------
         terms : the sums.
-        n_data, rate, precision_is_known : as for `propose`.
-        floor : smallest eigenvalue of H, as a fraction of their mean (PT-5); 0 for none.
-        basis_tolerance : relative error, in [0, 1), that the change may have in the bases of older
-            averages, before it is squared by one refinement. They are kept within it if the terms
-            have squares; else the averages are decomposed anew.
+        n_data, rate : as for `propose`.
+        bases : how the posterior precision is inverted (NP-7).
         """
-        M = self._mean
-        factors = averaged(
-            self._factors,
-            terms,
-            n_data,
-            rate,
-            precision_is_known=precision_is_known,
-            keep_outputs=self.prior == "isotropic",  # the conjugate prior itself is made of H
-            floor=floor,
-        )
+        state, prior = self.state, self.state.prior
+        factors = bases.averaged(state.factors, terms, n_data, rate, prior)
         h = factors.outputs.values
-        if self.prior == "conjugate" and h.min() == 0:
+        if prior.follows_noise and h.min() == 0:
             raise ValueError(
                 "output_precision: expected a positive definite matrix, since the conjugate "
                 f"prior has covariance V = H^-1, got eigenvalues from 0 to {h.max():.3g}"
             )
-        likelihood_pull = (n_data / terms.count) * terms.pull
-        prior_pull = factors.prior_times(M - self.prior_mean, self.prior, self.prior_precision)
+        likelihood_gradient = (n_data / terms.amount) * terms.gradient
+        prior_gradient = prior.times(state.mean - self.prior_mean, factors.outputs)
         c = self._remembered_share(n_data, rate)
-        pull = rate * likelihood_pull - (1 - c) * prior_pull
-        change, posterior, factors = self._solved(pull, factors, basis_tolerance)
-        self._proposed_regression = None
-        self._proposal = Proposal(
-            change=change,
-            gradient=likelihood_pull - prior_pull,
-            posterior=posterior.with_mean(M + change),
-            factors=factors,
-            prior=self.prior,
-            prior_precision=self.prior_precision,
-            prior_mean=self.prior_mean,
-        )
+        right = rate * likelihood_gradient - (1 - c) * prior_gradient
+        change, factors = bases.solved(right, factors, prior)
+        gradient = likelihood_gradient - prior_gradient
+        self._proposal = Proposal(state.mean, change, gradient, factors, prior, self.prior_mean)
         return self._proposal
 
     def _remembered_share(self, n_data: float, rate: float) -> float:
-        """Share c of the prior's pull that the remembered data already balance."""
-        if self._remembered is None:
+        """Share c of the prior's gradient that the remembered data already balance."""
+        if self.state.remembered is None:
             return 1 - rate
-        n_before, precision_before = self._remembered
+        n_before, precision_before = self.state.remembered
         return (1 - rate) * (n_data / n_before) * (precision_before / self.prior_precision)
 
     def accept(self, step: float = 1.0, momentum: float = 0.0) -> None:
@@ -472,17 +295,15 @@ class MatrixNormalLayer:
             raise ValueError("accept: expected a call of propose before it, got none")
         step, momentum = as_finite(step, "step"), as_finite(momentum, "momentum")
         proposal, self._proposal = self._proposal, None
-        self._last_change = step * proposal.change + momentum * self._last_change
-        self._mean = _frozen(self._mean + self._last_change)
-        self._factors, self._posterior = proposal.factors, None
-        self._working_posterior = (
-            proposal.posterior.with_mean(self._mean)
-            if proposal.prior_precision == self.prior_precision
-            else None
+        change = step * proposal.change + momentum * self.last_change
+        self.state = LayerState(
+            prior=self.state.prior,
+            mean=frozen(self.mean + change),
+            last_change=change,
+            factors=proposal.factors,
+            remembered=(proposal.factors.n_data, self.prior_precision),
+            regression=proposal.regression if step == 1 and momentum == 0 else None,
         )
-        self._remembered = (proposal.factors.n_data, self.prior_precision)
-        exact = step == 1 and momentum == 0
-        self._regression = self._proposed_regression if exact else None
 
     def rebalance(self) -> None:
         """Declare that the remembered data balance the prior at the current mean.
@@ -495,7 +316,7 @@ class MatrixNormalLayer:
 
         Derivation: NP-2, NP-5
         """
-        self._remembered = None
+        self.state = replace(self.state, remembered=None)
 
     def observe(
         self,
@@ -503,7 +324,7 @@ class MatrixNormalLayer:
         pseudo_targets: Any,
         output_precision: Any,
         *,
-        n_data: float,
+        n_data: float | None = None,
         rate: float = 1.0,
         precision_is_known: bool = False,
         sample_weight: Any = None,
@@ -534,48 +355,23 @@ class MatrixNormalLayer:
             If the last accepted batch was not all the data (n_data = B, rate = 1, step = 1), or
             the prior precision has been changed since.
         """
-        if self._regression is None or self._factors is None:
+        regression, factors = self.state.regression, self.state.factors
+        if regression is None or factors is None:
             raise ValueError(
                 "log_evidence: expected the last accepted batch to be all the data "
                 "(n_data = B, rate = 1, step = 1), got another one or none"
             )
-        X, T, w, H, observed_under = self._regression
+        X, T, w, H, observed_under = regression
         if observed_under != self.prior_precision:
             raise ValueError(
                 "log_evidence: expected the prior precision under which the data were observed, "
                 f"{observed_under:.6g}, got {self.prior_precision:.6g}"
             )
         as_covariance(H, "output_precision")
-        residual = root_weighted(T - X @ self._mean, w)
+        residual = root_weighted(T - X @ self.mean, w)
         log_likelihood = 0.5 * (
             amount(X, w) * (np.linalg.slogdet(H)[1] - self.n_out * np.log(2 * np.pi))
             - float((residual * (residual @ H)).sum())
         )
-        return log_likelihood + log_prior_to_posterior(self)
-
-
-def log_prior_to_posterior(layer: MatrixNormalLayer) -> float:
-    """Log p(M) - log q(M) at the layer's mean M, with p its prior and q its posterior.
-
-    -1/2 vec(M - M0)^T Lam0 vec(M - M0) + 1/2 sum_ij log(p_j / L_ij); the constants cancel.
-
-    Derivation: LR-4, EV-5
-    """
-    if layer.factors is None:
-        return 0.0
-    posterior = layer.posterior
-    p = layer.factors.prior_eigenvalues(layer.prior, layer.prior_precision)
-    shift = (layer.mean - layer.prior_mean) @ posterior.column_basis
-    log_ratio = (np.log(p) - np.log(posterior.precisions)).sum()
-    return 0.5 * float(log_ratio - (shift**2 @ p).sum())
-
-
-def _inner(left: Array, right: Array) -> float:
-    return float(np.vdot(left, right))
-
-
-def _frozen(array: Array) -> Array:
-    """A copy that cannot be written to, so that a mean handed out stays what it was."""
-    copy = np.array(array)
-    copy.flags.writeable = False
-    return copy
+        shift = self.mean - self.prior_mean
+        return log_likelihood + log_prior_to_posterior(shift, factors.exact, self.state.prior)

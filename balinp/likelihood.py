@@ -21,10 +21,40 @@ from balinp.predictive import (
     OutputPredictive,
 )
 from balinp.softmax import contrasts, label_covariance, orthonormal_contrasts
-from balinp.validation import LARGEST, as_array, as_covariance, as_matrix, as_one_hot
+from balinp.validation import (
+    LARGEST,
+    as_array,
+    as_choice,
+    as_covariance,
+    as_matrix,
+    as_one_hot,
+)
 
 
-class Likelihood(Protocol):
+class DatumLikelihood(Protocol):
+    """What a training step asks about each datum, at outputs f (B, K).
+
+    Derivation: BP-4
+    """
+
+    @abstractmethod
+    def log_density(self, Y: Array, f: Array) -> Array:
+        """Log p(y_n | f_n), shape (B,), normalised, in nats."""
+
+    @abstractmethod
+    def gradient(self, Y: Array, f: Array) -> Array:
+        """Gradient of log p(y_n | f_n) with respect to f_n, shape (B, K)."""
+
+    @abstractmethod
+    def curvature_rows(self, f: Array) -> Array:
+        """Rows of S_n^T (B, C, K), with S_n S_n^T = -d^2 log p / df^2 or its expectation."""
+
+    def known_precision(self, K: int) -> Array | None:
+        """Output precision (K, K) if it is the same for all f and exact, else None."""
+        return None
+
+
+class Likelihood(DatumLikelihood, Protocol):
     """What the training path and the prediction need of a likelihood.
 
     The network has as many outputs as the targets that `check_targets` returns have columns. The
@@ -63,27 +93,11 @@ class Likelihood(Protocol):
     def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
         """Return Y (B, K) validated, or raise naming what is wrong."""
 
-    @abstractmethod
-    def log_density(self, Y: Array, f: Array) -> Array:
-        """Log p(y_n | f_n), shape (B,), normalised, in nats."""
-
-    @abstractmethod
-    def gradient(self, Y: Array, f: Array) -> Array:
-        """D log p(y_n | f_n) / d f_n, shape (B, K)."""
-
-    @abstractmethod
-    def curvature_rows(self, f: Array) -> Array:
-        """Rows of S_n^T (B, C, K), with S_n S_n^T = -d^2 log p / df^2 or its expectation."""
-
     def largest_curvature_rows(self, K: int) -> Array | None:
         """Rows (C, K) of an S^T whose S S^T bounds the curvature at any K outputs whatever.
 
         None, where there is no such bound: steps are then measured by the local curvature.
         """
-        return None
-
-    def known_precision(self, K: int) -> Array | None:
-        """Output precision (K, K) if it is the same for all f and exact, else None."""
         return None
 
     def combinations(self, K: int) -> Array:
@@ -254,6 +268,27 @@ class Categorical(Likelihood):
         if covariance is None:
             return CategoricalPredictive.from_samples(f)
         return CategoricalPredictive.from_gaussian(f, covariance)
+
+
+def as_likelihood(likelihood: str | Likelihood, noise_variance: Any) -> Likelihood:
+    """The likelihood that a name, or an object with the methods of `Likelihood`, stands for."""
+    if isinstance(likelihood, str):
+        as_choice(likelihood, "likelihood", ("gaussian", "categorical"))
+        if likelihood == "gaussian":
+            return Gaussian(noise_variance)
+    if noise_variance is not None:
+        raise ValueError("noise_variance: expected None unless likelihood is 'gaussian'")
+    if isinstance(likelihood, str):
+        return Categorical()
+    methods = {**vars(DatumLikelihood), **vars(Likelihood)}
+    needed = [name for name in methods if not name.startswith("_")]
+    missing = [name for name in needed if not callable(getattr(likelihood, name, None))]
+    if missing:
+        raise TypeError(
+            "likelihood: expected 'gaussian', 'categorical' or an object with the methods of "
+            f"Likelihood, got {likelihood!r} without {', '.join(missing)}"
+        )
+    return likelihood
 
 
 def _noise(noise_variance: Any) -> Array:

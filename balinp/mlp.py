@@ -13,12 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from balinp._types import Array
+from balinp.kernels import design
 from balinp.validation import as_choice, as_flag, as_widths
 
 ACTIVATIONS = ("relu", "tanh", "identity")
 
-OutputNoise = Callable[[int, Array], Array | None]
-"""Maps a layer's index and its inputs (B, n_in) to what is added to its outputs (B, K), or None."""
+OutputNoise = Callable[[int, Array], Array]
+"""Maps a layer's index and its inputs (B, n_in) to what is added to its outputs (B, K)."""
 
 
 class Forward(NamedTuple):
@@ -26,12 +27,10 @@ class Forward(NamedTuple):
 
     inputs : for each layer, (B, n_in) array of what came in, without the 1 of the bias.
     outputs : for each layer, (B, K) array of pre-activations; the last are the network's outputs.
-    means : the outputs before any noise of a sample pass was added; else the same arrays.
     """
 
     inputs: list[Array]
     outputs: list[Array]
-    means: list[Array]
 
 
 class MLP:
@@ -114,18 +113,15 @@ class MLP:
         ----------
         weights : for each layer a (D, K) array.
         X : (B, n_in) array.
-        noise : in the sample pass, what to add to each layer's outputs.
-
-        Derivation: FP-1
+        noise : function that draws what is added to a layer's outputs (PR-3), or None.
         """
-        inputs, outputs, means = [X], [], []
+        inputs, outputs = [X], []
         for index, W in enumerate(weights):
-            means.append(self._affine(inputs[-1], W))
-            drawn = None if noise is None else noise(index, inputs[-1])
-            outputs.append(means[-1] if drawn is None else means[-1] + drawn)
+            z = self._affine(inputs[-1], W)
+            outputs.append(z if noise is None else z + noise(index, inputs[-1]))
             if index + 1 < self.depth:
                 inputs.append(self._activate(outputs[-1]))
-        return Forward(inputs, outputs, means)
+        return Forward(inputs, outputs)
 
     def backward(
         self, weights: Sequence[Array], forward: Forward, output_rows: Array
@@ -164,8 +160,7 @@ class MLP:
     ) -> Array:
         """Directional derivative of the outputs (B, K_out) along changes of all weights.
 
-        dz_l = h_l D_l + (phi'(z_{l-1}) * dz_{l-1}) W_l without the bias. Noise that a sample
-        pass has added is held fixed.
+        dz_l = h_l D_l + (phi'(z_{l-1}) * dz_{l-1}) W_l without the bias.
 
         Derivation: BP-3
         """
@@ -176,6 +171,10 @@ class MLP:
         return dz
 
     # -- pieces ---------------------------------------------------------------------------------
+
+    def design(self, h: Array) -> Array:
+        """X (B, D): a layer's inputs h (B, n_in), with a trailing 1 if there are biases."""
+        return design(h, self.bias)
 
     def _affine(self, h: Array, W: Array) -> Array:
         if not self.bias:

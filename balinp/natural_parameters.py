@@ -1,20 +1,24 @@
 """What data add to the natural parameters of a layer's regression, and their moving average.
 
 The sums over data are additive: those of two batches are their sums, whichever way data are cut
-into pieces. The average over batches forgets old data gradually. Its two factors are decomposed
-whenever they are to be inverted; how often that is done anew is the caller's choice.
+into pieces. The average over batches forgets old data gradually. Its two factors, decomposed, are
+all that is needed to invert the posterior precision.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
 from balinp._types import Array
-from balinp.factors import forget
-from balinp.spectral import Spectrum, decompose, floored, floored_matrix, raised
+from balinp.kernels import amount, forget, gram, root_weighted
+from balinp.matrix_normal import KroneckerGaussian
+from balinp.priors import Prior
+from balinp.spectral import Spectrum, decompose, floored_matrix
 
 
 @dataclass(frozen=True)
@@ -23,62 +27,80 @@ class Terms:
 
     Attributes
     ----------
-    count : B, with weights the sum of the weights.
+    amount : B, with weights the sum of the weights.
     inputs : (D, D) array X^T X.
     curvature : (K, K) array B H.
-    pull : (D, K) array X^T (T - X M) H, the same for whatever H the pseudo-targets are written
-        with (PT-3): pieces may be added that were written with different ones.
-    squares : (D,) array sum_n (Q_A^T x_n)^2 in the basis that the layer has, where it may keep
-        it; else None.
+    gradient : (D, K) array X^T (T - X M) H = X^T G, the same for whatever H the pseudo-targets
+        are written with (PT-3): pieces may be added that were written with different ones.
+    precision_is_known : whether H is the likelihood's own, which is not averaged.
+    floor : smallest eigenvalue of H, as a fraction of their mean (PT-5); 0 for none.
+    squares : (D,) array of sums that `balinp.kept_bases` needs, or None.
 
     Derivation: LR-1, LR-6, PT-3
     """
 
-    count: float
+    amount: float
     inputs: Array
     curvature: Array
-    pull: Array
+    gradient: Array
+    precision_is_known: bool = False
+    floor: float = 0.0
     squares: Array | None = None
+
+    @classmethod
+    def of(
+        cls,
+        X: Array,
+        gradients: Array,
+        curvature: Array,
+        w: Array | None = None,
+        *,
+        precision_is_known: bool = False,
+        floor: float = 0.0,
+        squares: Array | None = None,
+    ) -> Terms:
+        """From X (B, D), (T - X M) H (B, K), sum_n w_n S_n S_n^T (K, K), weights (B,) or None."""
+        weighted = root_weighted(X, w)
+        gradient = weighted.T @ root_weighted(gradients, w)
+        return cls(
+            amount(X, w), gram(weighted), curvature, gradient, precision_is_known, floor, squares
+        )
 
     def __add__(self, other: Terms) -> Terms:
         squares = None
         if self.squares is not None and other.squares is not None:
             squares = self.squares + other.squares
-        return Terms(
-            self.count + other.count,
-            self.inputs + other.inputs,
-            self.curvature + other.curvature,
-            self.pull + other.pull,
-            squares,
+        return replace(
+            self,
+            amount=self.amount + other.amount,
+            inputs=self.inputs + other.inputs,
+            curvature=self.curvature + other.curvature,
+            gradient=self.gradient + other.gradient,
+            squares=squares,
         )
 
-    def floored(self) -> Terms:
-        """The same with H floored, as the pseudo-targets' own H is.
+    @property
+    def A(self) -> Array:
+        """X^T X / B."""
+        return self.inputs / self.amount
 
-        Derivation: PT-5
-        """
-        H = floored_matrix(self.curvature / self.count, "output_precision")
-        return replace(self, curvature=self.count * H)
+    @property
+    def H(self) -> Array:
+        """The batch's output precision, not floored."""
+        return self.curvature / self.amount
 
 
 @dataclass(frozen=True)
 class Factors:
     """What the posterior precision is made of: the averages A and H, in Kronecker eigenbases.
 
-    Both priors are diagonal in the Kronecker eigenbasis and constant along its rows, so the
-    posterior precision has the eigenvalues L_ij = N a_i h_j + p_j, with p_j = lam for the
-    isotropic prior and p_j = lam h_j for the conjugate one.
-
     Attributes
     ----------
     A, H : (D, D) and (K, K) arrays, the averages.
-    inputs, outputs : their spectra, or bases of older averages with the squares that the present
-        ones have along them: diag(Q^T A Q) is the nearest to A that is diagonal in Q.
+    inputs, outputs : their spectra.
     n_data : N.
-    is_exact : whether they are the spectra.
-    floor : smallest eigenvalue of H, as a fraction of their mean (PT-5); 0 for none.
 
-    Derivation: KR-2, LR-1, LR-2, NP-7
+    Derivation: KR-2, LR-1, LR-2
     """
 
     A: Array
@@ -86,95 +108,98 @@ class Factors:
     inputs: Spectrum
     outputs: Spectrum
     n_data: float
-    is_exact: bool = True
-    floor: float = 0.0
+    is_exact: ClassVar[bool] = True
 
-    def prior_eigenvalues(self, prior: str, prior_precision: float) -> Array:
-        """Eigenvalues p (K,) of the prior precision, one for each column of the basis."""
-        h = self.outputs.values
-        return prior_precision * (h if prior == "conjugate" else np.ones_like(h))
-
-    def prior_times(self, W: Array, prior: str, prior_precision: float) -> Array:
-        """Prior precision times vec(W), as a matrix (D, K): lam W, or lam W H."""
-        return prior_precision * (self.outputs.times_rows(W) if prior == "conjugate" else W)
+    @classmethod
+    def of(cls, A: Array, H: Array, n_data: float) -> Factors:
+        """The averages, decomposed."""
+        return Factors(A, H, decompose(A, "input factor"), decompose(H, "output_precision"), n_data)
 
     @cached_property
     def likelihood_eigenvalues(self) -> Array:
         """Eigenvalues N a_i h_j (D, K) of what the data add to the prior precision."""
         return self.n_data * np.outer(self.inputs.values, self.outputs.values)
 
-    def precision_times(self, W: Array, prior: str, prior_precision: float) -> Array:
-        """P vec(W) as a matrix, N A W H + Lam0 W, with A and H as they are.
-
-        Derivation: KR-1, NP-7
-        """
-        # The conjugate prior's H has a floor, which only its spectrum knows.
-        WH = self.outputs.times_rows(W) if prior == "conjugate" else W @ self.H
-        return self.n_data * (self.A @ WH) + self.prior_times(W, prior, prior_precision)
-
-    @cached_property
+    @property
     def exact(self) -> Factors:
         """The same averages in their own eigenbases."""
-        if self.is_exact:
-            return self
-        inputs, outputs = decompose(self.A, "input factor"), _outputs(self.H, self.floor)
-        return replace(self, inputs=inputs, outputs=outputs, is_exact=True)
+        return self
+
+    def posterior(self, mean: Array, prior: Prior) -> KroneckerGaussian:
+        """N(M, P^{-1}) with P = H kron N A + Lam0, whose eigenvalues are L_ij = N a_i h_j + p_j.
+
+        Derivation: KR-2, LR-1, LR-2
+        """
+        L = self.likelihood_eigenvalues + prior.eigenvalues(self.outputs)
+        return KroneckerGaussian(mean, self.inputs.vectors, self.outputs.vectors, L)
 
 
-def averaged(
-    old: Factors | None,
-    terms: Terms,
-    n_data: float,
-    rate: float,
-    *,
-    precision_is_known: bool = False,
-    keep_outputs: bool = True,
-    floor: float = 0.0,
-) -> Factors:
-    """The moving averages after a batch, in new bases, or in the old ones if `terms` has squares.
+def averages(old: Factors | None, terms: Terms, rate: float) -> tuple[Array, Array]:
+    """A and H after a batch: (1 - rate) of the old and rate of the batch's.
 
-    A factor that has not changed at all keeps its exact spectrum. A known H is neither averaged
-    with older ones nor kept in an old basis.
+    Before the first batch A starts from zero, and H from the batch. A known H is not averaged.
 
-    Derivation: NP-1, NP-2, NP-7
+    Derivation: NP-1, NP-2
+    """
+    if old is None:
+        return rate * terms.A, terms.H
+    H = terms.H if terms.precision_is_known else forget(old.H, terms.H, rate)
+    return forget(old.A, terms.A, rate), H
+
+
+def log_prior_to_posterior(shift: Array, factors: Factors, prior: Prior) -> float:
+    """Log p(M) - log q(M) at a layer's mean M, with p its prior and q its posterior.
+
+    -1/2 vec(M - M0)^T Lam0 vec(M - M0) + 1/2 sum_ij log(p_j / L_ij); the constants cancel.
+
+    Derivation: LR-4, EV-5
 
     Parameters
     ----------
-    old : before the batch, or None for the first one: then A starts from zero, H from the batch.
-    terms : of the batch.
-    n_data, rate, precision_is_known : as for `MatrixNormalLayer.propose`.
-    keep_outputs : whether the basis of H may be kept, too.
-    floor : see `Factors`.
-
-    Raises
-    ------
-    ValueError
-        If an average is not positive semi-definite.
+    shift : (D, K) array M - M0.
+    factors, prior : of the layer.
     """
-    A_batch, H_batch = terms.inputs / terms.count, terms.curvature / terms.count
-    if old is None:
-        A = rate * A_batch
-        inputs, outputs = decompose(A, "input factor"), _outputs(H_batch, floor)
-        return Factors(A, H_batch, inputs, outputs, n_data, floor=floor)
-    A = forget(old.A, A_batch, rate)
-    H = H_batch if precision_is_known else forget(old.H, H_batch, rate)
-    keeps = terms.squares is not None
-    if terms.squares is not None:
-        squares = forget(old.inputs.values, terms.squares / terms.count, rate)
-        inputs = Spectrum(squares, old.inputs.vectors)
-    else:
-        unchanged = old.is_exact and np.array_equal(A, old.A)
-        inputs = old.inputs if unchanged else decompose(A, "input factor")
-    if old.is_exact and np.array_equal(H, old.H) and floor == old.floor:
-        outputs = old.outputs
-    elif keeps and keep_outputs and not precision_is_known:
-        Q = old.outputs.vectors
-        squares = forget(old.outputs.values, (H_batch @ Q * Q).sum(axis=0), rate)
-        outputs = Spectrum(raised(squares, floor, H), Q)
-    else:
-        outputs = _outputs(H, floor)
-    return Factors(A, H, inputs, outputs, n_data, not keeps, floor)
+    L, p = factors.posterior(shift, prior).precisions, prior.eigenvalues(factors.outputs)
+    along = shift @ factors.outputs.vectors
+    return 0.5 * float((np.log(p) - np.log(L)).sum() - (along**2 @ p).sum())
 
 
-def _outputs(H: Array, floor: float) -> Spectrum:
-    return floored(H, "output_precision", floor) if floor else decompose(H, "output_precision")
+class Exact:
+    """How a layer inverts: it decomposes the averages whenever they have changed.
+
+    The other way, in bases of older averages, is `balinp.kept_bases.Kept`.
+    """
+
+    def older(self, factors: Sequence[Factors | None]) -> list[Factors | None]:
+        """For each layer the factors that its batch is told in; None for the batch's own H."""
+        return [None] * len(factors)
+
+    def averaged(
+        self, old: Factors | None, terms: Terms, n_data: float, rate: float, prior: Prior
+    ) -> Factors:
+        """The moving averages after a batch; what has not changed keeps its spectrum.
+
+        The batch's H is floored before it is averaged, as that of its pseudo-targets is.
+
+        Derivation: NP-1, NP-2, PT-5
+        """
+        if terms.floor:
+            H = floored_matrix(terms.H, "output_precision", terms.floor)
+            terms = replace(terms, curvature=terms.amount * H)
+        A, H = averages(old, terms, rate)
+        if old is None or not old.is_exact:
+            return Factors.of(A, H, n_data)
+        inputs = old.inputs if np.array_equal(A, old.A) else decompose(A, "input factor")
+        same = np.array_equal(H, old.H)
+        outputs = old.outputs if same else decompose(H, "output_precision")
+        return Factors(A, H, inputs, outputs, n_data)
+
+    def solved(self, right: Array, factors: Factors, prior: Prior) -> tuple[Array, Factors]:
+        """P^{-1} vec(right) as a matrix (D, K), and the factors that it was solved with.
+
+        Derivation: KR-3
+        """
+        return factors.posterior(right, prior).solve(right), factors
+
+
+EXACT = Exact()

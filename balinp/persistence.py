@@ -13,7 +13,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.evidence import HyperPrior
+from balinp.kept_bases import KeptFactors
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Categorical, Gaussian
 from balinp.mlp import MLP
@@ -58,14 +59,15 @@ def packed(model: BALI) -> dict[str, Array]:
         raise ValueError("save: expected a fitted model, got one that has seen no data")
     if type(model.likelihood) not in (Gaussian, Categorical):
         raise ValueError(f"save: expected a built-in likelihood, got {model.likelihood!r}")
+    hyper = model.hyper
     header = {
         "widths": model.network.widths,
         "settings": _settings(model),
-        "learns_noise": model.learns_noise,
-        "mean_precisions": model.mean_precisions,
+        "learns_noise": hyper.learns_noise,
+        "mean_precisions": hyper.mean_precisions,
         "steps": model.steps,
         "data_seen": model.data_seen,
-        "bounds": [model.bound, model.best_bound] if np.isfinite(model.bound) else None,
+        "bounds": [hyper.bound, hyper.best_bound] if np.isfinite(hyper.bound) else None,
         "random_state": model.rng.bit_generator.state,
     }
     arrays: dict[str, Any] = {"header": encoded(header, FORMAT, VERSION)}
@@ -145,20 +147,20 @@ def _settings(model: BALI) -> dict[str, Any]:
         "activation": model.activation,
         "forward": model.forward,
         "prior": model.prior,
-        "prior_precision": model.given_precision,
+        "prior_precision": model.hyper.given_precision,
         "bias": model.bias,
         "seed": model.seed,
         "rate": model.rate,
-        "precision_prior": model.precision_prior and asdict(model.precision_prior),
-        "noise_prior": asdict(model.noise_prior),
+        "precision_prior": model.hyper.precision_prior and asdict(model.hyper.precision_prior),
+        "noise_prior": asdict(model.hyper.noise_prior),
         "basis_tolerance": model.basis_tolerance,
     }
 
 
 def _layer_arrays(layer: MatrixNormalLayer) -> dict[str, Array]:
-    factors = layer.factors
-    assert factors is not None
-    balanced = (np.nan, np.nan) if layer.remembered is None else layer.remembered
+    factors, remembered = layer.state.observed, layer.state.remembered
+    balanced = (np.nan, np.nan) if remembered is None else remembered
+    floor = factors.floor if isinstance(factors, KeptFactors) else 0.0
     return {
         "mean": layer.mean,
         "prior_mean": layer.prior_mean,
@@ -170,7 +172,7 @@ def _layer_arrays(layer: MatrixNormalLayer) -> dict[str, Array]:
         "h": factors.outputs.values,
         "Q_H": factors.outputs.vectors,
         "numbers": np.array(
-            [factors.n_data, factors.is_exact, factors.floor, layer.prior_precision, *balanced]
+            [factors.n_data, factors.is_exact, floor, layer.prior_precision, *balanced]
         ),
     }
 
@@ -185,14 +187,15 @@ def _rebuilt(kind: type[BALI], header: dict[str, Any], arrays: Mapping[str, Arra
     widths = model.network.widths
     if widths[1:-1] != model.hidden:
         raise ValueError(f"widths: expected {model.hidden} between inputs and outputs")
-    model.learns_noise = bool(header["learns_noise"])
-    model.mean_precisions = [as_positive(p, "mean_precisions") for p in header["mean_precisions"]]
-    if len(model.mean_precisions) != model.network.depth:
+    hyper = model.hyper
+    hyper.learns_noise = bool(header["learns_noise"])
+    hyper.mean_precisions = [as_positive(p, "mean_precisions") for p in header["mean_precisions"]]
+    if len(hyper.mean_precisions) != model.network.depth:
         raise ValueError(f"mean_precisions: expected {model.network.depth}")
     model.steps = as_count(header["steps"], "steps")
     model.data_seen = as_positive(header["data_seen"], "data_seen")
     if header["bounds"] is not None:
-        model.bound, model.best_bound = (as_finite(b, "bounds") for b in header["bounds"])
+        hyper.bound, hyper.best_bound = (as_finite(b, "bounds") for b in header["bounds"])
     model.rng.bit_generator.state = header["random_state"]
     names = ["header"]
     if isinstance(model.likelihood, Gaussian):
@@ -220,14 +223,12 @@ def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> Matr
             raise ValueError(f"{name}: expected finite numbers")
     numbers = map(float, arrays["numbers"])
     n_data, is_exact, floor, prior_precision, n_before, precision_before = numbers
-    factors = Factors(
-        arrays["A"],
-        arrays["H"],
-        Spectrum(arrays["a"], arrays["Q_A"]),
-        Spectrum(arrays["h"], arrays["Q_H"]),
-        as_positive(n_data, "n_data"),
-        bool(is_exact),
-        as_share(floor, "floor"),
+    A, H, n_data = arrays["A"], arrays["H"], as_positive(n_data, "n_data")
+    spectra = Spectrum(arrays["a"], arrays["Q_A"]), Spectrum(arrays["h"], arrays["Q_H"])
+    factors: Factors = (
+        Factors(A, H, *spectra, n_data)
+        if is_exact
+        else KeptFactors(A, H, *spectra, n_data, as_share(floor, "floor"))
     )
     layer = MatrixNormalLayer(
         n_in,
@@ -239,7 +240,9 @@ def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> Matr
         bias=model.bias,
     )
     remembered = None if np.isnan(n_before) else (n_before, precision_before)
-    layer.restore(factors, arrays["last_change"], remembered)
+    layer.state = replace(
+        layer.state, factors=factors, last_change=arrays["last_change"], remembered=remembered
+    )
     return layer
 
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from balinp._types import Array
-from balinp.batch import pieces
+from balinp.data import pieces
 from balinp.layer import MatrixNormalLayer
 from balinp.matrix_normal import KroneckerGaussian
-from balinp.mlp import MLP, Forward, OutputNoise
+from balinp.mlp import MLP, Forward
 from balinp.spectral import covariance_root
 from balinp.validation import LARGEST, as_matrix
 
@@ -48,8 +48,8 @@ def linearised_outputs(
     for rows in pieces(len(X), len(combinations) * max(network.widths)):
         forward = network.forward(means, as_matrix(X[rows], "X", largest=LARGEST))
         variances = [
-            posterior.output_variances(layer.design(inputs))
-            for layer, posterior, inputs in zip(layers, posteriors, forward.inputs, strict=True)
+            posterior.output_variances(network.design(h))
+            for posterior, h in zip(posteriors, forward.inputs, strict=True)
         ]
         f[rows] = forward.outputs[-1]
         covariance[rows] = output_covariance(network, posteriors, forward, variances, combinations)
@@ -132,38 +132,11 @@ def sampled_outputs(
     """
     means = [layer.mean for layer in layers]
     posteriors = [layer.posterior for layer in layers]
-    noise = output_noise(layers, posteriors, rng, output_layer=True)
+
+    def noise(index: int, inputs: Array) -> Array:
+        # Q_H diag(sqrt v) Q_H^T e: the symmetric root, so that draws are continuous in q.
+        v = posteriors[index].output_variances(network.design(inputs))
+        Q = posteriors[index].column_basis
+        return ((rng.standard_normal(v.shape) @ Q) * np.sqrt(v)) @ Q.T
+
     return np.stack([network.forward(means, X, noise).outputs[-1] for _ in range(samples)])
-
-
-def output_noise(
-    layers: Sequence[MatrixNormalLayer],
-    posteriors: Sequence[KroneckerGaussian],
-    rng: np.random.Generator,
-    *,
-    output_layer: bool,
-) -> OutputNoise:
-    """What a sample pass adds to X M: draws from each layer's own predictive.
-
-    With variances v = output_variances(x) in the basis Q_H, the noise is
-    Q_H diag(sqrt v) Q_H^T e, e ~ N(0, I), independent for each datum. The root is symmetric, so
-    that the draws are continuous in the posterior.
-
-    Derivation: FP-1
-
-    Parameters
-    ----------
-    layers, posteriors : of the network; in training the posteriors that training works with.
-    rng : numpy.random.Generator
-    output_layer : whether the last layer's outputs are drawn too.
-    """
-
-    def draw(index: int, inputs: Array) -> Array | None:
-        if index + 1 == len(layers) and not output_layer:
-            return None
-        posterior = posteriors[index]
-        variances = posterior.output_variances(layers[index].design(inputs))
-        Q = posterior.column_basis
-        return ((rng.standard_normal(variances.shape) @ Q) * np.sqrt(variances)) @ Q.T
-
-    return draw

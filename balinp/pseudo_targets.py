@@ -7,15 +7,17 @@ as its curvature allows: t_n = M^T x_n + V g_n.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from balinp._types import Array
-from balinp.factors import amount, curvature_sum
-from balinp.likelihood import Likelihood
-from balinp.mlp import MLP, Forward, OutputNoise
+from balinp.kernels import amount, curvature_sum
+from balinp.likelihood import DatumLikelihood
+from balinp.matrix_normal import KroneckerGaussian
+from balinp.mlp import MLP, Forward
+from balinp.natural_parameters import Factors, Terms
 from balinp.spectral import CURVATURE_FLOOR, Spectrum, decompose, floored
 
 
@@ -28,7 +30,7 @@ class Trace:
     Attributes
     ----------
     inputs : (B, n_in) arrays, without the 1 of the bias.
-    outputs : (B, K) arrays of pre-activations, sampled ones in the sample pass.
+    outputs : (B, K) arrays of pre-activations.
     gradients : (B, K) arrays, g_n = d log p(y_n | f_n) / d z_n of each datum.
     curvature_roots : (B, K, C) arrays S_n.
     output_precisions : (K, K) arrays H, the batch mean of S_n S_n^T, floored where hidden.
@@ -39,34 +41,42 @@ class Trace:
     sample_weight : (B,) array of the data's weights in every sum over the batch, or None.
     likelihood : whose gradient and curvature these are.
     forward : the forward pass that all this was taken at.
-    designs : (B, D) arrays, the inputs with the 1 of the bias; empty outside training.
-    input_squares : (B, D) arrays (Q_A^T x_n)^2 in the layers' bases, or None if not worked out.
+    designs : (B, D) arrays, the inputs with the 1 of the bias.
+    input_squares : (B, D) arrays (Q_A^T x_n)^2 in the bases of the posteriors; in training alone.
     """
 
     def __init__(
         self,
         network: MLP,
-        likelihood: Likelihood,
+        likelihood: DatumLikelihood,
         weights: Sequence[Array],
         Y: Array,
         forward: Forward,
-        designs: Sequence[Array] = (),
         *,
         floor: float = CURVATURE_FLOOR,
         sample_weight: Array | None = None,
-        input_squares: list[Array] | None = None,
+        posteriors: Callable[[], Sequence[KroneckerGaussian]] = tuple,
     ) -> None:
         self.likelihood = likelihood
         self.targets = Y
         self.forward = forward
-        self.designs = designs
         self.sample_weight = sample_weight
-        self.input_squares = input_squares
         self.inputs = forward.inputs
         self.outputs = forward.outputs
         self._network, self._weights, self._floor = network, weights, floor
+        self._posteriors = posteriors
         self._known = likelihood.known_precision(Y.shape[1])
         self.precision_is_known = [False] * (len(weights) - 1) + [self._known is not None]
+
+    # -- the two passes ------------------------------------------------------------------------
+
+    @cached_property
+    def designs(self) -> list[Array]:
+        return [self._network.design(h) for h in self.inputs]
+
+    @cached_property
+    def input_squares(self) -> list[Array]:
+        return [q.input_squares(X) for q, X in zip(self._posteriors(), self.designs, strict=True)]
 
     @cached_property
     def log_densities(self) -> Array:
@@ -97,6 +107,8 @@ class Trace:
     def curvature_roots(self) -> list[Array]:
         return [np.swapaxes(rows, 1, 2) for rows in self.curvature_rows]
 
+    # -- output precisions and pseudo-targets --------------------------------------------------
+
     @cached_property
     def curvature_sums(self) -> list[Array]:
         """B H of each layer, not floored: sum_n w_n S_n S_n^T, or B times the known precision.
@@ -109,67 +121,89 @@ class Trace:
         return sums if self._known is None else [*sums, amount(self.targets, w) * self._known]
 
     @cached_property
-    def _known_spectrum(self) -> Spectrum | None:
-        """That of an exact output precision, which is never floored."""
-        return None if self._known is None else decompose(self._known, "output precision")
-
-    @cached_property
-    def _precisions(self) -> list[Spectrum]:
+    def precisions(self) -> list[Spectrum]:
         """Spectra of the H: means over the batch with a floor, or the likelihood's own.
+
+        An exact output precision is never floored.
 
         Derivation: PT-4, PT-5
         """
         B = amount(self.targets, self.sample_weight)
-        hidden = self.curvature_sums[: len(self._weights) - (self._known is not None)]
+        means = self.curvature_sums if self._known is None else self.curvature_sums[:-1]
         precisions = [
             floored(total / B, f"output precision of layer {index}", self._floor)
-            for index, total in enumerate(hidden)
+            for index, total in enumerate(means)
         ]
-        return precisions + ([self._known_spectrum] if self._known_spectrum else [])
+        return precisions + ([] if self._known_spectrum is None else [self._known_spectrum])
+
+    @cached_property
+    def _known_spectrum(self) -> Spectrum | None:
+        return None if self._known is None else decompose(self._known, "output precision")
 
     @property
     def output_precisions(self) -> list[Array]:
-        return [H.matrix() for H in self._precisions]
+        return [H.matrix() for H in self.precisions]
 
     @cached_property
     def pseudo_targets(self) -> list[Array]:
-        return [self.targets_under(index, H) for index, H in enumerate(self._precisions)]
-
-    def precision(self, index: int, older: Spectrum | None) -> Spectrum:
-        """The H under which training writes a layer's pseudo-targets.
-
-        The likelihood's own where that is known; else an older one of the layer's, or for None
-        the batch's.
-        """
-        if self._known_spectrum is not None and self.precision_is_known[index]:
-            return self._known_spectrum
-        return self._precisions[index] if older is None else older
+        return [self.targets_under(index, H) for index, H in enumerate(self.precisions)]
 
     def targets_under(self, index: int, H: Spectrum) -> Array:
         """Pseudo-targets of one layer, under any output precision H.
 
         Derivation: PT-1, PT-3
         """
-        return pseudo_targets(self.forward.means[index], self.gradients[index], H)
+        return pseudo_targets(self.outputs[index], self.gradients[index], H)
+
+    def terms(self, index: int, older: Factors | None = None) -> Terms:
+        """What the pseudo-targets of one layer add to the natural parameters of its regression.
+
+        Derivation: PT-1, PT-3, LR-1
+
+        Parameters
+        ----------
+        index : of the layer.
+        older : factors of the layer under whose H the pseudo-targets are written, where H is not
+            known, and in whose basis squares of the inputs are added up (NP-7). None writes them
+            under the batch's own H.
+        """
+        known, w = self.precision_is_known[index], self.sample_weight
+        if known and self._known_spectrum is not None:
+            H = self._known_spectrum
+        else:
+            H = self.precisions[index] if older is None else older.outputs
+        residuals = self.targets_under(index, H) - self.outputs[index]
+        gradients, curvature = H.times_rows(residuals), self.curvature_sums[index]
+        squares = None
+        if older is not None:
+            squares = self.input_squares[index]
+            squares = squares.sum(axis=0) if w is None else w @ squares
+        return Terms.of(
+            self.designs[index],
+            gradients,
+            curvature,
+            w,
+            precision_is_known=known,
+            floor=0.0 if known else self._floor,
+            squares=squares,
+        )
 
 
 def trace(
     network: MLP,
-    likelihood: Likelihood,
+    likelihood: DatumLikelihood,
     weights: Sequence[Array],
     X: Array,
     Y: Array,
     *,
-    noise: OutputNoise | None = None,
     floor: float = CURVATURE_FLOOR,
     sample_weight: Array | None = None,
 ) -> Trace:
     """Forward pass, likelihood, backward pass, pseudo-targets: one batch from end to end.
 
-    Gradients and curvature are taken at the outputs of the forward pass, sampled or not, and
-    carried back through the posterior means `weights`.
-
-    Weights of data enter the means H only; all else belongs to one datum.
+    Gradients and curvature are taken at the outputs of the forward pass, and carried back through
+    the posterior means `weights`. Weights of data enter the means H only; all else belongs to one
+    datum.
 
     Derivation: BP-1, BP-2, BP-4, PT-1, PT-4, LR-6
 
@@ -178,7 +212,6 @@ def trace(
     network, likelihood : the model.
     weights : posterior means, a (D, K) array for each layer.
     X, Y : (B, n_in) inputs and (B, K_out) targets.
-    noise : sample pass only, see `MLP.forward`.
     floor : eigenvalue floor of hidden output precisions, a fraction of their mean.
     sample_weight : (B,) weights, or None for ones.
 
@@ -193,7 +226,7 @@ def trace(
     array([[3.],
            [5.]])
     """
-    forward = network.forward(weights, X, noise)
+    forward = network.forward(weights, X)
     return Trace(network, likelihood, weights, Y, forward, floor=floor, sample_weight=sample_weight)
 
 
@@ -206,3 +239,18 @@ def pseudo_targets(mean_outputs: Array, gradients: Array, H: Spectrum) -> Array:
     Derivation: PT-1, PT-2, PT-3
     """
     return mean_outputs + H.solve_rows(gradients)
+
+
+def summed(said: Iterable[Trace], older: Sequence[Factors | None]) -> list[Terms]:
+    """What the batch's pseudo-targets add to each layer's natural parameters.
+
+    Parameters
+    ----------
+    said : traces of the batch, piece by piece.
+    older : for each layer the factors in whose bases it is told (NP-7), or None.
+    """
+    totals: list[Terms] = []
+    for piece in said:
+        terms = [piece.terms(index, factors) for index, factors in enumerate(older)]
+        totals = [a + b for a, b in zip(totals, terms, strict=True)] if totals else terms
+    return totals

@@ -14,12 +14,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from balinp._types import Array
 from balinp.bali import BALI
+from balinp.defaults import Training
 from balinp.estimators import files
 from balinp.estimators.files import Estimator
-from balinp.factors import amount
+from balinp.kernels import amount
 from balinp.predictive import Predictive
 from balinp.standardise import Scale
-from balinp.training import Training
 from balinp.validation import LARGEST, as_choice, as_count, as_matrix, as_weights, refuse_masked
 
 GRID = 2.0**20

@@ -11,9 +11,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
+from balinp.defaults import CLASSIFICATION_TRAINING, Training
 from balinp.estimators.base import BALIEstimator, merged, present, refuse_text
 from balinp.predictive import CategoricalPredictive
-from balinp.training import CLASSIFICATION_TRAINING, Training
 from balinp.validation import LARGEST, as_matrix, refuse_masked
 
 

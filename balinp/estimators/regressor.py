@@ -11,10 +11,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
+from balinp.defaults import REGRESSION_TRAINING, Training
 from balinp.estimators.base import BALIEstimator, merged, present, refuse_text, rounded
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, MixturePredictive
-from balinp.training import REGRESSION_TRAINING, Training
 from balinp.validation import LARGEST, as_count, as_matrix, as_widths
 
 
@@ -31,7 +31,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         whether or not targets are standardised. None learns a covariance.
     standardize : whether inputs and targets are brought to (weighted) mean 0 and standard
         deviation 1 first; a constant column becomes 0. Predictions are in original units always.
-    epochs : passes over the data in `fit`; ``"auto"`` follows the rule of `balinp.training`.
+    epochs : passes over the data in `fit`; ``"auto"`` follows the rule of `balinp.defaults`.
     batch_size : rows a step; None is all, ``"auto"`` likewise.
     tolerance : stop early, see `BALI.fit`.
     n_members : number of networks, trained from independent starts; predictions are those of

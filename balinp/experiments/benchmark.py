@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from balinp import factors
+from balinp import kernels
 from balinp._types import Array
 from balinp.experiments import CLASSIFICATION, UserError, require_extras
 from balinp.experiments.benchmark_cases import BASE, CASES, SWEEPS, Case
@@ -50,9 +50,9 @@ WIDEST = CASES[-1]
 """The case whose training is also run in a process of its own, to see all of its memory."""
 
 TWINS: Mapping[Function, Function] = {
-    factors.gram: factors.gram_reference,
-    factors.forget: factors.forget_reference,
-    factors.semidefinite_rows: lambda matrices, rank=None: factors.semidefinite_rows_reference(
+    kernels.gram: kernels.gram_reference,
+    kernels.forget: kernels.forget_reference,
+    kernels.semidefinite_rows: lambda matrices, rank=None: kernels.semidefinite_rows_reference(
         matrices
     ),
 }

@@ -13,8 +13,8 @@ from scipy.stats import norm
 
 from balinp._types import Array
 from balinp.bali import BALI
+from balinp.defaults import CLASSIFICATION_TRAINING, REGRESSION_TRAINING, Training
 from balinp.experiments import CLASSIFICATION, REGRESSION
-from balinp.training import CLASSIFICATION_TRAINING, REGRESSION_TRAINING, Training
 
 HELD_OUT = 1000
 """Rows of the same distribution that are not trained on."""

@@ -2,7 +2,7 @@
 
 Both train the same network on the same generated data, with the same batches in the same order,
 and are looked at on the same held-out data at times that grow geometrically. BALI has the default
-settings of `balinp.training`, and what is scored is its predictive distribution, which is what
+settings of `balinp.defaults`, and what is scored is its predictive distribution, which is what
 users get. Adam maximises the log-likelihood (of a regression with a learnt noise variance) without
 weight decay, in float32; the point estimate is scored.
 

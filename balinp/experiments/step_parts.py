@@ -14,19 +14,14 @@ from functools import wraps
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from balinp import (
-    bali,
-    evidence,
-    factors,
-    joint_step,
-    layer,
-    likelihood,
-    matrix_normal,
-    natural_parameters,
-    spectral,
-)
-from balinp.expected import Expected
+from balinp import evidence, joint_step, kernels, layer, likelihood, matrix_normal, spectral
+from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
+from balinp.hyper_parameters import HyperParameters
+from balinp.kept_bases import Kept
 from balinp.mlp import MLP
+from balinp.natural_parameters import Exact
+from balinp.passes import Linearised, Mean
+from balinp.pseudo_targets import summed
 
 Function = Callable[..., Any]
 
@@ -58,28 +53,39 @@ class Entry(NamedTuple):
     within: str | None = None
 
 
+_LIKELIHOODS = (
+    likelihood.Gaussian,
+    likelihood.Categorical,
+    Expected,
+    ExpectedClasses,
+    ExpectedLabels,
+)
 _PASS = [(MLP.forward, FORWARD), (MLP.backward, BACKWARD)] + [
-    (getattr(kind, name), BACKWARD)
-    for kind in (likelihood.Gaussian, likelihood.Categorical, Expected)
+    (vars(kind)[name], BACKWARD)
+    for kind in _LIKELIHOODS
     for name in ("log_density", "gradient", "curvature_rows")
+    if name in vars(kind)
 ]
 
 ENTRIES: dict[Function, Entry] = {
-    bali.BALI._trace: Entry(TARGETS),
-    bali.BALI._terms: Entry(TARGETS),
+    Mean.trace: Entry(TARGETS),
+    summed: Entry(TARGETS),
     **{function: Entry(part, within=TARGETS) for function, part in _PASS},
-    likelihood.Gaussian._inverse_root: Entry(BACKWARD),
+    likelihood.Gaussian.known_precision: Entry(BACKWARD),
     matrix_normal.KroneckerGaussian.input_squares: Entry(DEVIATIONS),
-    bali.BALI._expected: Entry(DEVIATIONS),
-    layer.MatrixNormalLayer.terms: Entry(FACTORS),
-    factors.curvature_sum: Entry(FACTORS),
-    natural_parameters.averaged: Entry(FACTORS),
+    Linearised.deviations: Entry(DEVIATIONS),
+    kernels.gram: Entry(FACTORS, within=TARGETS),
+    Exact.averaged: Entry(FACTORS),
+    Kept.averaged: Entry(FACTORS),
+    kernels.curvature_sum: Entry(FACTORS),
     spectral.decompose: Entry(EIGEN),
     layer.MatrixNormalLayer.propose_from: Entry(SOLVE),
     joint_step.joint_step: Entry(JOINT),
-    bali.BALI._safe: Entry(JOINT),
-    bali.BALI._set_precisions: Entry(HYPER),
-    bali.BALI._update_hyper_parameters: Entry(HYPER),
+    joint_step.checked: Entry(JOINT),
+    HyperParameters.set_priors: Entry(HYPER),
+    HyperParameters.learn_precision: Entry(HYPER),
+    HyperParameters.learn_noise: Entry(HYPER),
+    HyperParameters.follow_bound: Entry(HYPER),
     evidence.effective_parameters: Entry(HYPER),
 }
 
@@ -151,7 +157,7 @@ def replaced(replacements: Mapping[Function, Function]) -> Iterator[None]:
 
     Examples
     --------
-    >>> from balinp.factors import amount
+    >>> from balinp.kernels import amount
     >>> with replaced({amount: lambda rows, weights: 7}):
     ...     evidence.amount(None, None), layer.amount(None, None)
     (7, 7)

@@ -196,7 +196,7 @@ def _spectra_of(layer: MatrixNormalLayer) -> dict[str, Array]:
     """Eigenvalues of A (D,), of H (K,), of the posterior and of the prior precision (D, K)."""
     assert layer.factors is not None
     factors = layer.factors.exact
-    prior = factors.prior_eigenvalues(layer.prior, layer.prior_precision)
+    prior = layer.state.prior.eigenvalues(factors.outputs)
     return {
         "A": factors.inputs.values,
         "H": factors.outputs.values,

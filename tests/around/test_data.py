@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import balinp.batch
+import balinp.data
 from balinp import BALI
 from balinp._types import Array
-from balinp.batch import Batch, Data, pieces
+from balinp.data import Batch, Data, pieces
 
 
 def regression(rows: int = 90) -> tuple[Array, Array]:
@@ -58,9 +58,7 @@ def test_pieces_give_the_same_model(
         return model.fit(X, Y, epochs=8, batch_size=batch_size, sample_weight=w)
 
     whole = trained()
-    monkeypatch.setattr(
-        balinp.batch, "PIECE", 14 * (1 + Y.shape[1]) * max(3, *Y.shape[1:], *hidden)
-    )
+    monkeypatch.setattr(balinp.data, "PIECE", 14 * (1 + Y.shape[1]) * max(3, *Y.shape[1:], *hidden))
     # Rounding errors of sums in another order, magnified by the steps. Under the conjugate prior
     # a direction without curvature has next to no prior either, and they are divided by the floor.
     assert_same_model(trained(), whole, rtol=1e-8 if prior == "isotropic" else 1e-4)
@@ -71,7 +69,7 @@ def test_pieces_of_a_sample_pass_see_the_same_draws_in_a_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Were draws made anew in each pass, steps would be refused for what the noise has done."""
-    monkeypatch.setattr(balinp.batch, "PIECE", 14 * 15)
+    monkeypatch.setattr(balinp.data, "PIECE", 14 * 15)
     X, Y = regression()
     model = BALI((5,), forward="sample").fit(X, Y, epochs=30)
     assert all(record.gain_ratio > 0.3 for record in model.history[10:])
@@ -80,9 +78,9 @@ def test_pieces_of_a_sample_pass_see_the_same_draws_in_a_step(
 @pytest.mark.equation("LR-6")
 def test_pieces_cover_all_rows_once() -> None:
     for rows in (1, 2, 7):
-        found = [i for part in pieces(rows, balinp.batch.PIECE // 3) for i in range(rows)[part]]
+        found = [i for part in pieces(rows, balinp.data.PIECE // 3) for i in range(rows)[part]]
         assert found == list(range(rows))
-    assert list(pieces(2, 10 * balinp.batch.PIECE)) == [slice(0, 1), slice(1, 2)]
+    assert list(pieces(2, 10 * balinp.data.PIECE)) == [slice(0, 1), slice(1, 2)]
 
 
 @pytest.mark.equation("LR-6")
@@ -125,7 +123,7 @@ def test_arrays_on_disk_train_the_same_model(tmp_path: Path, batch_size: int | N
 def test_memory_does_not_grow_with_the_data(
     monkeypatch: pytest.MonkeyPatch, batch_size: int | None
 ) -> None:
-    monkeypatch.setattr(balinp.batch, "PIECE", 2**17)  # a megabyte
+    monkeypatch.setattr(balinp.data, "PIECE", 2**17)  # a megabyte
     rng = np.random.default_rng(0)
 
     def peak(rows: int) -> float:
@@ -148,7 +146,7 @@ def test_memory_does_not_grow_with_the_data(
 def test_numbers_that_are_not_finite_are_found_in_any_piece(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(balinp.batch, "PIECE", 30)
+    monkeypatch.setattr(balinp.data, "PIECE", 30)
     X, Y = regression()
     X[80, 1] = np.nan
     with pytest.raises(ValueError, match="X: expected finite numbers"):

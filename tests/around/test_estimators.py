@@ -24,8 +24,8 @@ from sklearn.utils.estimator_checks import check_estimator, estimator_checks_gen
 import balinp
 from balinp import BALI, BALIClassifier, BALIRegressor, dense
 from balinp._types import Array
+from balinp.defaults import CLASSIFICATION_TRAINING, REGRESSION_TRAINING
 from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
-from balinp.training import CLASSIFICATION_TRAINING, REGRESSION_TRAINING
 
 LINEAR: dict[str, Any] = {"hidden": (), "random_state": 0}
 QUICK: dict[str, Any] = {"hidden": (5,), "epochs": 10, "random_state": 0}

@@ -17,6 +17,7 @@ from test_methods import runnable, shortened
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from balinp import metrics
+from balinp.defaults import Training
 from balinp.experiments import CLASSIFICATION, KINDS, REGRESSION, UserError, datasets
 from balinp.experiments.dataset import Dataset, Outside
 from balinp.experiments.datasets import load
@@ -44,7 +45,6 @@ from balinp.experiments.table import (
 from balinp.metrics.calibration import LEVELS
 from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
 from balinp.standardise import Scale
-from balinp.training import Training
 
 KEYS = {"dataset", "split", "method", "seconds"}
 SCORE_KEYS = {

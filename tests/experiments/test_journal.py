@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import balinp
+from balinp.defaults import Training
 from balinp.experiments import UserError
 from balinp.experiments.dataset import Dataset, Outside
 from balinp.experiments.datasets import load
@@ -22,7 +23,6 @@ from balinp.experiments.evaluate import evaluate
 from balinp.experiments.journal import Journal
 from balinp.experiments.methods import Method, Network, select
 from balinp.experiments.runner import Outcome, run
-from balinp.training import Training
 
 METHODS = ["BayesianRidge", "Bayesian linear regression"]
 

@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from balinp import dense
+from balinp.defaults import CLASSIFICATION_TRAINING, REGRESSION_TRAINING, Training
 from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
 from balinp.experiments.methods import METHODS, Method, select
 from balinp.experiments.methods.dropout import MCDropout, Networks
@@ -21,7 +22,6 @@ from balinp.experiments.methods.method import Ensemble, best_held_out, held_out
 from balinp.experiments.methods.scikit import GaussianProcess, MLPRegression
 from balinp.mlp import MLP
 from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
-from balinp.training import CLASSIFICATION_TRAINING, REGRESSION_TRAINING, Training
 
 OBSTACLES = {
     name: {m.name: m for m in METHODS}[name].obstacle(0)

@@ -7,13 +7,15 @@ import pytest
 from cases import assert_close
 
 from balinp._types import Array
-from balinp.factors import (
+from balinp.kernels import (
+    SMALL,
+    amount,
+    curvature_sum,
     forget,
     forget_reference,
-    input_factor,
-    input_factor_reference,
-    output_factor,
-    output_factor_reference,
+    gram,
+    gram_reference,
+    is_same_amount,
     semidefinite_rows,
     semidefinite_rows_reference,
 )
@@ -34,35 +36,51 @@ def assert_symmetric(matrix: Array) -> None:
 
 
 @pytest.mark.equation("LR-1")
-@pytest.mark.parametrize("shape", [(7, 3), (3, 3), (2, 5), (1, 4), (6, 1), (1, 1)], ids=str)
-def test_input_factor(shape: tuple[int, int], rng: np.random.Generator) -> None:
+@pytest.mark.parametrize(
+    "shape",
+    [(7, 3), (3, 3), (2, 5), (1, 4), (6, 1), (1, 1), (5, SMALL), (5, SMALL + 1)],
+    ids=str,
+)
+def test_second_moment_of_the_inputs(shape: tuple[int, int], rng: np.random.Generator) -> None:
     X = rng.normal(size=shape)
-    expected = sum(np.outer(x, x) for x in X) / len(X)
-    assert_close(input_factor_reference(X), expected)
+    expected = sum(np.outer(x, x) for x in X)
+    assert_close(gram_reference(X), expected)
     for version in layouts(X):
-        factor = input_factor(version)
-        assert_close(factor, expected)
-        assert_symmetric(factor)
+        product = gram(version)
+        assert_close(product, expected)
+        assert_symmetric(product)
+        assert_close(product / amount(version, None), X.T @ X / shape[0])
 
 
 @pytest.mark.equation("PT-4")
 @pytest.mark.parametrize(
     "shape", [(7, 2, 3), (2, 3, 5), (1, 2, 4), (5, 1, 3), (5, 4, 1), (1, 1, 1)], ids=str
 )
-def test_output_factor(shape: tuple[int, int, int], rng: np.random.Generator) -> None:
+def test_mean_of_the_curvatures(shape: tuple[int, int, int], rng: np.random.Generator) -> None:
     rows = rng.normal(size=shape)
     expected = sum(S_T.T @ S_T for S_T in rows) / len(rows)  # not divided by the number of rows
-    assert_close(output_factor_reference(rows), expected)
     for version in layouts(rows):
-        factor = output_factor(version)
-        assert_close(factor, expected)
-        assert_symmetric(factor)
+        mean = curvature_sum(version) / amount(version, None)
+        assert_close(mean, expected)
+        assert_symmetric(mean)
 
 
 @pytest.mark.equation("PT-4")
-def test_output_factor_of_one_root_for_all_data(rng: np.random.Generator) -> None:
+def test_mean_of_one_curvature_for_all_data(rng: np.random.Generator) -> None:
     S_T = rng.normal(size=(2, 2))
-    assert_close(output_factor(np.broadcast_to(S_T, (5, 2, 2))), S_T.T @ S_T)
+    assert_close(curvature_sum(np.broadcast_to(S_T, (5, 2, 2))) / 5, S_T.T @ S_T)
+
+
+@pytest.mark.equation("LR-6")
+def test_amounts_are_the_same_up_to_the_rounding_of_their_sums() -> None:
+    for seed in range(100):
+        w = np.random.default_rng(seed).uniform(0.01, 2, 1000)
+        one, other = float(w.sum()), sum(w.tolist())  # pairwise, and one after another
+        assert is_same_amount(one, other, 1000)
+        assert is_same_amount(other, one, 1000)
+        assert not is_same_amount(one, other - 1e-9, 1000)  # a millionth of the least weight
+    assert is_same_amount(3, 3.0, 3)
+    assert not is_same_amount(3, 4, 3)
 
 
 @pytest.mark.equation("FP-2")
@@ -98,7 +116,7 @@ def test_what_is_not_semidefinite_has_no_rows() -> None:
 @pytest.mark.parametrize("rate", [1e-3, 0.3, 1.0])
 @pytest.mark.parametrize("size", [1, 4])
 def test_forget(size: int, rate: float, rng: np.random.Generator) -> None:
-    old, new = (input_factor(rng.normal(size=(6, size))) for _ in range(2))
+    old, new = (gram(rng.normal(size=(6, size))) / 6 for _ in range(2))
     expected = old + rate * (new - old)
     assert_close(forget_reference(old, new, rate), expected)
     for version in layouts(old):
@@ -114,7 +132,7 @@ def test_forgetting_with_the_share_of_data_seen_is_the_average_of_all(
     rng: np.random.Generator,
 ) -> None:
     X = rng.normal(size=(7, 3))
-    average = input_factor(X[:3])
-    average = forget(average, input_factor(X[3:6]), 3 / 6)
-    average = forget(average, input_factor(X[6:]), 1 / 7)
+    average = gram(X[:3]) / 3
+    average = forget(average, gram(X[3:6]) / 3, 3 / 6)
+    average = forget(average, gram(X[6:]), 1 / 7)
     assert_close(average, X.T @ X / 7)

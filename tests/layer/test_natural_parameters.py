@@ -20,7 +20,7 @@ from cases import (
 
 from balinp import BALI, MatrixNormalLayer
 from balinp._types import Array
-from balinp.bali import LARGEST_RATE, LARGEST_SAMPLED_RATE, LEAST_RATE
+from balinp.way import LARGEST_RATE, LEAST_RATE
 
 EASY = Case("easy")
 
@@ -199,21 +199,16 @@ def test_factors_averaged_apart_differ_from_their_averaged_product() -> None:
 
 
 @pytest.mark.equation("NP-4")
-@pytest.mark.parametrize(
-    ("forward", "largest"), [("mean", LARGEST_RATE), ("sample", LARGEST_SAMPLED_RATE)]
-)
-def test_rate_of_a_network_is_the_share_of_its_batch_within_bounds(
-    forward: str, largest: float
-) -> None:
+def test_rate_of_a_network_is_the_share_of_its_batch_within_bounds() -> None:
     r = regression(EASY)
-    model = BALI((2,), forward=forward, prior_precision=1.0, noise_variance=1.0)
+    model = BALI((2,), prior_precision=1.0, noise_variance=1.0)
     rates = [model.step(r.inputs, r.T, n_data=9).rate for _ in range(3)]
     assert_close(rates, 1 / np.sqrt([1, 2, 3]))  # at first all batches count about the same
     model.steps = 10**6
-    counts = {9: largest, 300: 9 / 300, 10**4: LEAST_RATE}
+    counts = {9: LARGEST_RATE, 300: 9 / 300, 10**4: LEAST_RATE}
     for n_data, expected in counts.items():
         assert model.step(r.inputs, r.T, n_data=n_data).rate == expected
-    given = BALI((2,), forward=forward, prior_precision=1.0, noise_variance=1.0, rate=0.6)
+    given = BALI((2,), prior_precision=1.0, noise_variance=1.0, rate=0.6)
     assert_close([given.step(r.inputs, r.T).rate for _ in range(3)], [1.0, np.sqrt(0.5), 0.6])
 
 

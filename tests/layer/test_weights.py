@@ -15,7 +15,8 @@ from cases import (
 
 from balinp import BALI, dense
 from balinp._types import Array
-from balinp.factors import input_factor, output_factor
+from balinp.kernels import amount, curvature_sum, weighted_sum
+from balinp.natural_parameters import Terms
 
 pytestmark = pytest.mark.equation("LR-6")
 
@@ -71,13 +72,18 @@ def test_one_pass_of_weighted_ragged_batches_is_exact(prior, rng):
     assert_same_posterior(model.layers[0].posterior, expected)
 
 
-def test_factors_are_those_of_repeated_rows(rng):
+def test_sums_over_data_are_those_of_repeated_rows(rng):
     w = whole_weights(rng, 7)
-    X, S = rng.normal(size=(7, 3)), rng.normal(size=(7, 2, 4))
-    assert_close(input_factor(X, w), input_factor(X[repeated(w)]))
-    assert_close(output_factor(S, w), output_factor(S[repeated(w)]))
-    for factor in (input_factor(X, w), output_factor(S, w)):
+    rows = repeated(w)
+    X, G, S = rng.normal(size=(7, 3)), rng.normal(size=(7, 4)), rng.normal(size=(7, 2, 4))
+    weighted = Terms.of(X, G, curvature_sum(S, w), w)
+    plain = Terms.of(X[rows], G[rows], curvature_sum(S[rows]))
+    assert weighted.amount == plain.amount == amount(X, w) == len(rows)
+    for name in ("inputs", "curvature", "gradient", "A", "H"):
+        assert_close(getattr(weighted, name), getattr(plain, name))
+    for factor in (weighted.A, weighted.H):
         np.testing.assert_array_equal(factor, factor.T)
+    assert_close(weighted_sum(G[:, 0], w), G[rows, 0].sum())
 
 
 # A network --------------------------------------------------------------------------------------
@@ -120,7 +126,7 @@ def test_training_is_that_on_repeated_rows(likelihood, prior, rng):
 
 
 @pytest.mark.parametrize("batch_size", [None, 5])
-def test_rows_of_weight_zero_are_absent_also_from_a_sample_pass(batch_size, rng):
+def test_rows_of_weight_zero_are_absent_also_from_a_pass_that_draws(batch_size, rng):
     X, w = rng.normal(size=(24, 3)), whole_weights(rng, 24)
     Y, kept = targets(rng, X, "categorical"), w > 0
     models = [BALI((6,), "categorical") for _ in range(2)]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from balinp import BALI, Categorical, Gaussian, dense
-from balinp.expected import Expected
+from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
+from balinp.passes import Linearised, LinearisedClasses, LinearisedLabels, Mean, forward_pass
 from balinp.prediction import linearised_outputs, output_deviations
 from balinp.softmax import contrasts
 
@@ -35,22 +36,25 @@ def averages(Y, f, deviations):
     return np.array(log_p), np.array(gradient), np.array(curvature)
 
 
-def test_terms_are_averages_over_the_draws():
+@pytest.mark.parametrize("kind", [Expected, ExpectedClasses])
+def test_terms_are_averages_over_the_draws(kind):
     rng = np.random.default_rng(1)
     Y, f = np.eye(3)[rng.integers(3, size=7)], rng.standard_normal((7, 3))
     deviations = 2 * rng.standard_normal((5, 7, 3))
-    likelihood = Expected(Categorical(), deviations)
+    likelihood = kind(Categorical(), deviations)
     log_p, gradient, curvature = averages(Y, f, deviations)
     rows = likelihood.curvature_rows(f)
     np.testing.assert_allclose(likelihood.log_density(Y, f), log_p, rtol=1e-12)
     np.testing.assert_allclose(likelihood.gradient(Y, f), gradient, rtol=1e-11, atol=1e-14)
     np.testing.assert_allclose(np.swapaxes(rows, 1, 2) @ rows, curvature, rtol=1e-10, atol=1e-13)
+    assert rows.shape == (7, 2 if kind is ExpectedClasses else 3, 3)
 
 
-def test_gradient_and_curvature_belong_to_the_log_density():
+@pytest.mark.parametrize("kind", [Expected, ExpectedClasses])
+def test_gradient_and_curvature_belong_to_the_log_density(kind):
     rng = np.random.default_rng(2)
     Y, f = np.eye(3)[[0, 2]], rng.standard_normal((2, 3))
-    likelihood = Expected(Categorical(), rng.standard_normal((4, 2, 3)))
+    likelihood = kind(Categorical(), rng.standard_normal((4, 2, 3)))
     h, rows = 1e-5, likelihood.curvature_rows(f)
     for k, e in enumerate(h * np.eye(3)):
         slope = (likelihood.log_density(Y, f + e) - likelihood.log_density(Y, f - e)) / (2 * h)
@@ -148,13 +152,13 @@ def test_drawn_labels_have_the_expected_curvature():
     rng = np.random.default_rng(8)
     L, K = 60_000, 4
     f, e = rng.standard_normal((2, K)), rng.standard_normal((3, 2, K))
-    exact = Expected(Categorical(), e).curvature_rows(f)
-    rows = Expected(Categorical(), e, rng.gumbel(size=(L, 2, K))).curvature_rows(f)
+    exact = ExpectedClasses(Categorical(), e).curvature_rows(f)
+    rows = ExpectedLabels(Categorical(), e, rng.gumbel(size=(L, 2, K))).curvature_rows(f)
     assert rows.shape == (2, L, K)
     expected, drawn = (np.swapaxes(r, 1, 2) @ r for r in (exact, rows))
     # entries are means of L products of numbers below 1
     np.testing.assert_allclose(drawn, expected, atol=5 / np.sqrt(L))
-    few = Expected(Categorical(), e, rng.gumbel(size=(2, 2, K)))
+    few = ExpectedLabels(Categorical(), e, rng.gumbel(size=(2, 2, K)))
     np.testing.assert_array_equal(few.curvature_rows(f), few.curvature_rows(f))
     p = np.exp(f + e[:2]) / np.exp(f + e[:2]).sum(axis=2, keepdims=True)
     labels = np.sqrt(2) * np.swapaxes(few.curvature_rows(f), 0, 1) + p
@@ -164,13 +168,16 @@ def test_drawn_labels_have_the_expected_curvature():
 @pytest.mark.equation("BP-5")
 def test_labels_are_drawn_for_many_classes_in_batches_alone(monkeypatch):
     asked = []
-    original = Expected.curvature_rows
 
-    def recorded(self, f):
-        asked.append(self.label_noise is not None)
-        return original(self, f)
+    def recorded(original):
+        def rows(self, f):
+            asked.append(type(self) is ExpectedLabels)
+            return original(self, f)
 
-    monkeypatch.setattr(Expected, "curvature_rows", recorded)
+        return rows
+
+    for kind in (Expected, ExpectedClasses, ExpectedLabels):
+        monkeypatch.setattr(kind, "curvature_rows", recorded(kind.curvature_rows))
     rng = np.random.default_rng(0)
     for K, batch_size, drawn in ((16, 40, True), (16, None, False), (15, 40, False)):
         asked.clear()
@@ -189,3 +196,28 @@ def test_many_classes_are_learnt_with_drawn_labels():
     model = BALI((30,), "categorical").fit(X[:1000], Y[:1000], epochs=10, batch_size=100)
     p = model.predict(X[1000:]).probabilities
     assert -np.log((p * Y[1000:]).sum(axis=1)).mean() < 0.7
+
+
+def test_the_pass_of_a_step_is_a_mean_pass_where_that_is_enough():
+    class Own(Categorical):
+        """Classes, to whoever asks; another class that only has their methods is none."""
+
+    class Other:
+        def known_precision(self, K):
+            return None
+
+    cases = [
+        (("mean", Categorical(), 3, 2, True), Mean),
+        (("linearised", Gaussian(1.0), 3, 2, True), Mean),
+        (("linearised", Categorical(), 3, 1, True), Mean),
+        (("linearised", Categorical(), 20, 1, False), Mean),
+        (("linearised", Categorical(), 3, 2, True), LinearisedClasses),
+        (("linearised", Own(), 3, 2, True), LinearisedClasses),
+        (("linearised", Categorical(), 15, 2, False), LinearisedClasses),
+        (("linearised", Categorical(), 16, 2, True), LinearisedClasses),
+        (("linearised", Categorical(), 16, 2, False), LinearisedLabels),
+        (("linearised", Other(), 20, 2, False), Linearised),
+    ]
+    for arguments, kind in cases:
+        assert type(forward_pass(*arguments)) is kind, arguments
+    assert [kind.has_bound for kind in (Mean, Linearised, LinearisedLabels)] == [False, True, True]

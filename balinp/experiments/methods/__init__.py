@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from balinp.bali import BALI
+from balinp.defaults import CLASSIFICATION_TRAINING, REGRESSION_TRAINING
 from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
 from balinp.experiments.methods import scikit
 from balinp.experiments.methods.dropout import MCDropout
@@ -22,7 +23,6 @@ from balinp.experiments.methods.laplace import Laplace
 from balinp.experiments.methods.layerwise import FOOF, LINEAR_TRAINING, Network, NeuralLinear
 from balinp.experiments.methods.method import Ensemble, Method, Predictor
 from balinp.experiments.methods.torch_tools import peers
-from balinp.training import CLASSIFICATION_TRAINING, REGRESSION_TRAINING
 
 __all__ = ["METHODS", "REFERENCE", "Method", "Network", "Predictor", "select", "warm_up"]
 

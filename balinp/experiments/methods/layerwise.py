@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from balinp._types import Array
+from balinp.defaults import Training
 from balinp.experiments.methods.method import (
     HIDDEN,
     Predictor,
@@ -15,9 +16,8 @@ from balinp.experiments.methods.method import (
     held_out,
     with_residual_noise,
 )
-from balinp.factors import input_factor
+from balinp.kernels import gram
 from balinp.mlp import MLP
-from balinp.training import Training
 
 LINEAR_TRAINING = Training(
     {"likelihood": "gaussian", "hidden": ()}, {"epochs": 2000, "tolerance": 1e-8}
@@ -122,6 +122,6 @@ class FOOF:
 
     def _ridge(self, inputs: Array, targets: Array) -> Array:
         X = np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
-        A, D = input_factor(X), X.shape[1]
+        A, D = gram(X) / len(X), X.shape[1]
         damped = A + self.damping * np.trace(A) / D * np.eye(D)
         return np.linalg.solve(damped, X.T @ targets / len(X))

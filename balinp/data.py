@@ -1,4 +1,4 @@
-"""Data, read in pieces: arrays in memory or on disk, and what a step's batch says at its weights.
+"""Data: arrays in memory or on disk, read in pieces, or batches that come from elsewhere.
 
 Everything that training needs of data are sums over them. A batch that fits into memory is one
 piece; a larger one is gone through piece by piece, as often as the step needs it.
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
-from balinp.pseudo_targets import Trace
+from balinp.kernels import is_same_amount
 from balinp.validation import LARGEST, as_data, as_matrix, as_positive, as_weights
 
 PIECE = 2**23
@@ -93,7 +93,12 @@ class Data:
 
         Derivation: LR-6
         """
-        return len(self) if self.sample_weight is None else float(self.sample_weight.sum())
+        return self.whole.amount
+
+    @property
+    def whole(self) -> Batch:
+        """All rows that are present, at once."""
+        return Batch(self, self.present, is_all=True)
 
     @property
     def present(self) -> Rows:
@@ -101,9 +106,13 @@ class Data:
         w = self.sample_weight
         return slice(0, len(self)) if w is None or (w > 0).all() else np.flatnonzero(w > 0)
 
+    def standing_for(self, n_data: float) -> Batch:
+        """All rows that are present, as a batch of so many data, which they may be themselves."""
+        return Batch(self, self.present, is_same_amount(self.amount, n_data, len(self)))
+
     def batches(self, size: int | None, rng: np.random.Generator) -> Iterator[Batch]:
         """All rows that are present once: in batches of a random order, or for None at once."""
-        whole = Batch(self, self.present)
+        whole = self.whole
         if size is None or size >= len(whole):
             yield whole
             return
@@ -163,7 +172,7 @@ class Stream:
         count = 0
         for data in self._data():
             count += 1
-            yield Batch(data, data.present)
+            yield data.standing_for(self.amount)
         if not count:
             raise ValueError("X: expected at least one batch in each pass, got none")
 
@@ -183,12 +192,14 @@ class Batch:
 
     Parameters
     ----------
-    data : of which they are rows.
-    rows : a slice, or indices.
+    data : data of which they are rows.
+    rows : slice or indices of the rows.
+    is_all : whether they are all the data. That is known when rows are chosen, and cannot be told
+        from two sums of weights, which rounding makes different.
     """
 
-    def __init__(self, data: Data, rows: Rows) -> None:
-        self._data, self._rows = data, rows
+    def __init__(self, data: Data, rows: Rows, is_all: bool = False) -> None:
+        self._data, self._rows, self.is_all = data, rows, is_all
         w = data.sample_weight
         self._length = len(range(len(data))[rows]) if isinstance(rows, slice) else len(rows)
         self.amount = float(self._length) if w is None else float(w[rows].sum())
@@ -210,38 +221,40 @@ class Batch:
         return X, Y, None if w is None else w[chosen]
 
 
-class Traces:
-    """What a batch says to the layers, piece by piece; each iteration tells the same.
-
-    A single piece is worked out once and kept. More than one are worked out anew in every
-    iteration, with the same random draws.
+def opened(
+    X: Any,
+    Y: Any,
+    sample_weight: Any,
+    n_data: float | None,
+    *,
+    batch_size: int | None,
+    epochs: int,
+    checked: Callable[[Any, Any, Any], Data],
+) -> Data | Stream:
+    """The data of `BALI.fit`, checked: arrays, or batches that come from elsewhere.
 
     Parameters
     ----------
-    batch : the rows.
-    numbers : in the largest array of a piece, for each row.
-    trace : makes the trace of X, Y and weights, at weights of the network that do not change.
-    rng : that `trace` draws from.
+    X, Y, sample_weight, n_data, batch_size, epochs : arguments of `BALI.fit`.
+    checked : function that makes checked `Data` of X, Y and weights.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the arguments do not go together.
     """
-
-    def __init__(
-        self,
-        batch: Batch,
-        numbers: int,
-        trace: Callable[[Array, Array, Array | None], Trace],
-        rng: np.random.Generator,
-    ) -> None:
-        self._batch, self._trace, self._rng = batch, trace, rng
-        self._parts = list(pieces(len(batch), numbers))
-        self._kept: Trace | None = None
-        self._state = rng.bit_generator.state if len(self._parts) > 1 else None
-
-    def __iter__(self) -> Iterator[Trace]:
-        if self._state is None:
-            if self._kept is None:
-                self._kept = self._trace(*self._batch.take(self._parts[0]))
-            yield self._kept
-            return
-        self._rng.bit_generator.state = self._state
-        for part in self._parts:
-            yield self._trace(*self._batch.take(part))
+    if Y is not None:
+        if n_data is not None:
+            raise ValueError(f"n_data: expected None with arrays X and Y, got {n_data!r}")
+        return checked(X, Y, sample_weight)
+    if isinstance(X, np.ndarray):
+        raise TypeError("Y: expected targets, got None")
+    for name, value in (("batch_size", batch_size), ("sample_weight", sample_weight)):
+        if value is not None:
+            raise ValueError(f"{name}: expected None with an iterable of batches")
+    stream = Stream(X, n_data, checked)
+    if stream.is_iterator and epochs > 1:
+        raise ValueError(
+            f"epochs: expected at most 1, since X is an iterator, which ends, got {epochs}"
+        )
+    return stream

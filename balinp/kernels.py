@@ -71,6 +71,31 @@ def amount(rows: Array, weights: Array | None) -> float:
     return len(rows) if weights is None else float(weights.sum())
 
 
+def is_same_amount(one: float, other: float, rows: int) -> bool:
+    """Whether two numbers of data are sums of the same weights, added up in some order.
+
+    Sums of so many positive numbers in different orders differ by their rounding alone.
+
+    Examples
+    --------
+    >>> is_same_amount(0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1, 3)
+    True
+    """
+    return abs(one - other) <= rows * np.finfo(np.float64).eps * max(one, other)
+
+
+def design(inputs: Array, bias: bool) -> Array:
+    """X (B, D): a layer's inputs (B, n_in), with a trailing 1 if there is a bias.
+
+    Examples
+    --------
+    >>> design(np.array([[2.0], [3.0]]), bias=True)
+    array([[2., 1.],
+           [3., 1.]])
+    """
+    return np.column_stack([inputs, np.ones(len(inputs))]) if bias else inputs
+
+
 def root_weighted(rows: Array, weights: Array | None) -> Array:
     """sqrt(w_n) times row n of an array (B, ...): products of two such arrays, summed over n,
     are the weighted sums over data; the rows themselves without weights.
@@ -120,68 +145,10 @@ def gram_reference(rows: Array) -> Array:
     return np.asarray(rows.T @ rows)
 
 
-def input_factor(X: Array, weights: Array | None = None) -> Array:
-    """Second moment of a layer's inputs, A = X^T X / B, exactly symmetric.
-
-    With weights sum_n w_n x_n x_n^T / sum_n w_n.
-
-    Derivation: LR-1, LR-6
-
-    Parameters
-    ----------
-    X : (B, D) array, the trailing 1 of the bias included.
-    weights : (B,) array w, or None for ones.
-
-    Returns
-    -------
-    (D, D) array.
-
-    Examples
-    --------
-    >>> input_factor(np.array([[1.0, 1.0], [3.0, 1.0]]))
-    array([[5., 2.],
-           [2., 1.]])
-    """
-    return gram(root_weighted(X, weights)) / amount(X, weights)
-
-
-def input_factor_reference(X: Array) -> Array:
-    """Plain twin of `input_factor`."""
-    return X.T @ X / len(X)
-
-
 def curvature_sum(root_rows: Array, weights: Array | None = None) -> Array:
     """sum_n w_n S_n S_n^T (K, K), from rows of S_n^T (B, C, K)."""
     rows = np.swapaxes(root_weighted(root_rows, weights), 0, 1)  # as a backward pass has them
     return gram(rows.reshape(-1, rows.shape[2]))
-
-
-def output_factor(root_rows: Array, weights: Array | None = None) -> Array:
-    """Output precision of a layer, H = mean_n S_n S_n^T, from rows of S_n^T.
-
-    Derivation: PT-4, LR-6
-
-    Parameters
-    ----------
-    root_rows : (B, C, K) array, S_n^T for each datum.
-    weights : (B,) array of weights in the mean, or None for ones.
-
-    Returns
-    -------
-    (K, K) array.
-
-    Examples
-    --------
-    >>> output_factor(np.array([[[1.0, 2.0]], [[0.0, 2.0]]]))
-    array([[0.5, 1. ],
-           [1. , 4. ]])
-    """
-    return curvature_sum(root_rows, weights) / amount(root_rows, weights)
-
-
-def output_factor_reference(root_rows: Array) -> Array:
-    """Plain twin of `output_factor`."""
-    return np.einsum("nci,ncj->ij", root_rows, root_rows) / len(root_rows)
 
 
 def forget(old: Array, new: Array, rate: float) -> Array:

@@ -1,0 +1,142 @@
+"""What a layer knows, and what it proposes: values that nothing changes once they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.matrix_normal import KroneckerGaussian
+from balinp.natural_parameters import Factors
+from balinp.priors import Prior
+
+
+class Regression(NamedTuple):
+    """A batch that was all the data, kept for its evidence: X, T, weights, H and lam."""
+
+    X: Array
+    T: Array
+    sample_weight: Array | None
+    output_precision: Array
+    prior_precision: float
+
+
+@dataclass(frozen=True)
+class LayerState:
+    """What a layer knows. A new state takes the place of an old one; none is ever changed.
+
+    Attributes
+    ----------
+    prior : the prior, with its precision lam.
+    mean : (D, K) array M, read-only.
+    last_change : (D, K) array, the change of the mean that was accepted last; zero before that.
+    factors : of all data seen so far, or None before the first batch.
+    remembered : N and lam under which the remembered data balance the prior (NP-5), or None for
+        the current ones.
+    regression : the last batch, if it was all the data and the whole change was accepted.
+    """
+
+    prior: Prior
+    mean: Array
+    last_change: Array
+    factors: Factors | None = None
+    remembered: tuple[float, float] | None = None
+    regression: Regression | None = None
+
+    def under(self, prior: Prior) -> LayerState:
+        """The same with another prior."""
+        return LayerState(
+            prior, self.mean, self.last_change, self.factors, self.remembered, self.regression
+        )
+
+    @property
+    def observed(self) -> Factors:
+        """The factors; ValueError before the first batch."""
+        if self.factors is None:
+            raise ValueError("layer: expected at least one observed batch, got none")
+        return self.factors
+
+    @cached_property
+    def working_posterior(self) -> KroneckerGaussian:
+        """The posterior in the bases that training works in: `posterior` itself, unless bases
+        were kept (NP-7).
+        """
+        return self.posterior if self.factors is None else self._posterior(self.factors)
+
+    @cached_property
+    def posterior(self) -> KroneckerGaussian:
+        """The layer's distribution over its weights; see `MatrixNormalLayer.posterior`."""
+        if self.factors is not None:
+            exact = self.factors.exact
+            return self.working_posterior if exact is self.factors else self._posterior(exact)
+        if self.prior.follows_noise:
+            raise ValueError(
+                "posterior: expected at least one observed batch, got none; the covariance of "
+                "the conjugate prior follows the output precision of the data"
+            )
+        D, K = self.mean.shape
+        L = np.full((D, K), self.prior.precision)
+        return KroneckerGaussian(self.mean, np.eye(D), np.eye(K), L)
+
+    @property
+    def prior_precision_matrix(self) -> Array:
+        """Lam0 = lam (I or H) kron I, dense (D K, D K)."""
+        factor = self.prior.precision * self.prior.column_factor(self.observed.H)
+        return np.asarray(np.kron(factor, np.eye(len(self.mean))), dtype=np.float64)
+
+    def _posterior(self, factors: Factors) -> KroneckerGaussian:
+        return factors.posterior(self.mean, self.prior)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a layer would do with a batch, before the network has chosen how far to go.
+
+    Attributes
+    ----------
+    mean : (D, K) array M, where the layer is.
+    change : (D, K) array, the change of the mean that the regression asks for.
+    gradient : (D, K) array, gradient of the log joint density with respect to the mean, the
+        batch standing for all n_data data.
+    factors : the factors and their spectra that accepting will store.
+    prior : under which this was proposed.
+    prior_mean : (D, K) array M0.
+    regression : the batch, if it was all the data.
+    """
+
+    mean: Array
+    change: Array
+    gradient: Array
+    factors: Factors
+    prior: Prior
+    prior_mean: Array
+    regression: Regression | None = None
+
+    @property
+    def posterior(self) -> KroneckerGaussian:
+        """The proposed posterior, about mean + change."""
+        return self.factors.posterior(self.mean + self.change, self.prior)
+
+    def prior_times(self, W: Array) -> Array:
+        """Lam0 vec(W), the prior precision times a change (D, K) of the mean, as a matrix."""
+        return self.prior.times(W, self.factors.outputs)
+
+    @cached_property
+    def _log_normaliser(self) -> float:
+        p = self.prior.eigenvalues(self.factors.outputs)
+        return 0.5 * len(self.change) * float(np.log(p / (2 * np.pi)).sum())
+
+    def log_prior(self, mean: Array) -> float:
+        """Log density of the layer's prior at a mean (D, K), in nats."""
+        shift = mean - self.prior_mean
+        return self._log_normaliser - 0.5 * float((shift * self.prior_times(shift)).sum())
+
+
+def frozen(array: Array) -> Array:
+    """A copy that cannot be written to, so that a mean handed out stays what it was."""
+    copy = np.array(array)
+    copy.flags.writeable = False
+    return copy

@@ -1,0 +1,170 @@
+"""What can be asked of a network whose layers have learnt: predictions, evidence, what data say.
+
+`balinp.bali.BALI` is such a model and trains it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.data import Batch, Data
+from balinp.evidence import network_log_evidence
+from balinp.history import Record
+from balinp.hyper_parameters import HyperParameters
+from balinp.layer import MatrixNormalLayer
+from balinp.likelihood import Gaussian, Likelihood
+from balinp.mlp import MLP
+from balinp.passes import Mean, Present
+from balinp.prediction import linearised_outputs, sampled_outputs
+from balinp.pseudo_targets import Trace, trace
+from balinp.step import Pieces
+from balinp.validation import LARGEST, as_count, as_data, as_matrix
+
+
+class Model:
+    """A network, its likelihood, and its layers' posteriors.
+
+    Attributes
+    ----------
+    hidden : widths of the hidden layers.
+    likelihood : the likelihood, with the noise as it is known now.
+    layers : `MatrixNormalLayer`s, the first layer first; empty before any data.
+    hyper : prior precisions, and how they and the noise are learnt.
+    history : a `Record` of each step.
+    steps, data_seen : number of steps, and of the data in all of them.
+    rng : generator of initial weights, batch order and draws.
+    """
+
+    hidden: tuple[int, ...]
+    likelihood: Likelihood
+    layers: list[MatrixNormalLayer]
+    hyper: HyperParameters
+    history: list[Record]
+    steps: int
+    data_seen: float
+    rng: np.random.Generator
+    _network: MLP | None = None
+
+    # -- what the network is now ---------------------------------------------------------------
+
+    @property
+    def network(self) -> MLP:
+        """The network, laid out when the first data come."""
+        if self._network is None:
+            raise ValueError("BALI: expected a call of fit or step before this, got none")
+        return self._network
+
+    @network.setter
+    def network(self, network: MLP) -> None:
+        self._network = network
+
+    @property
+    def weights(self) -> list[Array]:
+        """Posterior means (D, K) of the layers, the first layer first."""
+        return [layer.mean for layer in self.layers]
+
+    @property
+    def prior_precision(self) -> float:
+        """Prior precision lam, of the first layer; before any data, the one given or 1."""
+        if self.layers:
+            return self.layers[0].prior_precision
+        return 1.0 if self.hyper.given_precision is None else self.hyper.given_precision
+
+    @property
+    def targets_are_observations(self) -> bool:
+        """Whether pseudo-targets are the data themselves: one Gaussian layer (PT-2).
+
+        Such targets never become stale, so nothing is forgotten and no step is bounded.
+        """
+        return not self.hidden and isinstance(self.likelihood, Gaussian)
+
+    @property
+    def prior_precisions(self) -> list[Array]:
+        """Dense prior precision (D K, D K) of each layer, for `dense.ggn_posterior`."""
+        return [layer.state.prior_precision_matrix for layer in self._fitted()]
+
+    def output_curvature(self, f: Array) -> Array:
+        """Negative Hessian (B, K, K) of the log-likelihood at outputs f (B, K)."""
+        rows = self.likelihood.curvature_rows(f)
+        return np.swapaxes(rows, 1, 2) @ rows
+
+    def trace(self, X: Any, Y: Any, *, sample_weight: Any = None) -> Trace:
+        """What data X (B, n_in), Y (B, K) say to each layer at the current means.
+
+        See `balinp.pseudo_targets.Trace`: inputs, outputs, gradients, curvature roots and
+        pseudo-targets, as lists over the layers.
+        """
+        data = self._checked(X, Y, sample_weight)
+        self._fitted()
+        X, Y, w = Batch(data, slice(0, len(data))).take(slice(None))
+        return trace(self.network, self.likelihood, self.weights, X, Y, sample_weight=w)
+
+    def log_evidence(self, X: Any, Y: Any, *, sample_weight: Any = None) -> float:
+        """Laplace-type log evidence of the data at the current means, in nats.
+
+        Derivation: EV-5
+        """
+        data = self._checked(X, Y, sample_weight)
+        self._fitted()
+        return network_log_evidence(
+            self.layers, Pieces(data.whole, self._present(data.amount), Mean())
+        )
+
+    # -- prediction ----------------------------------------------------------------------------
+
+    def predict(self, X: Any, *, samples: int | None = None, seed: int = 0) -> Any:
+        """Predictive distribution at inputs X (B, n_in), as the likelihood's `predictive` makes it.
+
+        A `GaussianPredictive`, or a `MixturePredictive` of drawn networks, or for classes a
+        `CategoricalPredictive`; for a likelihood of one's own that does not say, an
+        `OutputPredictive`: the outputs, and the density of targets averaged over them.
+
+        Parameters
+        ----------
+        samples : None linearises the network about its means, in closed form; a number draws
+            that many networks instead.
+        seed : of the draws.
+
+        Derivation: PR-1, PR-3
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is not a finite matrix of n_in columns, or nothing has been learnt yet.
+        """
+        layers = self._fitted()
+        X = as_data(X, "X", columns=self.network.widths[0])
+        if samples is None:
+            R = self.likelihood.combinations(self.network.widths[-1])
+            outputs = linearised_outputs(self.network, layers, X, combinations=R.T @ R)
+            return self.likelihood.predictive(*outputs)
+        X = as_matrix(X, "X", largest=LARGEST)
+        rng = np.random.default_rng(as_count(seed, "seed", minimum=0))
+        draws = sampled_outputs(self.network, layers, X, as_count(samples, "samples"), rng)
+        return self.likelihood.predictive(draws)
+
+    # -- checks --------------------------------------------------------------------------------
+
+    def _checked(self, X: Any, Y: Any, sample_weight: Any = None) -> Data:
+        n_in, n_out = (
+            (self.network.widths[0], self.network.widths[-1]) if self.layers else (None, None)
+        )
+        return Data.checked(
+            X,
+            Y,
+            sample_weight,
+            lambda targets, rows: self.likelihood.check_targets(targets, rows, n_out),
+            n_in,
+            n_out,
+        )
+
+    def _fitted(self) -> list[MatrixNormalLayer]:
+        if self.steps == 0:
+            raise ValueError("BALI: expected a call of fit or step before this, got none")
+        return self.layers
+
+    def _present(self, n_data: float) -> Present:
+        return Present(self.network, self.likelihood, self.layers, self.weights, n_data, self.rng)

@@ -1,0 +1,163 @@
+"""Two ways to take a network's outputs in training: at the means, or linearised.
+
+A pass says with which likelihood the gradient and the curvature are taken at the outputs. It makes
+the trace of some rows: forward pass, likelihood, backward pass, from which pseudo-targets follow
+(`balinp.pseudo_targets`). A first reader needs `Mean` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
+from balinp.layer import MatrixNormalLayer
+from balinp.likelihood import Categorical, Likelihood
+from balinp.matrix_normal import KroneckerGaussian
+from balinp.mlp import MLP
+from balinp.prediction import output_covariance, output_deviations
+from balinp.pseudo_targets import Trace
+
+DRAWN_OUTPUTS, FEWEST_DRAWS = 8192, 8
+"""Outputs drawn for all data together in the linearised pass, and for each datum, at least."""
+
+WIDE_OUTPUTS, SAMPLED_LABELS = 16, 4
+"""Classes from which batches draw labels for the curvature, and how many for each datum: at 50
+classes a step takes half the time, with the same likelihood (derivations/12)."""
+
+
+@dataclass(frozen=True)
+class Present:
+    """A network as it is when a step begins; its layers move on later.
+
+    Attributes
+    ----------
+    network, likelihood, layers : of the model.
+    weights : posterior means of the layers, (D, K) arrays.
+    n_data : N, the number of data that a step's batch stands for.
+    rng : generator that draws are taken from.
+    """
+
+    network: MLP
+    likelihood: Likelihood
+    layers: Sequence[MatrixNormalLayer]
+    weights: Sequence[Array]
+    n_data: float
+    rng: np.random.Generator
+
+    @cached_property
+    def posteriors(self) -> list[KroneckerGaussian]:
+        """Posteriors of the layers, in the bases that training works in."""
+        return [layer.state.working_posterior for layer in self.layers]
+
+    @property
+    def largest_curvature_rows(self) -> Array | None:
+        """Rows (C, K) that bound the likelihood's curvature at any outputs, or None (JS-4)."""
+        return self.likelihood.largest_curvature_rows(self.network.widths[-1])
+
+
+class Mean:
+    """Activations from the means, the likelihood at the outputs they give.
+
+    Derivation: BP-1, PT-1
+    """
+
+    has_bound: ClassVar[bool] = False
+    """Whether log joint densities are expectations, of which EV-7 makes a bound."""
+
+    def trace(self, now: Present, X: Array, Y: Array, w: Array | None) -> Trace:
+        """What some rows say to every layer; the backward pass is done when it is asked for."""
+        forward = now.network.forward(now.weights, X)
+        return Trace(
+            now.network,
+            now.likelihood,
+            now.weights,
+            Y,
+            forward,
+            sample_weight=w,
+            posteriors=lambda: now.posteriors,
+        )
+
+
+class Linearised(Mean):
+    """The same activations; the likelihood averaged over the linearised network's outputs.
+
+    Derivation: FP-2
+    """
+
+    has_bound: ClassVar[bool] = True
+
+    def trace(self, now: Present, X: Array, Y: Array, w: Array | None) -> Trace:
+        """As in the mean pass, with the likelihood averaged over draws of the outputs."""
+        trace = super().trace(now, X, Y, w)
+        trace.likelihood = self.expected(now, self.deviations(now, trace))
+        return trace
+
+    def expected(self, now: Present, deviations: Array) -> Expected:
+        """The averaged likelihood of any likelihood."""
+        return Expected(now.likelihood, deviations)
+
+    def deviations(self, now: Present, trace: Trace) -> Array:
+        """Draws (S, B, K) of what the posteriors leave uncertain of the outputs."""
+        R = now.likelihood.combinations(now.network.widths[-1])
+        variances = [
+            squares @ (1.0 / q.precisions)
+            for squares, q in zip(trace.input_squares, now.posteriors, strict=True)
+        ]
+        covariance = output_covariance(now.network, now.posteriors, trace.forward, variances, R)
+        draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / now.n_data / 2))
+        return output_deviations(covariance, draws, now.rng) @ R
+
+
+class LinearisedClasses(Linearised):
+    """The linearised pass of classes, whose expected curvature is known in closed form.
+
+    Derivation: FP-2
+    """
+
+    def expected(self, now: Present, deviations: Array) -> Expected:
+        """The averaged likelihood of classes."""
+        return ExpectedClasses(now.likelihood, deviations)
+
+
+class LinearisedLabels(Linearised):
+    """The linearised pass of many classes in batches, whose labels are drawn.
+
+    Derivation: FP-2, BP-5
+    """
+
+    def expected(self, now: Present, deviations: Array) -> Expected:
+        """The averaged likelihood, with labels drawn for its curvature."""
+        _, B, K = deviations.shape
+        noise = now.rng.gumbel(size=(B, SAMPLED_LABELS, K)).swapaxes(0, 1)
+        return ExpectedLabels(now.likelihood, deviations, noise)
+
+
+PASSES = ("mean", "linearised")
+
+
+def forward_pass(name: str, likelihood: Likelihood, K: int, steps: int, is_all: bool) -> Mean:
+    """The pass of a step: the one that was asked for, or a mean pass where that is enough.
+
+    The first step is a mean pass, since before it nothing but the prior could be averaged over.
+    Where the curvature is known, gradient and curvature are their own averages.
+
+    Derivation: FP-2, BP-5
+
+    Parameters
+    ----------
+    name : one of `PASSES`.
+    likelihood, K : of the model, and the number of its outputs.
+    steps : number of the step, from 1.
+    is_all : whether the step's batch is all the data.
+    """
+    if name == "mean" or steps == 1 or likelihood.known_precision(K) is not None:
+        return Mean()
+    if not isinstance(likelihood, Categorical):
+        return Linearised()
+    return LinearisedLabels() if K >= WIDE_OUTPUTS and not is_all else LinearisedClasses()

@@ -1,0 +1,132 @@
+"""The whole method in one file, with dense matrices: read this first.
+
+A tanh network learns a regression whose noise covariance V and prior precision lam are known; the
+prior's means are zero. Nothing here is fast and nothing is optional: `balinp` computes the same
+with Kronecker factors in their eigenbases, and a test holds the two against each other, step by
+step. The tags at the lines are those of the notes in derivations/.
+"""
+
+import numpy as np
+
+FLOOR = 1e-8  # of a hidden layer's curvature, as a fraction of its mean eigenvalue
+TRUST = 0.3  # nats a datum by which a batch may change the predictions
+LEAST_GAIN = 0.01  # share of the promised gain without which a step is halved
+
+
+def design(h):
+    """A layer's inputs X: what comes in, and a 1 for the bias."""
+    return np.column_stack([h, np.ones(len(h))])
+
+
+def forward(weights, X):
+    """Inputs h_l and outputs z_l of every layer: z_l = (h_l, 1) W_l, h_{l+1} = tanh z_l."""
+    inputs, outputs = [X], []
+    for W in weights:
+        outputs.append(design(inputs[-1]) @ W)
+        inputs.append(np.tanh(outputs[-1]))
+    return inputs[:-1], outputs
+
+
+def backward(weights, inputs, rows):
+    """Rows (N, C, K) at the outputs, carried back to the outputs of every layer."""
+    carried = [rows]  # BP-1, BP-2: gradients and curvature roots obey the same rule
+    for W, h in zip(weights[:0:-1], inputs[:0:-1]):
+        carried.insert(0, carried[0] @ W[:-1].T * (1 - h**2)[:, None, :])
+    return carried
+
+
+def tangent(weights, inputs, changes):
+    """Change of the outputs, to first order, when the weights change."""
+    dz = design(inputs[0]) @ changes[0]
+    for W, Delta, h in zip(weights[1:], changes[1:], inputs[1:]):
+        dz = design(h) @ Delta + ((1 - h**2) * dz) @ W[:-1]  # BP-3
+    return dz
+
+
+def output_precision(S):
+    """H = mean_n S_n S_n^T of a hidden layer, its eigenvalues floored."""
+    h, Q = np.linalg.eigh(np.einsum("nck,ncj->kj", S, S) / len(S))  # PT-4
+    return (Q * np.maximum(h, FLOOR * h.mean())) @ Q.T  # PT-5
+
+
+def regression(M, memory, X, T, H, is_known, N, lam, rate):
+    """One layer's Bayesian linear regression of pseudo-targets T on inputs X, about its mean M.
+
+    Returns the change of the mean that it asks for, the gradient of the log joint density, the
+    moving averages A and H, and the posterior precision P of vec(W), columns stacked.
+    """
+    A, H_mean = X.T @ X / len(X), H
+    if memory is not None:  # NP-1: old batches are forgotten gradually; a known H is not averaged
+        A_old, H_old, _ = memory
+        A = (1 - rate) * A_old + rate * A
+        H_mean = H if is_known else (1 - rate) * H_old + rate * H
+    P = np.kron(H_mean, N * A) + lam * np.eye(M.size)  # LR-1
+    R = N / len(X) * X.T @ (T - X @ M) @ H - lam * M
+    Delta = rate * np.linalg.solve(P, R.ravel(order="F")).reshape(M.shape, order="F")  # NP-2
+    return Delta, R, (A, H_mean), P
+
+
+def quadratic(weights, inputs, gradient, directions, root, N, lam):
+    """B and C of b s - s C s / 2, what the log joint density gains, to second order, s times along
+    some directions; and the part of C that the likelihood of a single datum has.
+    """
+    white = [tangent(weights, inputs, d) @ root.T for d in directions]
+    b = np.array([sum((R * D).sum() for R, D in zip(gradient, d)) for d in directions])
+    datum = np.array([[(u * v).sum() for u in white] for v in white]) / len(inputs[0])
+    prior = [[sum((D * E).sum() for D, E in zip(d, e)) for e in directions] for d in directions]
+    return b, N * datum + lam * np.array(prior), datum
+
+
+def step(weights, memories, X, Y, V, N, lam, rate):
+    """Train on a batch X (B, n_in), Y (B, K) that stands for N data.
+
+    Returns the new weights, the memories (A, H and the last change of every layer; None before
+    the first step) and the posterior precisions.
+    """
+    precision, root = np.linalg.inv(V), np.linalg.inv(np.linalg.cholesky(V))  # BP-4: S^T = C^-1
+    inputs, outputs = forward(weights, X)
+    gradients = backward(weights, inputs, ((Y - outputs[-1]) @ precision)[:, None, :])
+    roots = backward(weights, inputs, np.broadcast_to(root, (len(X), *root.shape)))
+
+    changes, gradient, averages, precisions = [], [], [], []
+    for i, M in enumerate(weights):
+        is_last = i == len(weights) - 1
+        H = precision if is_last else output_precision(roots[i])
+        T = outputs[i] + np.linalg.solve(H, gradients[i][:, 0].T).T  # PT-1: the pseudo-targets
+        proposal = regression(M, memories[i], design(inputs[i]), T, H, is_last, N, lam, rate)
+        for kept, part in zip((changes, gradient, averages, precisions), proposal):
+            kept.append(part)
+
+    # All layers move at once. How far is the maximum of a quadratic: in batches along the
+    # proposed changes, at most all of them; with all data also along the last changes.
+    last = [np.zeros_like(M) if m is None else m[2] for M, m in zip(weights, memories)]
+    directions = [changes, last] if len(X) == N else [changes]  # JS-2, JS-1
+    b, C, datum = quadratic(weights, inputs, gradient, directions, root, N, lam)
+    s = np.linalg.lstsq(C, b, rcond=None)[0]
+    if len(X) < N:
+        s = np.minimum(s, 1.0)
+        s = s * min(1.0, np.sqrt(2 * TRUST / (s @ datum @ s)))  # JS-4
+
+    def log_joint(weights):
+        residuals = (Y - forward(weights, X)[1][-1]) @ root.T
+        return -(N / len(X) * (residuals**2).sum() + lam * sum((W**2).sum() for W in weights)) / 2
+
+    before = log_joint(weights)
+    for c in [*2.0 ** -np.arange(11), 0.0]:  # JS-3: halved until it is a gain, at last to nothing
+        total = [c * sum(f * D for f, D in zip(s, pair)) for pair in zip(*directions)]
+        moved = [W + Delta for W, Delta in zip(weights, total)]
+        promised = c * (s @ b) - c**2 * (s @ C @ s) / 2
+        if log_joint(moved) - before >= LEAST_GAIN * promised:
+            break
+    return moved, [(*memory, Delta) for memory, Delta in zip(averages, total)], precisions
+
+
+def predict(weights, precisions, X, V):
+    """Mean (B, K) and covariance (B, K, K) of targets: the network linearised in its weights."""
+    inputs, outputs = forward(weights, X)
+    jacobians = backward(weights, inputs, np.broadcast_to(np.eye(len(V)), (len(X), *V.shape)))
+    covariance = np.tile(V, (len(X), 1, 1))
+    for h, J, P in zip(inputs, jacobians, precisions):
+        rows = np.einsum("nck,nd->nckd", J, design(h)).reshape(len(X), len(V), -1)
+        covariance = covariance + rows @ np.linalg.inv(P) @ rows.transpose(0, 2, 1)  # PR-1
+    return outputs[-1], covariance

@@ -1,0 +1,103 @@
+"""One training step: from a batch to the layers' new posteriors.
+
+This is the method, in the order of the data:
+
+    batch -> forward pass, likelihood, backward pass, pseudo-targets    `passes`, `pseudo_targets`
+          -> what they add to each layer's natural parameters           `natural_parameters`
+          -> each layer's exact regression, proposed                    `layer`
+          -> how far all layers go together, and whether it is a gain   `joint_step`
+          -> accepted
+
+Everything that varies from step to step is decided before it begins, in a `Way`. The same with
+dense matrices and without a choice is in `balinp.plain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from balinp._types import Array
+from balinp.data import Batch, pieces
+from balinp.joint_step import TRUST, Outcome, checked, joint_step
+from balinp.passes import Mean, Present
+from balinp.pseudo_targets import Trace, summed
+from balinp.way import Way
+
+
+def take_step(
+    now: Present, batch: Batch, way: Way, set_priors: Callable[[Array], None]
+) -> tuple[Outcome, Pieces]:
+    """Train the layers on a batch: each accepts its share of a common step.
+
+    Parameters
+    ----------
+    now : the network; its layers are changed.
+    batch : the data; they stand for `now.n_data` of them.
+    way : how the step goes.
+    set_priors : function that is told the batch's output precision (K, K) at the network's
+        outputs, and gives the layers their prior precisions (EV-4).
+
+    Returns
+    -------
+    What the step was, and what the batch had said before it.
+    """
+    said = Pieces(batch, now, way.forward)
+    terms = summed(said, way.bases.older([layer.factors for layer in now.layers]))
+    set_priors(terms[-1].H)
+    proposals = [
+        layer.propose_from(sums, n_data=now.n_data, rate=way.rate, bases=way.bases)
+        for layer, sums in zip(now.layers, terms, strict=True)
+    ]
+    previous = [layer.last_change for layer in now.layers]
+    step = joint_step(
+        now.network,
+        now.weights,
+        said,
+        proposals,
+        now.n_data,
+        previous=previous if way.two_directions else None,
+        trust=TRUST if way.bounded else None,
+        trust_rows=now.largest_curvature_rows if way.bounded else None,
+    )
+    scale = now.n_data / batch.amount
+    outcome = checked(step, now.network, now.weights, previous, said, proposals, scale)
+    for layer in now.layers:
+        layer.accept(outcome.step.factor, outcome.step.momentum)
+        if way.rebalances:
+            layer.rebalance()
+    return outcome, said
+
+
+class Pieces:
+    """What a batch says to the layers, piece by piece; each iteration tells the same.
+
+    A single piece is worked out once and kept. More than one are worked out anew in every
+    iteration, with the same random draws, at the weights with which the step began.
+
+    Parameters
+    ----------
+    batch : the rows.
+    now : the network as the step begins.
+    forward : pass that makes the traces.
+    """
+
+    def __init__(self, batch: Batch, now: Present, forward: Mean) -> None:
+        self._batch, self._now, self._forward = batch, now, forward
+        n_in, *widths = now.network.widths
+        numbers = max(n_in, (1 + widths[-1]) * max(widths))  # a row's inputs, or its rows of S^T
+        self._parts = list(pieces(len(batch), numbers))
+        self._kept: Trace | None = None
+        self._state = now.rng.bit_generator.state if len(self._parts) > 1 else None
+
+    def __iter__(self) -> Iterator[Trace]:
+        if self._state is None:
+            if self._kept is None:
+                self._kept = self._trace(self._parts[0])
+            yield self._kept
+            return
+        self._now.rng.bit_generator.state = self._state
+        for part in self._parts:
+            yield self._trace(part)
+
+    def _trace(self, part: slice) -> Trace:
+        return self._forward.trace(self._now, *self._batch.take(part))

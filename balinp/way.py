@@ -1,0 +1,111 @@
+"""How a training step goes: all that varies from step to step, decided before it begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from balinp.data import Batch
+from balinp.kept_bases import Kept
+from balinp.likelihood import Likelihood
+from balinp.mlp import MLP
+from balinp.natural_parameters import EXACT, Exact
+from balinp.passes import Mean, forward_pass
+from balinp.priors import PRIORS
+
+LEAST_RATE, LARGEST_RATE = 0.02, 0.5
+"""Bounds of the rate's floor B / N, the weight at which the memory is one epoch long."""
+
+BASIS_TOLERANCE = 0.1
+"""Relative error of a change, before its refinement, up to which layers keep their bases."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a step goes.
+
+    Attributes
+    ----------
+    forward : pass that takes the network's outputs (FP-2).
+    rate : weight of the batch in the moving averages (NP-3, NP-4).
+    two_directions : whether the previous changes are a second direction (JS-2).
+    bounded : whether the change of the predictions is capped (JS-4).
+    bases : eigenbases in which layers invert: of their averages, or older ones (NP-7).
+    rebalances : whether the memory is re-expressed about the new mean (NP-5).
+    """
+
+    forward: Mean
+    rate: float
+    two_directions: bool
+    bounded: bool
+    bases: Exact
+    rebalances: bool
+
+
+class Situation(Protocol):
+    """What the way of a step depends on, besides its batch; a `BALI` is one.
+
+    Attributes
+    ----------
+    network, likelihood : of the model.
+    forward, prior : names of the pass and of the prior.
+    rate : smallest weight of a batch, or None for one that makes the memory an epoch long.
+    basis_tolerance : relative error up to which bases are kept.
+    steps, data_seen : number of the step, from 1, and of the data of all steps up to this one.
+    targets_are_observations : whether the model is a single Gaussian layer.
+    """
+
+    likelihood: Likelihood
+    forward: str
+    prior: str
+    rate: float | None
+    basis_tolerance: float
+    steps: int
+    data_seen: float
+
+    @property
+    def network(self) -> MLP: ...
+
+    @property
+    def targets_are_observations(self) -> bool: ...
+
+
+def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None) -> Way:
+    """The way of a step, which depends on the batch and on what was seen before.
+
+    Two directions need an objective that is that of the step before: all data. (Where the
+    curvature is small, the conjugate prior is, too: nothing but the cap keeps a step from
+    following what the present draws of the linearised pass happen to say there.) Bases are kept
+    in batches, after the first: all data at once are at least half of the averages, so that these
+    move far, and take so long that decomposing them is little in comparison. A single Gaussian
+    layer is exact: its targets never become stale, so nothing is forgotten and no step is bounded.
+
+    Derivation: JS-2, JS-4, NP-3, NP-4, NP-7
+
+    Parameters
+    ----------
+    model : what the way depends on.
+    batch, n_data : data of the step, and the number N that they stand for.
+    rate : weight of the batch, or None to choose it.
+    """
+    is_exact, first = model.targets_are_observations, model.steps == 1
+    K = model.network.widths[-1]
+    forward = forward_pass(model.forward, model.likelihood, K, model.steps, batch.is_all)
+    two_directions = batch.is_all and not (forward.has_bound and PRIORS[model.prior].follows_noise)
+    keeps = model.basis_tolerance > 0 and not (first or batch.is_all or is_exact)
+    if rate is None and is_exact:
+        rate = 1.0 if batch.is_all else batch.amount / model.data_seen
+    elif rate is None:
+        epoch = min(LARGEST_RATE, max(LEAST_RATE, batch.amount / n_data))
+        least = epoch if model.rate is None else model.rate
+        rate = max(least, float(1.0 / np.sqrt(model.steps)))
+    return Way(
+        forward=forward,
+        rate=rate,
+        two_directions=two_directions,
+        bounded=not (two_directions or is_exact),
+        bases=Kept(model.basis_tolerance) if keeps else EXACT,
+        rebalances=not is_exact,
+    )
