@@ -115,9 +115,7 @@ def features(
     forward = network.forward(weights, X)
     C, K = output_rows.shape
     rows = network.backward(weights, forward, np.broadcast_to(output_rows, (len(X), C, K)))
-    designs = forward.inputs
-    if network.bias:
-        designs = [np.concatenate([h, np.ones((len(h), 1))], axis=1) for h in designs]
+    designs = [network.design(h) for h in forward.inputs]
     if roots is not None:
         rows = [s @ F for s, F in zip(rows, roots, strict=True)]
     return forward.outputs[-1], Features(designs, rows)

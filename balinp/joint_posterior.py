@@ -23,7 +23,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from balinp._types import Array
-from balinp.batch import pieces
+from balinp.data import pieces
 from balinp.features import Features, features
 from balinp.mlp import MLP
 from balinp.precision_forms import Form, InData, InWeights, solve
@@ -231,7 +231,7 @@ def evidence_scale(spectrum: Array, size: float) -> float:
 
     Parameters
     ----------
-    spectrum : (n,) array kappa; negative ones are rounding errors of zeros.
+    spectrum : (n,) array kappa, but for zeros.
     size : number q.
 
     Examples
@@ -239,7 +239,7 @@ def evidence_scale(spectrum: Array, size: float) -> float:
     >>> round(evidence_scale(np.array([1.0, 1.0]), 4.5), 9)  # 4.5 / 3 = 3 / 4 + 3 / 4
     3.0
     """
-    kappa = np.maximum(spectrum, 0.0)
+    kappa = spectrum
 
     def surplus(log_scale: float) -> float:
         determined = np.exp(log_scale) * kappa / (1 + np.exp(log_scale) * kappa)

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from balinp._types import Array
 from balinp.joint_posterior import JointPosterior
 from balinp.predictive.student import student_log_density
-from balinp.spectral import rounding
+from balinp.spectral import decompose_stack, rounding
 
 FEWEST_DATA = 5
 """Data below which their residuals say nothing about tails."""
@@ -87,7 +87,7 @@ def leave_one_out(
     """
     w = np.ones(len(X)) if sample_weight is None else sample_weight
     whitened = posterior.whitened_residuals(X, Y)
-    remaining, axes = np.linalg.eigh(posterior.complements(X, sample_weight))
+    remaining, axes = decompose_stack(posterior.complements(X, sample_weight), np.ones(len(X)))
     turned = np.einsum("nij,ni->nj", axes, whitened)
     out = 1 / np.maximum(1.0, w)[:, None]  # the part of a datum's weight that is left out
     rest = (1 - out) + out * remaining

@@ -15,7 +15,7 @@ from scipy.linalg import solve_triangular
 
 from balinp._types import Array
 from balinp.features import Features
-from balinp.spectral import root
+from balinp.spectral import eigenvalues, root
 
 
 class Form(Protocol):
@@ -68,7 +68,7 @@ class InWeights:
         return len(self._matrix)
 
     def spectrum(self) -> Array:
-        return np.asarray(np.linalg.eigvalsh(self._matrix), dtype=np.float64)
+        return eigenvalues(self._matrix, "joint precision")
 
     def factorise(self, scale: float) -> None:
         self._matrix = _factor(self._matrix, scale)
@@ -115,7 +115,7 @@ class InData:
         return len(self._matrix)
 
     def spectrum(self) -> Array:
-        return np.asarray(np.linalg.eigvalsh(self._matrix), dtype=np.float64)
+        return eigenvalues(self._matrix, "joint precision")
 
     def factorise(self, scale: float) -> None:
         self._matrix = _factor(self._matrix, scale)

@@ -109,8 +109,8 @@ matrix_normal KR-3: square root of L
 + self._to_basis(R) / np.sqrt(self.precisions)
 
 spectral KR-4: sign of a small eigenvalue lost
-- return Spectrum(np.maximum(values, 0.0), vectors)
-+ return Spectrum(np.abs(values), vectors)
+- return np.maximum(values, 0.0)
++ return np.abs(values)
 
 spectral KR-4: rounding errors refused
 - if values[0] < -rounding(
@@ -1270,9 +1270,9 @@ features JP-1: inputs' product left out
 - total += (x @ x2.T)[:, None, :, None] *
 + total += 1 + 0 *
 
-features JP-1: bias left out
-- np.ones((len(h), 1))
-+ np.zeros((len(h), 1))
+features JP-1: roots of the prior left out
+- rows = [s @ F for s, F
++ rows = [s for s, F
 
 joint_posterior JP-1: weights of data squared
 - phi.scaled(np.sqrt(w[part]))
