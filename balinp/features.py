@@ -92,6 +92,7 @@ def features(
     X: Array,
     output_rows: Array,
     roots: Sequence[Array] | None = None,
+    sample_weight: Array | None = None,
 ) -> tuple[Array, Features]:
     """Outputs (B, K) at inputs X, and features of C combinations of them.
 
@@ -104,6 +105,7 @@ def features(
     output_rows : (C, K) array, the combinations of the outputs.
     roots : for each layer (K, K) matrix F, with F F^T times I the prior covariance of the
         layer's weights; rows s become s F. None leaves them.
+    sample_weight : (B,) weights of the data, whose roots are factors of the features.
 
     Examples
     --------
@@ -118,4 +120,5 @@ def features(
     designs = [network.design(h) for h in forward.inputs]
     if roots is not None:
         rows = [s @ F for s, F in zip(rows, roots, strict=True)]
-    return forward.outputs[-1], Features(designs, rows)
+    phi = Features(designs, rows)
+    return forward.outputs[-1], phi if sample_weight is None else phi.scaled(np.sqrt(sample_weight))

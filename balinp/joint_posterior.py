@@ -15,19 +15,18 @@ from I + Phi Phi^T as well, a Gram matrix over data. The smaller of the two is f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
 
 from balinp._types import Array
-from balinp.data import pieces
+from balinp.data import Data, Stream, pieces
 from balinp.features import Features, features
 from balinp.mlp import MLP
 from balinp.precision_forms import Form, InData, InWeights, solve
-from balinp.validation import LARGEST, as_matrix, as_weights
+from balinp.validation import LARGEST, as_matrix
 
 LARGEST_FACTOR = 8192
 """Rows of the largest matrix that is factorised, or of a covariance between rows: 512 MiB."""
@@ -74,21 +73,19 @@ class JointPosterior:
         weights: Sequence[Array],
         prior_precisions: Sequence[Array],
         noise_covariance: Array,
-        X: Any,
-        sample_weight: Any = None,
+        data: Data | Stream,
         *,
         prior_scale: float | None = 1.0,
         form: str | None = None,
     ) -> JointPosterior:
-        """The posterior after data X (N, n_in); see `balinp.dense.ggn_posterior` for its twin.
+        """The posterior after data; see `balinp.dense.ggn_posterior` for its twin.
 
         Parameters
         ----------
         network, weights, noise_covariance : as above.
         prior_precisions : for each layer the (K, K) matrix G of its prior precision G kron I:
             lam I for the isotropic prior, lam H for the conjugate one.
-        X : inputs; targets do not enter a Gauss-Newton covariance.
-        sample_weight : (N,) weights of the data, or None for ones.
+        data : inputs and weights; targets do not enter a Gauss-Newton covariance.
         prior_scale : factor c of the prior's variance, as far as the covariance is concerned; None
             is the one that the evidence asks for, see `evidence_scale`.
         form : ``"weights"`` or ``"data"``: which matrix is factorised; None is the smaller.
@@ -100,25 +97,25 @@ class JointPosterior:
 
         Examples
         --------
-        >>> X = np.array([[1.0], [-1.0]])
+        >>> data = Data(np.array([[1.0], [-1.0]]), np.zeros((2, 1)), None)
         >>> line = MLP([1, 1])
-        >>> fit = JointPosterior.of(line, [np.zeros((2, 1))], [np.eye(1)], np.eye(1), X)
+        >>> fit = JointPosterior.of(line, [np.zeros((2, 1))], [np.eye(1)], np.eye(1), data)
         >>> round(fit.epistemic([[2.0]]).item(), 12)  # (2^2 + 1) / 3
         1.666666666667
         """
-        X = as_matrix(X, "X", columns=network.widths[0], largest=LARGEST)
-        w = as_weights(sample_weight, "sample_weight", len(X))
-        roots = [_inverse_root(G).T for G in prior_precisions]
-        P, rows = sum(D * K for D, K in network.shapes), len(X) * network.widths[-1]
+        P, rows = sum(D * K for D, K in network.shapes), data.rows * network.widths[-1]
         by_weights = P <= rows if form is None else form == "weights"
         if (P if by_weights else rows) > LARGEST_FACTOR:
             raise ValueError(
                 f"covariance: expected at most {LARGEST_FACTOR} weights, or data times outputs, "
                 f"for a joint one, got {P} weights and {rows} data times outputs"
             )
-        numbers = P if by_weights else max(network.widths)
-        at = partial(features, network, weights, roots=roots)
-        batches = _observed(at, _inverse_root(noise_covariance), X, w, numbers)
+        roots = [_inverse_root(G).T for G in prior_precisions]
+        whitening = _inverse_root(noise_covariance)
+        numbers = len(whitening) * (P if by_weights else max(network.widths))
+        batches = (
+            features(network, weights, X, whitening, roots, w)[1] for X, _, w in data.parts(numbers)
+        )
         made = (InWeights if by_weights else InData)(batches, network.shapes)
         if prior_scale is None:
             pairs = zip(weights, prior_precisions, strict=True)
@@ -131,12 +128,14 @@ class JointPosterior:
     def outputs(self, X: Array) -> tuple[Array, Array]:
         """Outputs (B, K) of the mean network at X (B, n_in), and their covariance (B, K, K).
 
+        Rows of X, which is of any real dtype, become float64 in pieces, and must be finite.
+
         Derivation: JP-1
         """
         K = self.network.widths[-1]
         f, E = np.empty((len(X), K)), np.empty((len(X), K, K))
         for part in pieces(len(X), K * self.form.numbers):
-            f[part], phi = self._features(X[part], np.eye(K))
+            f[part], phi = self._features(as_matrix(X[part], "X", largest=LARGEST), np.eye(K))
             E[part] = self.form.variances(phi)
         return f, E
 
@@ -172,18 +171,22 @@ class JointPosterior:
         """
         return self._whitening @ self.epistemic(X) @ self._whitening.T
 
-    def complements(self, X: Array, sample_weight: Array | None = None) -> Array:
-        """I - w_n H_n (N, K, K), with H_n the leverages, for the data that this was made of.
+    def left_out(self, data: Data | Stream) -> Iterator[tuple[Array, Array, Array]]:
+        """What JP-3 needs to know of the data that this was made of, in pieces.
+
+        Yields
+        ------
+        Residuals S^T (y - f) (B, K) of the mean network, with S S^T = V^{-1}; I - w_n H_n
+        (B, K, K), with H_n the leverages; and weights w (B,).
 
         Derivation: JP-3
         """
-        return self.form.complements(
-            _observed(self._features, self._whitening, X, sample_weight, self.form.numbers)
-        )
-
-    def whitened_residuals(self, X: Array, Y: Array) -> Array:
-        """S^T (y - f) (N, K) of the mean network, with S S^T = V^{-1}."""
-        return (Y - self.network.forward(self.weights, X).outputs[-1]) @ self._whitening.T
+        first = 0
+        for X, Y, w in data.parts(len(self._whitening) * self.form.numbers):
+            f, phi = features(self.network, self.weights, X, self._whitening, self.roots, w)
+            complements = self.form.complements(phi, first)
+            yield (Y - f) @ self._whitening.T, complements, np.ones(len(X)) if w is None else w
+            first += len(X)
 
     def draw(self, rng: np.random.Generator) -> list[Array]:
         """A draw of all weights about their means: a change (D, K) for each layer.
@@ -197,22 +200,6 @@ class JointPosterior:
 
     def _inputs(self, X: Any) -> Array:
         return as_matrix(X, "X", columns=self.network.widths[0], largest=LARGEST)
-
-
-def _observed(
-    at: Callable[[Array, Array], tuple[Array, Features]],
-    whitening: Array,
-    X: Array,
-    w: Array | None,
-    numbers: int,
-) -> Iterator[Features]:
-    """Features of data, whitened by the noise, times the root of their weights.
-
-    In pieces for which arrays of so many numbers for each output are not too large.
-    """
-    for part in pieces(len(X), len(whitening) * numbers):
-        _, phi = at(X[part], whitening)
-        yield phi if w is None else phi.scaled(np.sqrt(w[part]))
 
 
 def evidence_scale(spectrum: Array, size: float) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from balinp._types import Array
+from balinp.data import Data, Stream
 from balinp.joint_posterior import JointPosterior
 from balinp.predictive.student import student_log_density
 from balinp.spectral import decompose_stack, rounding
@@ -51,9 +52,7 @@ class Tails(NamedTuple):
     freedom: float
 
 
-def leave_one_out(
-    posterior: JointPosterior, X: Array, Y: Array, sample_weight: Array | None = None
-) -> LeaveOneOut:
+def leave_one_out(posterior: JointPosterior, data: Data | Stream) -> LeaveOneOut:
     """Residuals of the data that a posterior was made of, each predicted without itself.
 
     With whitened residuals e = S^T (y - f), leverages H, and m = min(1, w) the part of a datum of
@@ -62,22 +61,22 @@ def leave_one_out(
         residual = (I - m H)^{-1} e,      epistemic covariance = H (I - m H)^{-1}.
 
     A datum of weight 2 is that datum twice, and one of the two is left out. Data that alone
-    determine their prediction, and those of weight zero, are not among them.
+    determine their prediction are not among them.
 
     Derivation: JP-3
 
     Parameters
     ----------
     posterior : of the network after the data.
-    X, Y, sample_weight : the data (N, n_in), (N, K), (N,).
+    data : the same data.
 
     Examples
     --------
     >>> from balinp.mlp import MLP
-    >>> X, Y = np.zeros((2, 1)), np.array([[1.0], [2.0]])
+    >>> data = Data(np.zeros((2, 1)), np.array([[1.0], [2.0]]), None)
     >>> mean = [np.array([[0.0], [1.0]])]  # (1 + 2) / (2 + 1) with a prior precision of 1
-    >>> fit = JointPosterior.of(MLP([1, 1]), mean, [np.eye(1)], np.eye(1), X)
-    >>> left_out = leave_one_out(fit, X, Y)
+    >>> fit = JointPosterior.of(MLP([1, 1]), mean, [np.eye(1)], np.eye(1), data)
+    >>> left_out = leave_one_out(fit, data)
     >>> (left_out.residuals**2).round(3)  # 1 is predicted as 2 / 2, 2 as 1 / 2
     array([[0.  ],
            [2.25]])
@@ -85,13 +84,13 @@ def leave_one_out(
     array([[0.5],
            [0.5]])
     """
-    w = np.ones(len(X)) if sample_weight is None else sample_weight
-    whitened = posterior.whitened_residuals(X, Y)
-    remaining, axes = decompose_stack(posterior.complements(X, sample_weight), np.ones(len(X)))
+    parts = zip(*posterior.left_out(data), strict=True)
+    whitened, complements, w = (np.concatenate(arrays) for arrays in parts)
+    remaining, axes = decompose_stack(complements, np.ones(len(w)))
     turned = np.einsum("nij,ni->nj", axes, whitened)
     out = 1 / np.maximum(1.0, w)[:, None]  # the part of a datum's weight that is left out
     rest = (1 - out) + out * remaining
-    counts = (w > 0) & (rest > rounding(Y.shape[1], 1.0)).all(axis=1)
+    counts = (rest > rounding(rest.shape[1], 1.0)).all(axis=1)
     turned, remaining, rest, w = turned[counts], remaining[counts], rest[counts], w[counts]
     leverages = np.maximum(1 - remaining, 0.0) / w[:, None]
     return LeaveOneOut(turned / rest, leverages / rest, w)

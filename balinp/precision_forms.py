@@ -37,8 +37,14 @@ class Form(Protocol):
     def between(self, features: Features) -> Array:
         """Covariance (B C, B C) of the outputs of all data."""
 
-    def complements(self, batches: Iterable[Features]) -> Array:
-        """I - phi_n (I + Phi^T Phi)^{-1} phi_n^T (N, C, C), for the batches it was made of."""
+    def complements(self, features: Features, first: int) -> Array:
+        """I - phi_n (I + Phi^T Phi)^{-1} phi_n^T (B, C, C), for rows phi_n of Phi.
+
+        Parameters
+        ----------
+        features : phi_n of some data.
+        first : place of the first of them among all data.
+        """
 
     def draw(self, rng: np.random.Generator) -> list[Array]:
         """Whitened weights drawn from N(0, (I + Phi^T Phi)^{-1}), (D, K) for each layer."""
@@ -83,8 +89,8 @@ class InWeights:
         half = self._half(features)
         return half.T @ half
 
-    def complements(self, batches: Iterable[Features]) -> Array:
-        return np.concatenate([np.eye(phi.outputs) - self.variances(phi) for phi in batches])
+    def complements(self, features: Features, first: int) -> Array:
+        return np.eye(features.outputs) - self.variances(features)
 
     def draw(self, rng: np.random.Generator) -> list[Array]:
         flat = solve(self._matrix, rng.standard_normal(len(self._matrix)), transposed=True)
@@ -134,9 +140,11 @@ class InData:
         half = self._half(features)
         return features.products(features) - half.T @ half
 
-    def complements(self, batches: Iterable[Features]) -> Array:
-        # The blocks of the inverse Gram matrix: nothing is subtracted.
-        return _squares(solve(self._matrix, np.eye(len(self._matrix))), self._data.outputs)
+    def complements(self, features: Features, first: int) -> Array:
+        # Blocks of the inverse Gram matrix: nothing is subtracted.
+        C, n = features.outputs, len(self._matrix)
+        columns = np.eye(n)[:, first * C : (first + len(features.rows[0])) * C]
+        return _squares(solve(self._matrix, columns), C)
 
     def draw(self, rng: np.random.Generator) -> list[Array]:
         # Weights from the prior, and what data that they gave rise to would say of them.

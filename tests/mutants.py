@@ -1274,9 +1274,9 @@ features JP-1: roots of the prior left out
 - rows = [s @ F for s, F
 + rows = [s for s, F
 
-joint_posterior JP-1: weights of data squared
-- phi.scaled(np.sqrt(w[part]))
-+ phi.scaled(w[part])
+features JP-1: weights of data squared
+- phi.scaled(np.sqrt(sample_weight))
++ phi.scaled(sample_weight)
 
 joint_posterior JP-1: root of the prior transposed
 - roots = [_inverse_root(G).T for G in prior_precisions]
@@ -1311,12 +1311,16 @@ joint_posterior JP-3: leverage not whitened from the right
 + self._whitening @ self.epistemic(X) @ self._whitening
 
 joint_posterior JP-3: residuals whitened by the transpose
-- .outputs[-1]) @ self._whitening.T
-+ .outputs[-1]) @ self._whitening
+- yield (Y - f) @ self._whitening.T
++ yield (Y - f) @ self._whitening
 
 leave_one_out JP-3: all repetitions left out
 - out = 1 / np.maximum(1.0, w)[:, None]
 + out = np.ones((len(w), 1))
+
+precision_forms JP-3: blocks of the first data
+- np.eye(n)[:, first * C : (first +
++ np.eye(n)[:, 0 * C : (0 +
 
 leave_one_out JP-3: leverage not magnified
 - return LeaveOneOut(turned / rest, leverages / rest, w)
@@ -1331,8 +1335,8 @@ leave_one_out JP-3: axes transposed
 + np.einsum("nij,nj->ni", axes, whitened)
 
 precision_forms JP-3: leverage for what remains
-- np.eye(phi.outputs) - self.variances(phi)
-+ self.variances(phi)
+- np.eye(features.outputs) - self.variances(features)
++ self.variances(features)
 
 leave_one_out JP-4: epistemic part scaled with the noise
 - variances = factor + left_out.variances

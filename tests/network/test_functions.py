@@ -10,6 +10,7 @@ from cases import DeepCase, assert_close, deep, parametrize_deep, worst_error
 
 from balinp import KroneckerGaussian
 from balinp._types import Array
+from balinp.data import Data
 from balinp.functions import LayerwisePosterior, sample_functions
 from balinp.joint_posterior import JointPosterior
 
@@ -47,7 +48,8 @@ def test_covariance_between_rows(case: DeepCase, rng: np.random.Generator) -> No
 def joint(problem: Any) -> JointPosterior:
     G = [np.eye(W.shape[1]) for W in problem.weights]
     V = problem.likelihood.covariance(problem.Y.shape[1])
-    return JointPosterior.of(problem.network, problem.weights, G, V, problem.X)
+    data = Data(problem.X, problem.Y, None)
+    return JointPosterior.of(problem.network, problem.weights, G, V, data)
 
 
 @pytest.mark.parametrize("make", [layerwise, joint])

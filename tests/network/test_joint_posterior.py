@@ -21,6 +21,7 @@ from cases import (
 
 from balinp import MLP, dense
 from balinp._types import Array
+from balinp.data import Data
 from balinp.features import Features, features
 from balinp.joint_posterior import LARGEST_FACTOR, JointPosterior, evidence_scale
 
@@ -42,13 +43,29 @@ def covariance(problem: Deep) -> Array:
     return problem.likelihood.covariance(problem.Y.shape[1])  # type: ignore[attr-defined]
 
 
-def joint(problem: Deep, conjugate: bool = False, **options: Any) -> JointPosterior:
-    options = {"X": problem.X} | options
+def inputs(X: Array, w: Array | None = None) -> Data:
+    """Data of which the targets do not matter."""
+    return Data(X, np.full((len(X), 1), np.nan), w)
+
+
+def complements(posterior: JointPosterior, X: Array) -> Array:
+    Y = np.zeros((len(X), 2))
+    return np.concatenate([part for _, part, _ in posterior.left_out(Data(X, Y, None))])
+
+
+def joint(
+    problem: Deep,
+    conjugate: bool = False,
+    X: Array | None = None,
+    w: Array | None = None,
+    **options: Any,
+) -> JointPosterior:
     return JointPosterior.of(
         problem.network,
         problem.weights,
         precisions(problem, conjugate),
         covariance(problem),
+        inputs(problem.X if X is None else X, w),
         **options,
     )
 
@@ -129,7 +146,7 @@ def test_of_one_layer_it_is_the_exact_regression(conjugate: bool, form: str) -> 
     layer = problem.layer(prior_precision=0.7, prior_mean=None)
     layer.observe(problem.inputs, problem.T, problem.H, n_data=12)
     posterior = JointPosterior.of(
-        MLP([3, 2]), [layer.mean], [G], problem.V, problem.inputs, form=form
+        MLP([3, 2]), [layer.mean], [G], problem.V, inputs(problem.inputs), form=form
     )
     X_new = np.random.default_rng(1).normal(size=(6, 3))
     expected = layer.posterior.predictive_covariance(layer.design(X_new))
@@ -145,7 +162,7 @@ def test_weights_of_data_are_repetitions_in_any_order(form: str, rng: np.random.
     w = np.array([2.0, 0.0, 1.0, 3.0, 1.0, 1.0])
     X_new = rng.normal(size=(4, 3))
     repeated = rng.permutation(np.repeat(problem.X, w.astype(int), axis=0))
-    weighted = joint(problem, form=form, sample_weight=w).epistemic(X_new)
+    weighted = joint(problem, form=form, w=w).epistemic(X_new)
     assert_close(weighted, joint(problem, form=form, X=repeated).epistemic(X_new))
     assert_close(weighted, reference(problem, X=repeated).epistemic(X_new))
 
@@ -160,10 +177,11 @@ def test_the_smaller_matrix_is_factorised_and_large_data_come_in_pieces(
     assert "by weights" in repr(joint(problem, X=X))
     whole = joint(problem, X=X)
     E = whole.epistemic(problem.X)
-    complements = whole.complements(X)
+    expected = complements(whole, X)
     monkeypatch.setattr("balinp.data.PIECE", 7 * 2 * 26)
     assert_close(joint(problem, X=X).epistemic(problem.X), E)
-    assert_close(joint(problem, X=X).complements(X), complements)
+    assert_close(complements(joint(problem, X=X), X), expected)
+    assert_close(complements(joint(problem, X=X, form="data"), X), expected)
     assert_close(joint(problem, X=X, form="data").epistemic(problem.X), E)
     before = X.copy()
     joint(problem, X=X)
@@ -172,7 +190,11 @@ def test_the_smaller_matrix_is_factorised_and_large_data_come_in_pieces(
 
 def test_one_row_one_weight() -> None:
     posterior = JointPosterior.of(
-        MLP([1, 1], bias=False), [np.ones((1, 1))], [2 * np.eye(1)], np.eye(1), [[3.0]]
+        MLP([1, 1], bias=False),
+        [np.ones((1, 1))],
+        [2 * np.eye(1)],
+        np.eye(1),
+        inputs(np.array([[3.0]])),
     )
     assert posterior.epistemic([[1.0]]).item() == pytest.approx(1 / (2 + 9), rel=1e-14)
 
@@ -183,8 +205,8 @@ def test_what_is_too_large_is_refused() -> None:
     G = [np.eye(W.shape[1]) for W in weights]
     X = np.zeros((LARGEST_FACTOR + 1, 1))
     with pytest.raises(ValueError, match=r"covariance: expected at most 8192 .* got 10401 weights"):
-        JointPosterior.of(network, weights, G, np.eye(1), X)
-    posterior = JointPosterior.of(network, weights, G, np.eye(1), X[:3])
+        JointPosterior.of(network, weights, G, np.eye(1), inputs(X))
+    posterior = JointPosterior.of(network, weights, G, np.eye(1), inputs(X[:3]))
     with pytest.raises(ValueError, match=r"X: expected at most 8192 rows .* got 8193 rows of 1"):
         posterior.between_rows(X)
     with pytest.raises(ValueError, match="X: expected shape"):
@@ -273,8 +295,8 @@ def test_scale_of_the_prior_maximises_the_evidence(conjugate: bool, form: str) -
     numbers = 26 if form == "weights" else 26 + 60
     columns = [flat(posterior.draw(OneAtATime(i))) for i in range(numbers)]  # type: ignore[arg-type]
     assert_close(np.array(columns).T @ np.array(columns), np.linalg.inv(Lam0 / c + G))
-    complements = np.eye(2) - posterior.leverages(problem.X)
-    assert_close(posterior.complements(problem.X), complements)
+    leverages = posterior.leverages(problem.X)
+    assert_close(complements(posterior, problem.X), np.eye(2) - leverages)
 
 
 @pytest.mark.equation("JP-5")

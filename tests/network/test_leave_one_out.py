@@ -8,6 +8,7 @@ from cases import Case, DeepCase, assert_close, deep, random_covariance, regress
 
 from balinp import MLP, dense
 from balinp._types import Array
+from balinp.data import Data
 from balinp.joint_posterior import JointPosterior
 from balinp.leave_one_out import FREEDOM, LeaveOneOut, Tails, fitted_tails, leave_one_out
 from balinp.predictive.student import student_log_density
@@ -47,10 +48,9 @@ def test_of_one_layer_it_is_a_refit_without_the_datum(form: str, K: int, weighte
     w = np.array([1.0, 2.0, 0.4, 3.5, 0.0, 1.0, 1.0, 1.0]) if weighted else np.ones(8)
     G, C0 = 0.7 * np.eye(K), np.eye(3 * K) / 0.7
     M, _ = dense.posterior(problem.X, problem.T, problem.V, np.zeros((3, K)), C0, weights=w)
-    posterior = JointPosterior.of(
-        MLP([2, K]), [M], [G], problem.V, problem.inputs, w if weighted else None, form=form
-    )
-    left_out = leave_one_out(posterior, problem.inputs, problem.T, w if weighted else None)
+    data = Data(problem.inputs, problem.T, w if weighted else None)
+    posterior = JointPosterior.of(MLP([2, K]), [M], [G], problem.V, data, form=form)
+    left_out = leave_one_out(posterior, data)
     J = np.array([np.kron(np.eye(K), x) for x in problem.X])
     expected = predicted_without(J, problem.T, problem.V, C0, w, np.zeros(3 * K))
     assert_close(in_noise_units(left_out), expected)
@@ -75,8 +75,9 @@ def test_of_a_network_it_is_a_refit_of_the_linearised_one(form: str) -> None:
     start = -np.einsum("nkp,kl,nl->p", J, np.linalg.inv(V), problem.Y - f) / 0.7
     expected = predicted_without(J, problem.Y - f, V, np.eye(P) / 0.7, np.ones(7), start)
     G = [0.7 * np.eye(K) for K in (4, 2)]
-    posterior = JointPosterior.of(problem.network, problem.weights, G, V, problem.X, form=form)
-    left_out = leave_one_out(posterior, problem.X, problem.Y)
+    data = Data(problem.X, problem.Y, None)
+    posterior = JointPosterior.of(problem.network, problem.weights, G, V, data, form=form)
+    left_out = leave_one_out(posterior, data)
     assert_close(in_noise_units(left_out), expected)
 
 
@@ -86,13 +87,14 @@ def test_a_weight_of_two_is_the_datum_twice(form: str) -> None:
     V = problem.likelihood.covariance(1)  # type: ignore[attr-defined]
     G, w = [np.eye(3), np.eye(1)], np.array([2.0, 1.0, 1.0, 3.0, 1.0, 1.0])
     repeated = np.repeat(np.arange(6), w.astype(int))
-    X, Y = problem.X[repeated], problem.Y[repeated]
-    weighted = leave_one_out(
-        JointPosterior.of(problem.network, problem.weights, G, V, problem.X, w, form=form),
-        problem.X, problem.Y, w,
-    )  # fmt: skip
-    apart = leave_one_out(
-        JointPosterior.of(problem.network, problem.weights, G, V, X, form=form), X, Y
+    weighted, apart = (
+        leave_one_out(
+            JointPosterior.of(problem.network, problem.weights, G, V, data, form=form), data
+        )
+        for data in (
+            Data(problem.X, problem.Y, w),
+            Data(problem.X[repeated], problem.Y[repeated], None),
+        )
     )
     assert_close(in_noise_units(weighted)[[0, 0, 1, 2, 3, 3, 3, 4, 5]], in_noise_units(apart))
     one, other = fitted_tails(weighted), fitted_tails(apart)
@@ -105,10 +107,11 @@ def test_a_weight_of_two_is_the_datum_twice(form: str) -> None:
 def test_data_that_alone_determine_their_prediction_are_passed_over() -> None:
     X = np.array([[0.0, 1e9], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
     network = MLP([2, 1], bias=False)
+    data = Data(X, np.ones((4, 1)), None)
     posterior = JointPosterior.of(
-        network, [np.zeros((2, 1))], [np.eye(1)], np.eye(1), X, form="weights"
+        network, [np.zeros((2, 1))], [np.eye(1)], np.eye(1), data, form="weights"
     )
-    left_out = leave_one_out(posterior, X, np.ones((4, 1)))
+    left_out = leave_one_out(posterior, data)
     assert len(left_out.weights) == 3
     assert np.isfinite(left_out.residuals).all()
 
