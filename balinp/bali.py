@@ -24,6 +24,7 @@ from balinp.model import Model
 from balinp.passes import PASSES
 from balinp.priors import PRIORS
 from balinp.step import take_step
+from balinp.uncertainty import Uncertainty
 from balinp.validation import (
     as_choice,
     as_count,
@@ -68,6 +69,14 @@ class BALI(Model):
         averages in every step (NP-7). It is for batches alone: with all data at once, and for a
         single Gaussian layer, whose regression is exact, it counts as 0. What comes after
         training (`predict`, posteriors) decomposes the averages as they are.
+    covariance : covariance of the weights in predictions. ``"layerwise"``: the layers' posteriors.
+        ``"joint"``: that of all layers together, from one more pass over the data at the end of
+        `fit` (JP-1), for Gaussian likelihoods. ``"auto"``: joint where weights, or data times
+        outputs, are at most 2,048 and there are hidden layers; for one layer both are the same.
+    noise : ``"gaussian"``, or ``"student"``: tails and size of a learnt noise are fitted to what
+        each datum left out says at the end of `fit` (JP-4). Where that would take too long, or
+        there are fewer than five data, the noise is Gaussian, as the repr then says; so it is
+        after `step`.
 
     Raises
     ------
@@ -112,6 +121,8 @@ class BALI(Model):
         precision_prior: HyperPrior | None = None,
         noise_prior: HyperPrior | None = None,
         basis_tolerance: float = BASIS_TOLERANCE,
+        covariance: str = "layerwise",
+        noise: str = "gaussian",
     ) -> None:
         self.hidden = as_widths(hidden, "hidden")
         self.likelihood = as_likelihood(likelihood, noise_variance)
@@ -128,6 +139,7 @@ class BALI(Model):
         self.rate = None if rate is None else as_rate(rate)
         self.basis_tolerance = as_share(basis_tolerance, "basis_tolerance")
         self.hyper = HyperParameters(self.likelihood, prior_precision, precision_prior, noise_prior)
+        self.uncertainty = Uncertainty.asked(covariance, noise, self.likelihood)
         self.rng = np.random.default_rng(self.seed)
         self.layers: list[MatrixNormalLayer] = []
         self.history: list[Record] = []
@@ -137,7 +149,8 @@ class BALI(Model):
     def __repr__(self) -> str:
         return (
             f"BALI(hidden={self.hidden}, likelihood={self.likelihood!r}, "
-            f"activation={self.activation!r}, forward={self.forward!r}, prior={self.prior!r})"
+            f"activation={self.activation!r}, forward={self.forward!r}, prior={self.prior!r}, "
+            f"{self.uncertainty})"
         )
 
     # -- training ------------------------------------------------------------------------------
@@ -211,6 +224,7 @@ class BALI(Model):
         N = data.amount
         if not self.layers:
             self._start(data.first)
+        self.uncertainty.check(self.network, data)
         previous = np.inf
         for _ in range(epochs):
             records = [self._step(batch, N) for batch in data.batches(size, self.rng)]
@@ -220,6 +234,8 @@ class BALI(Model):
             if tolerance is not None and abs(log_joint - previous) < tolerance:
                 break
             previous = log_joint
+        if self.steps:
+            self.uncertainty = self.uncertainty.after(self, data)
         return self
 
     def step(
@@ -260,6 +276,7 @@ class BALI(Model):
                 prior_precision=precision,
                 initial_mean=W,
                 bias=self.bias,
+                exact=not self.hidden,
             )
             for W, precision in zip(
                 self.network.initial_weights(self.rng), self.hyper.mean_precisions, strict=True
@@ -270,6 +287,7 @@ class BALI(Model):
 
     def _step(self, batch: Batch, N: float, rate: float | None = None) -> Record:
         N = batch.amount if batch.is_all else N
+        self.uncertainty = self.uncertainty.forgotten()
         self.steps += 1
         self.data_seen += batch.amount
         way = chosen_way(self, batch, N, rate)

@@ -154,6 +154,8 @@ def _settings(model: BALI) -> dict[str, Any]:
         "precision_prior": model.hyper.precision_prior and asdict(model.hyper.precision_prior),
         "noise_prior": asdict(model.hyper.noise_prior),
         "basis_tolerance": model.basis_tolerance,
+        "covariance": model.uncertainty.covariance,
+        "noise": model.uncertainty.noise,
     }
 
 
@@ -238,6 +240,7 @@ def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> Matr
         prior_mean=arrays["prior_mean"],
         initial_mean=arrays["mean"],
         bias=model.bias,
+        exact=not model.hidden,
     )
     remembered = None if np.isnan(n_before) else (n_before, precision_before)
     layer.state = replace(

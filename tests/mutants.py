@@ -1339,16 +1339,20 @@ precision_forms JP-3: leverage for what remains
 + self.variances(features)
 
 leave_one_out JP-4: epistemic part scaled with the noise
-- variances = factor + left_out.variances
-+ variances = factor * (1 + left_out.variances)
+- variances = c + left_out.variances
++ variances = c * (1 + left_out.variances)
 
 leave_one_out JP-4: weights left out
-- float(-w @ densities
-+ float(-densities.sum()
+- value = -w @ densities
++ value = -densities.sum()
+
+leave_one_out JP-4: freedom's gradient of the wrong sign
+- nu**2 * (w @ by_nu)
++ -(nu**2) * (w @ by_nu)
 
 leave_one_out JP-4: no prior of the factor
-- 0.5 * PRIOR_DATA * (1 / factor + parameters[0])
-+ 0.5 * PRIOR_DATA * 0 * (1 / factor + parameters[0])
+- a = PRIOR_DATA
++ a = 0.0
 
 predictive.student JP-4: scale for standard deviation
 - return np.sqrt(1 - 2 / self.freedom) * self.std
