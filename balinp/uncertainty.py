@@ -1,8 +1,8 @@
 """With what a network predicts: the covariance of its weights, and the tails of its noise.
 
 Training works with the layers' own posteriors. At the end of `fit` one more pass over the data can
-say more, for Gaussian likelihoods: how the weights of all layers vary together, and, from each datum
-left out, how large the noise is and which tails it has.
+say more, for Gaussian likelihoods: how the weights of all layers vary together, and, from each
+datum left out, how large the noise is and which tails it has.
 """
 
 from __future__ import annotations
