@@ -63,8 +63,7 @@ class JointPosterior:
         self._whitening = _inverse_root(noise_covariance)
 
     def __repr__(self) -> str:
-        kept = "weights" if isinstance(self.form, InWeights) else "data"
-        return f"JointPosterior({self.network!r}, by {kept})"
+        return f"JointPosterior({self.network!r}, by {self.form.name})"
 
     @classmethod
     def of(
@@ -110,7 +109,7 @@ class JointPosterior:
                 f"covariance: expected at most {LARGEST_FACTOR} weights, or data times outputs, "
                 f"for a joint one, got {P} weights and {rows} data times outputs"
             )
-        roots = [_inverse_root(G).T for G in prior_precisions]
+        roots = prior_roots(prior_precisions)
         whitening = _inverse_root(noise_covariance)
         numbers = len(whitening) * (P if by_weights else max(network.widths))
         batches = (
@@ -122,7 +121,7 @@ class JointPosterior:
             size = sum(float((W * (W @ G)).sum()) for W, G in pairs)
             prior_scale = evidence_scale(made.spectrum(), size)
         made.factorise(prior_scale)
-        roots = [np.sqrt(prior_scale) * F for F in roots]
+        roots = prior_roots(prior_precisions, prior_scale)
         return cls(network, weights, roots, noise_covariance, made, prior_scale)
 
     def outputs(self, X: Array) -> tuple[Array, Array]:
@@ -200,6 +199,11 @@ class JointPosterior:
 
     def _inputs(self, X: Any) -> Array:
         return as_matrix(X, "X", columns=self.network.widths[0], largest=LARGEST)
+
+
+def prior_roots(prior_precisions: Sequence[Array], scale: float = 1.0) -> list[Array]:
+    """For each layer F with F F^T = scale G^{-1}, for its prior precision G kron I."""
+    return [np.sqrt(scale) * _inverse_root(G).T for G in prior_precisions]
 
 
 def evidence_scale(spectrum: Array, size: float) -> float:

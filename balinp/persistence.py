@@ -22,23 +22,27 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.evidence import HyperPrior
+from balinp.joint_posterior import JointPosterior, prior_roots
 from balinp.kept_bases import KeptFactors
 from balinp.layer import MatrixNormalLayer
+from balinp.leave_one_out import Tails
 from balinp.likelihood import Categorical, Gaussian
 from balinp.mlp import MLP
 from balinp.natural_parameters import Factors
+from balinp.precision_forms import FORMS
 from balinp.spectral import Spectrum
+from balinp.uncertainty import Uncertainty, noise_covariance
 from balinp.validation import as_count, as_finite, as_positive, as_share
 
 if TYPE_CHECKING:
     from balinp.bali import BALI
 
 FORMAT = "balinp"
-VERSION = 1
+VERSION = 2
 LAYER_ARRAYS = ("mean", "prior_mean", "last_change", "A", "H", "a", "Q_A", "h", "Q_H", "numbers")
 HEADER = (
     "widths", "settings", "learns_noise", "mean_precisions", "steps", "data_seen", "bounds",
-    "random_state",
+    "random_state", "joint", "tails",
 )  # fmt: skip
 
 
@@ -69,13 +73,20 @@ def packed(model: BALI) -> dict[str, Array]:
         "data_seen": model.data_seen,
         "bounds": [hyper.bound, hyper.best_bound] if np.isfinite(hyper.bound) else None,
         "random_state": model.rng.bit_generator.state,
+        "joint": None,
+        "tails": model.uncertainty.tails,
     }
+    joint = model.uncertainty.joint
+    if joint is not None:
+        header["joint"] = [joint.form.name, joint.prior_scale]
     arrays: dict[str, Any] = {"header": encoded(header, FORMAT, VERSION)}
     if isinstance(model.likelihood, Gaussian):
         arrays["noise_covariance"] = model.likelihood.covariance(model.network.widths[-1])
     for index, layer in enumerate(model.layers):
         for name, array in _layer_arrays(layer).items():
             arrays[f"layer{index}_{name}"] = array
+    if joint is not None:
+        arrays |= {f"joint_{name}": array for name, array in joint.form.arrays().items()}
     return arrays
 
 
@@ -203,13 +214,36 @@ def _rebuilt(kind: type[BALI], header: dict[str, Any], arrays: Mapping[str, Arra
     if isinstance(model.likelihood, Gaussian):
         names.append("noise_covariance")
         model.likelihood = Gaussian(arrays["noise_covariance"])
+    joint = {n.removeprefix("joint_"): a for n, a in arrays.items() if n.startswith("joint_")}
+    if header["joint"] is not None:
+        names += [f"joint_{name}" for name in joint]
     layers = range(model.network.depth)
     only(arrays, names + [f"layer{i}_{name}" for i in layers for name in LAYER_ARRAYS], "arrays")
     model.layers = [
         _layer(model, n_in, n_out, {name: arrays[f"layer{index}_{name}"] for name in LAYER_ARRAYS})
         for index, (n_in, n_out) in enumerate(pairwise(widths))
     ]
+    model.uncertainty = _uncertainty(model, header, joint)
     return model
+
+
+def _uncertainty(model: BALI, header: dict[str, Any], arrays: Mapping[str, Array]) -> Uncertainty:
+    """What predictions are made with beside the layers."""
+    joint = None
+    if header["joint"] is not None:
+        name, scale = header["joint"]
+        network, scale = model.network, as_positive(scale, "prior_scale")
+        form = FORMS[name].restored(arrays, network.shapes, network.widths[-1])
+        only(arrays, form.arrays(), "joint")
+        precisions = [layer.state.prior_output_precision for layer in model.layers]
+        roots = prior_roots(precisions, scale)
+        V = noise_covariance(model)
+        joint = JointPosterior(network, model.weights, roots, V, form, scale)
+    tails = header["tails"]
+    if tails is not None:
+        noise_factor, freedom = tails
+        tails = Tails(as_positive(noise_factor, "tails"), as_positive(freedom, "tails"))
+    return replace(model.uncertainty, joint=joint, tails=tails)
 
 
 def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> MatrixNormalLayer:

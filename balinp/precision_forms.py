@@ -7,8 +7,8 @@ outputs. Both answer the same questions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, Protocol
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -21,9 +21,14 @@ from balinp.spectral import eigenvalues, root
 class Form(Protocol):
     """I + c Phi^T Phi, factorised; the features asked about are whitened by the same prior."""
 
+    name: ClassVar[str]
+
     @property
     def numbers(self) -> int:
         """Rows of the factor: numbers that each row of features is turned into."""
+
+    def arrays(self) -> dict[str, Array]:
+        """What `restored` makes it of again, once it is factorised."""
 
     def spectrum(self) -> Array:
         """Eigenvalues of Phi^T Phi, but for zeros; before `factorise`."""
@@ -61,6 +66,8 @@ class InWeights:
     shapes : (D, K) of each layer's weights.
     """
 
+    name: ClassVar[str] = "weights"
+
     def __init__(self, batches: Iterable[Features], shapes: Sequence[tuple[int, int]]) -> None:
         self._shapes = shapes
         P = sum(D * K for D, K in shapes)
@@ -68,6 +75,19 @@ class InWeights:
         for features in batches:
             phi = features.matrix()
             self._matrix += phi.T @ phi
+
+    @classmethod
+    def restored(
+        cls, arrays: Mapping[str, Array], shapes: Sequence[tuple[int, int]], outputs: int
+    ) -> InWeights:
+        """The factorised form that `arrays` was taken of; ValueError if none was."""
+        P = sum(D * K for D, K in shapes)
+        form = cls.__new__(cls)
+        form._shapes, form._matrix = shapes, _stored(arrays, "factor", P, P)
+        return form
+
+    def arrays(self) -> dict[str, Array]:
+        return {"factor": self._matrix}
 
     @property
     def numbers(self) -> int:
@@ -112,9 +132,33 @@ class InData:
     batches, shapes : as for `InWeights`.
     """
 
+    name: ClassVar[str] = "data"
+
     def __init__(self, batches: Iterable[Features], shapes: Sequence[tuple[int, int]]) -> None:
         self._data, self._shapes = Features.joined(batches), shapes
         self._matrix: Array = self._data.products(self._data)
+
+    @classmethod
+    def restored(
+        cls, arrays: Mapping[str, Array], shapes: Sequence[tuple[int, int]], outputs: int
+    ) -> InData:
+        """The factorised form that `arrays` was taken of; ValueError if none was."""
+        N = len(arrays["designs0"])
+        form = cls.__new__(cls)
+        form._shapes, form._matrix = shapes, _stored(arrays, "factor", N * outputs, N * outputs)
+        form._data = Features(
+            [_stored(arrays, f"designs{i}", N, D) for i, (D, _) in enumerate(shapes)],
+            [_stored(arrays, f"rows{i}", N, outputs, K) for i, (_, K) in enumerate(shapes)],
+        )
+        return form
+
+    def arrays(self) -> dict[str, Array]:
+        layers = range(len(self._shapes))
+        return {
+            "factor": self._matrix,
+            **{f"designs{i}": self._data.designs[i] for i in layers},
+            **{f"rows{i}": self._data.rows[i] for i in layers},
+        }
 
     @property
     def numbers(self) -> int:
@@ -159,6 +203,16 @@ def solve(factor: Array, right: Array, *, transposed: bool = False) -> Array:
     """C^{-1} right, or C^{-T} right, for a lower triangular factor C."""
     trans = "T" if transposed else "N"
     return np.asarray(solve_triangular(factor, right, trans, lower=True, check_finite=False))
+
+
+FORMS: dict[str, type[InWeights] | type[InData]] = {f.name: f for f in (InWeights, InData)}
+
+
+def _stored(arrays: Mapping[str, Array], name: str, *shape: int) -> Array:
+    array = arrays[name]
+    if array.shape != shape or array.dtype != np.float64 or not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected finite float64 {shape}, got {array.shape}")
+    return array
 
 
 def _factor(matrix: Array, scale: float) -> Array:

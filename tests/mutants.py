@@ -1279,8 +1279,8 @@ features JP-1: weights of data squared
 + phi.scaled(sample_weight)
 
 joint_posterior JP-1: root of the prior transposed
-- roots = [_inverse_root(G).T for G in prior_precisions]
-+ roots = [_inverse_root(G) for G in prior_precisions]
+- np.sqrt(scale) * _inverse_root(G).T for G
++ np.sqrt(scale) * _inverse_root(G) for G
 
 precision_forms JP-1: prior twice
 - matrix[np.diag_indices_from(matrix)] += 1.0
@@ -1379,8 +1379,8 @@ joint_posterior JP-5: size for its half
 + - np.log(2 * size)
 
 joint_posterior JP-5: variance of the prior scaled twice
-- roots = [np.sqrt(prior_scale) * F
-+ roots = [prior_scale * F
+- [np.sqrt(scale) * _inverse_root(G).T
++ [scale * _inverse_root(G).T
 
 metrics SC-1: density counted once
 - + 2 * density -
