@@ -15,7 +15,7 @@ import numpy as np
 from balinp import persistence
 from balinp.data import Batch, Data, opened
 from balinp.evidence import HyperPrior
-from balinp.history import Record
+from balinp.history import History, Record
 from balinp.hyper_parameters import HyperParameters
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood, as_likelihood
@@ -142,7 +142,7 @@ class BALI(Model):
         self.uncertainty = Uncertainty.asked(covariance, noise, self.likelihood)
         self.rng = np.random.default_rng(self.seed)
         self.layers: list[MatrixNormalLayer] = []
-        self.history: list[Record] = []
+        self.history = History()
         self.steps = 0
         self.data_seen: float = 0
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
-from balinp.data import Batch, Data
+from balinp.data import SMALL_PIECE, Batch, Data
 from balinp.evidence import network_log_evidence
 from balinp.functions import sample_functions
-from balinp.history import Record
+from balinp.history import History
 from balinp.hyper_parameters import HyperParameters
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood
@@ -35,7 +35,7 @@ class Model:
     likelihood : the likelihood, with the noise as it is known now.
     layers : `MatrixNormalLayer`s, the first layer first; empty before any data.
     hyper : prior precisions, and how they and the noise are learnt.
-    history : a `Record` of each step.
+    history : a `Record` of each step, the last ones; pickles and files keep fewer, or none.
     uncertainty : what predictions are made with, beside the layers.
     steps, data_seen : number of steps, and of the data in all of them.
     rng : generator of initial weights, batch order and draws.
@@ -46,7 +46,7 @@ class Model:
     layers: list[MatrixNormalLayer]
     hyper: HyperParameters
     uncertainty: Uncertainty
-    history: list[Record]
+    history: History
     steps: int
     data_seen: float
     rng: np.random.Generator
@@ -114,7 +114,7 @@ class Model:
         data = self._checked(X, Y, sample_weight)
         self._fitted()
         return network_log_evidence(
-            self.layers, Pieces(data.whole, self._present(data.amount), Mean())
+            self.layers, Pieces(data.whole, self._present(data.amount), Mean(), SMALL_PIECE)
         )
 
     # -- prediction ----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from balinp._types import Array
-from balinp.data import pieces
+from balinp.data import SMALL_PIECE, pieces
 from balinp.layer import MatrixNormalLayer
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP, Forward
@@ -45,7 +45,7 @@ def linearised_outputs(
     posteriors = [layer.posterior for layer in layers]
     f = np.empty((len(X), combinations.shape[1]))
     covariance = np.empty((len(X), len(combinations), len(combinations)))
-    for rows in pieces(len(X), len(combinations) * max(network.widths)):
+    for rows in pieces(len(X), len(combinations) * max(network.widths), SMALL_PIECE):
         forward = network.forward(means, as_matrix(X[rows], "X", largest=LARGEST))
         variances = [
             posterior.output_variances(network.design(h))

@@ -79,13 +79,16 @@ class Pieces:
     batch : the rows.
     now : the network as the step begins.
     forward : pass that makes the traces.
+    largest : numbers in the largest array of a piece, see `balinp.data.pieces`.
     """
 
-    def __init__(self, batch: Batch, now: Present, forward: Mean) -> None:
+    def __init__(
+        self, batch: Batch, now: Present, forward: Mean, largest: int | None = None
+    ) -> None:
         self._batch, self._now, self._forward = batch, now, forward
         n_in, *widths = now.network.widths
         numbers = max(n_in, (1 + widths[-1]) * max(widths))  # a row's inputs, or its rows of S^T
-        self._parts = list(pieces(len(batch), numbers))
+        self._parts = list(pieces(len(batch), numbers, largest))
         self._kept: Trace | None = None
         self._state = now.rng.bit_generator.state if len(self._parts) > 1 else None
 

@@ -560,7 +560,7 @@ for seed, learner in enumerate(learners):
     left.plot(
         steps, [r.prior_precision for r in learner.history], f"C{seed}", label=f"start {seed}"
     )
-    right.plot(steps, [np.sqrt(r.noise_covariance[0, 0]) for r in learner.history], f"C{seed}")
+    right.plot(steps, [np.sqrt(r.noise_variances[0]) for r in learner.history], f"C{seed}")
 left.set(xlabel="step", ylabel=r"prior precision $\lambda$", xscale="log")
 left.legend()
 right.axhline(true_std, color="0.5", ls="--", lw=1, label="truth")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from balinp._types import Array
 from balinp.bali import BALI
+from balinp.data import SMALL_PIECE, pieces
 from balinp.defaults import Training
 from balinp.estimators import files
 from balinp.estimators.files import Estimator
@@ -141,13 +143,36 @@ class BALIEstimator(BaseEstimator):
 
     # -- prediction ----------------------------------------------------------------------------
 
-    def _predictives(self, X: Any) -> list[Predictive]:
-        """What each member predicts, targets in standardised units."""
+    def _inputs(self, X: Any) -> Array:
+        """The rows X (B, n_features) of a prediction, checked."""
         check_is_fitted(self, "members_")
         refuse_text(X, "X")
-        X = as_matrix(validate_data(self, X, reset=False, dtype=np.float64), "X", largest=LARGEST)
+        return as_matrix(
+            validate_data(self, X, reset=False, dtype=np.float64), "X", largest=LARGEST
+        )
+
+    def _predictives(self, X: Array) -> list[Predictive]:
+        """What each member predicts for checked rows, targets in standardised units."""
         X = self._input_scale.to_standard(X)
         return [member.predict(X) for member in self.members_]
+
+    @abstractmethod
+    def _distribution(self, X: Array) -> Any:
+        """The predictive distribution of checked rows, in original units."""
+
+    def _in_pieces(self, X: Any, *parts: Callable[[Any], Array]) -> list[Array]:
+        """Parts of the predictive distribution, data first, that are never all there at once.
+
+        Covariances of all outputs, for all rows, would be the largest array of a prediction.
+        """
+        X = self._inputs(X)
+        n_in, K = X.shape[1], self.members_[0].network.widths[-1]
+        found: list[list[Array]] = [[] for _ in parts]
+        for rows in pieces(len(X), max(n_in, len(self.members_) * K**2), SMALL_PIECE):
+            predictive = self._distribution(X[rows])
+            for values, part in zip(found, parts, strict=True):
+                values.append(part(predictive))
+        return [np.concatenate(values) for values in found]
 
     # -- files ---------------------------------------------------------------------------------
 

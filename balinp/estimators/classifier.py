@@ -144,12 +144,15 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
         `epistemic` is the covariance of the class probabilities over networks, `aleatoric` the
         covariance of the label that remains given a network.
         """
+        return self._distribution(self._inputs(X))
+
+    def _distribution(self, X: Array) -> CategoricalPredictive:
         members = cast(list[CategoricalPredictive], self._predictives(X))
         return members[0] if len(members) == 1 else CategoricalPredictive.of(members)
 
     def predict_proba(self, X: Any) -> Array:
         """Class probabilities (B, n_classes), columns in the order of `classes_`."""
-        return self.predict_distribution(X).probabilities
+        return self._in_pieces(X, lambda predictive: predictive.probabilities)[0]
 
     def predict(self, X: Any) -> Any:
         """The most probable class of each row, shape (B,)."""

@@ -154,6 +154,9 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         A `GaussianPredictive`, or a `MixturePredictive` of several members: mean, epistemic and
         aleatoric covariance apart, intervals, densities, samples; outputs always a matrix.
         """
+        return self._distribution(self._inputs(X))
+
+    def _distribution(self, X: Array) -> GaussianPredictive:
         members = cast(list[GaussianPredictive], self._predictives(X))
         predictive = members[0] if len(members) == 1 else MixturePredictive.of(members)
         return self._target_scale.to_original(predictive)
@@ -169,16 +172,18 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         """
         if return_std and return_cov:
             raise ValueError("predict: expected return_std or return_cov, got both")
-        predictive = self.predict_distribution(X)
-        mean = self._shaped(predictive.mean)
+        if return_cov:
+            mean, covariance = self._in_pieces(X, lambda p: p.mean, lambda p: p.covariance)
+            return self._shaped(mean), covariance
         if return_std:
-            return mean, self._shaped(predictive.std)
-        return (mean, predictive.covariance) if return_cov else mean
+            mean, std = self._in_pieces(X, lambda p: p.mean, lambda p: p.std)
+            return self._shaped(mean), self._shaped(std)
+        return self._shaped(self._in_pieces(X, lambda p: p.mean)[0])
 
     def predict_interval(self, X: Any, level: float = 0.95) -> tuple[Array, Array]:
         """Ends of the central interval of each output, noise included, in the mean's shape."""
-        low, high = self.predict_distribution(X).interval(level)
-        return self._shaped(low), self._shaped(high)
+        ends = self._in_pieces(X, lambda p: np.stack(p.interval(level), axis=1))[0]
+        return self._shaped(ends[:, 0]), self._shaped(ends[:, 1])
 
     def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Array:
         """Draws of y, noise included: (B, n_samples), or (B, n_outputs, n_samples).
@@ -187,7 +192,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         """
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
         count = as_count(n_samples, "n_samples")
-        draws = np.moveaxis(self.predict_distribution(X).sample(rng, count), 0, 2)
+        draws = self._in_pieces(X, lambda p: np.moveaxis(p.sample(rng, count), 0, 2))[0]
         return draws[:, 0] if self._one_output else draws
 
     def _shaped(self, matrix: Array) -> Array:

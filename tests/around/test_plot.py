@@ -232,7 +232,7 @@ def test_convergence_lines(axes: Any, curve: tuple[BALI, Array, Array]) -> None:
     (right,) = [other for other in axes.figure.axes if other is not axes]
     precision = line(right, "prior precision")[:, 1]
     np.testing.assert_array_equal(precision, [record.prior_precision for record in history])
-    std = [record.noise_covariance[0, 0] ** 0.5 for record in history]
+    std = [record.noise_variances[0] ** 0.5 for record in history]
     np.testing.assert_allclose(line(right, "noise std")[:, 1], std, rtol=1e-12)
     assert right.get_yscale() == "log"
     names = [text.get_text() for text in right.get_legend().get_texts()]
@@ -251,7 +251,7 @@ def test_convergence_of_classes_and_of_two_outputs(
     axes = plot.convergence(model.history)
     (right,) = [other for other in axes.figure.axes if other is not axes]
     drawn = np.array([line.get_ydata() for line in right.get_lines()[1:]])
-    variances = [np.diag(record.noise_covariance) for record in model.history]
+    variances = [record.noise_variances for record in model.history]
     np.testing.assert_allclose(drawn.T**2, variances, rtol=1e-12)
 
 
