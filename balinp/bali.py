@@ -72,7 +72,7 @@ class BALI(Model):
     covariance : covariance of the weights in predictions. ``"layerwise"``: the layers' posteriors.
         ``"joint"``: that of all layers together, from one more pass over the data at the end of
         `fit` (JP-1), for Gaussian likelihoods. ``"auto"``: joint where weights, or data times
-        outputs, are at most 2,048 and there are hidden layers; for one layer both are the same.
+        outputs, are at most 2,048. For one layer both are the same.
     noise : ``"gaussian"``, or ``"student"``: tails and size of a learnt noise are fitted to what
         each datum left out says at the end of `fit` (JP-4). Where that would take too long, or
         there are fewer than five data, the noise is Gaussian, as the repr then says; so it is

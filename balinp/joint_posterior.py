@@ -22,7 +22,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from balinp._types import Array
-from balinp.data import Data, Stream, pieces
+from balinp.data import SMALL_PIECE, Data, Stream, pieces
 from balinp.features import Features, features
 from balinp.mlp import MLP
 from balinp.precision_forms import Form, InData, InWeights, solve
@@ -133,7 +133,7 @@ class JointPosterior:
         """
         K = self.network.widths[-1]
         f, E = np.empty((len(X), K)), np.empty((len(X), K, K))
-        for part in pieces(len(X), K * self.form.numbers):
+        for part in pieces(len(X), K * self.form.numbers, SMALL_PIECE):
             f[part], phi = self._features(as_matrix(X[part], "X", largest=LARGEST), np.eye(K))
             E[part] = self.form.variances(phi)
         return f, E

@@ -125,10 +125,10 @@ class Uncertainty:
         Derivation: JP-1, JP-4, JP-5
         """
         gaussian = isinstance(model.likelihood, Gaussian)
-        asked = self.covariance == "joint"
-        fits = not _ends(data) and (asked or _size(model.network, data) <= LARGEST_AUTO)
+        largest = LARGEST_FACTOR if self.covariance == "joint" else LARGEST_AUTO
+        fits = not _ends(data) and _size(model.network, data) <= largest
         deep = model.network.depth > 1
-        wants_joint = asked or (self.covariance == "auto" and deep)
+        wants_joint = deep and self.covariance != "layerwise"  # one layer's own is of all weights
         wants_tails = self.noise == "student" and model.hyper.learns_noise
         if not (gaussian and fits and (wants_joint or wants_tails)):
             return self.forgotten()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Estimator = TypeVar("Estimator", bound="BALIEstimator")
 
 FORMAT = "balinp estimator"
-VERSION = 1
+VERSION = 2
 HEADER = ("kind", "parameters", "fitted", "members")
 FITTED = ("n_features_in_", "feature_names_in_", "log_evidence_", "_data_seen", "_one_output")
 SOMETIMES = ("feature_names_in_", "log_evidence_")

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from balinp.predictive.categorical import CategoricalPredictive
 from balinp.predictive.gaussian import GaussianPredictive, MixturePredictive
 from balinp.predictive.outputs import OutputPredictive
-from balinp.predictive.student import StudentMixture, StudentPredictive
+from balinp.predictive.student import StudentMixture, StudentPredictive, equal_mixture
 
 Predictive: TypeAlias = GaussianPredictive | MixturePredictive | CategoricalPredictive
 """What `BALI.predict` returns: a Gaussian or a mixture for regression, else categorical."""
@@ -25,4 +25,5 @@ __all__ = [
     "Predictive",
     "StudentMixture",
     "StudentPredictive",
+    "equal_mixture",
 ]

@@ -64,16 +64,16 @@ class StudentPredictive(GaussianPredictive):
         return np.sqrt(1 - 2 / self.freedom) * self.std
 
     def cdf(self, Y: Any) -> Array:
-        """Probabilities (B, K) that each output is at most Y (B, K)."""
+        """Distribution function (B, K) of each output at Y (B, K), noise included."""
         return np.asarray(stdtr(self.freedom, (self._checked(Y) - self.mean) / self._scales))
 
-    def quantile(self, probability: float) -> Array:
-        """Numbers (B, K) that each output is below with this probability, between 0 and 1."""
-        return self.mean + float(stdtrit(self.freedom, as_level(probability))) * self._scales
+    def quantile(self, q: float) -> Array:
+        """Quantile (B, K) of each output; errors as for `GaussianPredictive`."""
+        return self.mean + float(stdtrit(self.freedom, as_level(q, "q"))) * self._scales
 
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Lower and upper ends (B, K) of the central interval of each output, noise included."""
-        half = -float(stdtrit(self.freedom, 0.5 - 0.5 * as_level(level))) * self._scales
+        half = -float(stdtrit(self.freedom, 0.5 * (1.0 - as_level(level)))) * self._scales
         return self.mean - half, self.mean + half
 
     def logpdf(self, Y: Any) -> Array:
@@ -121,7 +121,7 @@ class StudentMixture(GaussianPredictive):
     array([[0.5]])
     """
 
-    def __init__(self, members: Sequence[StudentPredictive]) -> None:
+    def __init__(self, members: Sequence[GaussianPredictive]) -> None:
         self.members = list(members)
         moments = MixturePredictive.of(self.members)
         super().__init__(moments.mean, moments.epistemic, moments.noise_covariance)
@@ -131,28 +131,43 @@ class StudentMixture(GaussianPredictive):
         return StudentMixture([member.rescaled(mean, std) for member in self.members])
 
     def cdf(self, Y: Any) -> Array:
-        """Probabilities (B, K) that each output is at most Y (B, K): the members' average."""
+        """Distribution function (B, K) of the mixture of each output at Y (B, K)."""
         return np.mean([member.cdf(Y) for member in self.members], axis=0)
 
-    def quantile(self, probability: float) -> Array:
-        """Numbers (B, K) that each output is below with this probability, between 0 and 1.
+    def quantile(self, q: float) -> Array:
+        """Quantile (B, K) of the mixture of each output; errors as for `GaussianPredictive`.
 
-        They lie between the members' own quantiles, and are found by bisection.
+        Derivation: PR-5
         """
-        ends = np.stack([member.quantile(probability) for member in self.members])
-        low, high = ends.min(axis=0), ends.max(axis=0)
-        for _ in range(80):  # halves the bracket to rounding
-            middle = 0.5 * (low + high)
-            below = self.cdf(middle) < probability
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return 0.5 * (low + high)
+        q = as_level(q, "q")
+        if q > 0.5:  # from its own end: the distribution function has no digits next to 1
+            return -self._mirrored._lower_end(1.0 - q)
+        return self._lower_end(q)
 
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
-        """Lower and upper ends (B, K) of the central interval of each output, noise included."""
-        tail = 0.5 - 0.5 * as_level(level)
+        """Lower and upper ends (B, K) of the central interval of the mixture of each output."""
+        tail = 0.5 * (1.0 - as_level(level))
+        return self._lower_end(tail), -self._mirrored._lower_end(tail)
+
+    @property
+    def _mirrored(self) -> StudentMixture:
+        """The distribution of -y."""
         K = self.mean.shape[1]
-        mirrored = self.rescaled(np.zeros(K), -np.ones(K))  # 1 - tail would lose the tail's digits
-        return self.quantile(tail), -mirrored.quantile(tail)
+        return self.rescaled(np.zeros(K), -np.ones(K))
+
+    def _lower_end(self, tail: float) -> Array:
+        """Where the mixture has the probability `tail` below: between the members' own quantiles.
+
+        Bisection of the distribution function, until no number is left in between.
+        """
+        ends = np.stack([member.quantile(tail) for member in self.members])
+        low, high = ends.min(axis=0), ends.max(axis=0)
+        while True:
+            middle = 0.5 * (low + high)
+            if ((middle == low) | (middle == high)).all():
+                return middle
+            below = self.cdf(middle) < tail
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
 
     def logpdf(self, Y: Any) -> Array:
         """Log density of the mixture at each row of Y (B, K), in nats, shape (B,)."""
@@ -170,6 +185,18 @@ class StudentMixture(GaussianPredictive):
         chosen = rng.integers(len(draws), size=draws.shape[1:3])
         chosen_draws = np.take_along_axis(draws, chosen[None, :, :, None], axis=0)[0]
         return chosen_draws[0] if size is None else chosen_draws
+
+
+def equal_mixture(members: Sequence[GaussianPredictive]) -> GaussianPredictive:
+    """The equal mixture of predictives for the same data; a single one is itself.
+
+    Derivation: PR-5
+    """
+    if len(members) == 1:
+        return members[0]
+    if any(isinstance(member, StudentPredictive) for member in members):
+        return StudentMixture(members)
+    return MixturePredictive.of(members)
 
 
 def student_log_density(squares: Array, log_variances: Array, freedom: float) -> Array:

@@ -98,7 +98,7 @@ def fitted(name, *value):
 @pytest.mark.parametrize(
     "change",
     [
-        header(version=2),
+        header(version=1),
         header(parameters={"hidden": [4]}),
         header(fitted={"predict": 1}),
         header(fitted={"n_features_in_": 7}),
