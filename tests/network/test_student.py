@@ -8,8 +8,9 @@ from cases import assert_close, random_covariance, worst_error
 from scipy import stats
 
 from balinp._types import Array
+from balinp.diagnostics.residuals import standardised_residuals
 from balinp.predictive import GaussianPredictive, MixturePredictive
-from balinp.predictive.student import StudentMixture, StudentPredictive
+from balinp.predictive.student import StudentMixture, StudentPredictive, equal_mixture
 
 pytestmark = pytest.mark.equation("JP-4")
 
@@ -135,12 +136,54 @@ def test_other_units(mixed: bool) -> None:
     assert_close(other.quantile(0.1), p.quantile(0.1) * std + mean)
 
 
+@pytest.mark.equation("PR-5")
+def test_an_equal_mixture_is_of_the_kind_that_its_members_ask_for() -> None:
+    heavy, light = student(0), student(1)
+    gaussian = GaussianPredictive(light.mean, light.epistemic, light.noise_covariance)
+    assert equal_mixture([heavy]) is heavy
+    assert type(equal_mixture([gaussian, gaussian])) is MixturePredictive
+    mixed, Y = equal_mixture([heavy, gaussian]), targets(heavy)
+    assert isinstance(mixed, StudentMixture)
+    densities = np.exp([heavy.logpdf(Y), gaussian.logpdf(Y)]).mean(axis=0)
+    assert_close(mixed.logpdf(Y), np.log(densities))
+    low, high = mixed.interval(0.9)
+    assert_close(mixed.cdf(low), np.full((4, 2), 0.05))
+    assert_close(mixed.cdf(high), np.full((4, 2), 0.95))
+    assert np.isfinite(mixed.sample(np.random.default_rng(0), 3)).all()
+
+
+def test_gaussians_and_their_mixtures_in_other_units() -> None:
+    mean, std = np.array([3.0, -1.0]), np.array([10.0, 0.1])
+    one, two = (GaussianPredictive(p.mean, p.epistemic, p.noise_covariance)
+                for p in (student(0), student(1)))  # fmt: skip
+    Y = targets(one)
+    for p in (one, MixturePredictive.of([one, two]), MixturePredictive(Y[None], np.eye(2))):
+        other = p.rescaled(mean, std)
+        assert type(other) is type(p)
+        assert_close(other.mean, p.mean * std + mean)
+        assert_close(other.epistemic, p.epistemic * np.outer(std, std))
+        assert_close(other.logpdf(Y * std + mean), p.logpdf(Y) - np.log(std).sum())
+
+
+@pytest.mark.equation("DG-1")
+def test_residuals_as_normal_scores() -> None:
+    p = student(K=1, B=2000)
+    for predictive in (p, StudentMixture([p, student(1, K=1, B=2000, freedom=3.0)])):
+        Y = predictive.sample(np.random.default_rng(5))
+        z = standardised_residuals(predictive, Y)
+        assert_close(stats.norm.cdf(z), predictive.cdf(Y)[:, 0])
+        assert stats.kstest(z, "norm").pvalue > 1e-3
+    far = standardised_residuals(p, p.mean + 1e6 * p.std)  # no digits are lost next to 1
+    assert np.isfinite(far).all()
+    assert_close(far, -standardised_residuals(p, p.mean - 1e6 * p.std))
+
+
 @pytest.mark.parametrize("level", [0.0, 1.0, -0.1, 1.5])
 def test_levels_and_probabilities_out_of_range(level: float) -> None:
     for p in (student(), StudentMixture([student()])):
         with pytest.raises(ValueError, match="level"):
             p.interval(level)
-        with pytest.raises(ValueError, match="level|probability"):
+        with pytest.raises(ValueError, match="q: expected"):
             p.quantile(level)
     with pytest.raises(ValueError, match="Y: expected shape"):
         student().cdf(np.zeros((1, 2)))
