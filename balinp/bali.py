@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from balinp import persistence
-from balinp.data import Batch, Data, opened
+from balinp.damping import next_damping
+from balinp.data import Batch, Data, Stream, opened
 from balinp.evidence import HyperPrior
+from balinp.exact_step import take_exact_step
 from balinp.history import History, Record
 from balinp.hyper_parameters import HyperParameters
+from balinp.joint_step import Outcome
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood, as_likelihood
 from balinp.mlp import ACTIVATIONS, MLP
 from balinp.model import Model
-from balinp.passes import PASSES
+from balinp.passes import PASSES, Present, forward_pass
 from balinp.priors import PRIORS
-from balinp.step import take_step
+from balinp.step import settle, take_step
+from balinp.threads import few_threads
 from balinp.uncertainty import Uncertainty
 from balinp.validation import (
     as_choice,
@@ -61,9 +66,10 @@ class BALI(Model):
     seed : of initial weights, batch order and the outputs drawn in training.
     rate : smallest weight of a new batch in the moving averages, in (0, 1]; None chooses it
         from the batch size (NP-4). The weight is never below 1 / sqrt(t) in step t.
-    precision_prior : Gamma prior on a learnt lam. None is one of shape 50 and mean n_1 for a
-        Gaussian likelihood and hidden layers, and a vanishing one otherwise.
-    noise_prior : Gamma prior on a learnt noise precision; None is a vanishing one.
+    precision_prior : Gamma prior on a learnt lam. None is one of mean n_1 and of shape N / 10, at
+        most 50, for a Gaussian likelihood and hidden layers, and a vanishing one otherwise.
+    noise_prior : Gamma prior on a learnt noise precision, its rate in squared units of the
+        targets; None is a vanishing one, whatever the units.
     basis_tolerance : relative error, in [0, 1), that a layer's proposed change may have in
         eigenbases of older averages, before it is squared by one refinement; 0 decomposes the
         averages in every step (NP-7). It is for batches alone: with all data at once, and for a
@@ -145,6 +151,7 @@ class BALI(Model):
         self.history = History()
         self.steps = 0
         self.data_seen: float = 0
+        self.damping = 0.0
 
     def __repr__(self) -> str:
         return (
@@ -167,7 +174,12 @@ class BALI(Model):
         sample_weight: Any = None,
         n_data: float | None = None,
     ) -> BALI:
-        """Train on data X (N, n_in) and Y (N, K); goes on from the current state.
+        """Train on data X (N, n_in) and Y (N, K); goes on from the current weights.
+
+        Afterwards the posterior is that of these data at the final weights, whether they came at
+        once or in batches; data of earlier calls have helped to find the weights, and are not
+        part of it. (The batches of an iterator cannot be gone through again: there it is that of
+        the moving averages.) `step` adds data to those of before.
 
         Arrays may be larger than memory, as those of `numpy.memmap` are: rows become float64 when
         they are used, and all data at once are gone through in pieces, with the same result up
@@ -223,9 +235,11 @@ class BALI(Model):
         )
         N = data.amount
         if not self.layers:
-            self._start(data.first)
+            self._start(data.first, N)
         self.uncertainty.check(self.network, data)
         previous = np.inf
+        if self.targets_are_observations:  # of other data than these
+            self.layers[0].state = replace(self.layers[0].state, moments=None)
         for _ in range(epochs):
             records = [self._step(batch, N) for batch in data.batches(size, self.rng)]
             if callback is not None:
@@ -234,8 +248,11 @@ class BALI(Model):
             if tolerance is not None and abs(log_joint - previous) < tolerance:
                 break
             previous = log_joint
+        if epochs and data.can_settle(size) and not self.targets_are_observations:
+            self._settle(data, N)
         if self.steps:
-            self.uncertainty = self.uncertainty.after(self, data)
+            with few_threads(self.network.widths):
+                self.uncertainty = self.uncertainty.after(self, data)
         return self
 
     def step(
@@ -260,14 +277,14 @@ class BALI(Model):
         N = data.amount if n_data is None else as_positive(n_data, "n_data")
         rate = None if rate is None else as_rate(rate)
         if not self.layers:
-            self._start(data)
+            self._start(data, N)
         return self._step(data.standing_for(N), N, rate)
 
-    def _start(self, data: Data) -> None:
+    def _start(self, data: Data, N: float) -> None:
         """Lay out the network, and start what is learnt from the spread of the targets."""
         widths = [data.X.shape[1], *self.hidden, data.Y.shape[1]]
         self.network = MLP(widths, self.activation, bias=self.bias)
-        self.hyper.start(widths)
+        self.hyper.start(widths, N, self.likelihood)
         self.layers = [
             MatrixNormalLayer(
                 len(W) - self.bias,
@@ -290,15 +307,31 @@ class BALI(Model):
         self.uncertainty = self.uncertainty.forgotten()
         self.steps += 1
         self.data_seen += batch.amount
-        way = chosen_way(self, batch, N, rate)
-        now = self._present(N)
+        now = self._present(batch, N)
+        with few_threads(self.network.widths):
+            if self.targets_are_observations:
+                outcome, self.likelihood, rate = take_exact_step(now, batch, rate, self.hyper)
+            else:
+                outcome, rate = self._take_step(now, batch, rate)
+            self.history.append(Record.of(outcome, rate, self.layers, self.likelihood))
+        return self.history[-1]
+
+    def _take_step(self, now: Present, batch: Batch, rate: float | None) -> tuple[Outcome, float]:
+        way = chosen_way(self, batch, now.n_data, rate)
         outcome, said = take_step(
             now, batch, way, set_priors=lambda H: self.hyper.set_priors(self.layers, H)
         )
+        if way.learns_damping:
+            self.damping = next_damping(self.damping, outcome.gain_ratio)
         share = 1.0 if batch.is_all else way.rate
         self.likelihood = self.hyper.learn(now, outcome, said, way, share)
-        self.history.append(Record.of(outcome, way.rate, self.layers, self.likelihood))
-        return self.history[-1]
+        return outcome, way.rate
+
+    def _settle(self, data: Data | Stream, N: float) -> None:
+        K = self.network.widths[-1]
+        forward = forward_pass(self.forward, self.likelihood, K, self.steps + 1, is_all=True)
+        with few_threads(self.network.widths):
+            settle(self._present(data.first.whole, N), data.batches(None, self.rng), forward)
 
     # -- files --------------------------------------------------------------------------------
 
@@ -309,4 +342,4 @@ class BALI(Model):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> BALI:
         """Read a model that `save` has written; its predictions are the same to the last bit."""
-        return persistence.load(path)
+        return persistence.load(path, cls)

@@ -129,6 +129,10 @@ class Data:
         """All rows that are present, as a batch of so many data, which they may be themselves."""
         return Batch(self, self.present, is_same_amount(self.amount, n_data, len(self)))
 
+    def can_settle(self, size: int | None) -> bool:
+        """Whether they were trained on in batches of this size, and can be gone through again."""
+        return size is not None and size < len(self.whole)
+
     def batches(self, size: int | None, rng: np.random.Generator) -> Iterator[Batch]:
         """All rows that are present once: in batches of a random order, or for None at once."""
         whole = self.whole
@@ -185,6 +189,10 @@ class Stream:
         if self.is_iterator:  # the first is still to be learnt from
             self._data = lambda: chain([first], data)  # type: ignore[method-assign]
         return first
+
+    def can_settle(self, size: int | None) -> bool:
+        """Whether the batches can be gone through again."""
+        return not self.is_iterator
 
     def batches(self, size: int | None, rng: np.random.Generator) -> Iterator[Batch]:
         """Each batch once, in the order in which they come."""

@@ -58,10 +58,10 @@ def effective_parameters(layer: MatrixNormalLayer) -> float:
 
     Derivation: EV-1
     """
-    if layer.factors is None:
+    if layer.state.factors is None:
         return 0.0
     precisions = layer.state.working_posterior.precisions
-    return float((layer.factors.likelihood_eigenvalues / precisions).sum())
+    return float((layer.state.factors.likelihood_eigenvalues / precisions).sum())
 
 
 def prior_precision_target(
@@ -91,9 +91,9 @@ def prior_precision_target(
 
 def _prior_squares(layer: MatrixNormalLayer) -> float:
     """vec(M - M0)^T Lam0 vec(M - M0) = lam_l s_l."""
-    if layer.factors is None:
+    if layer.state.factors is None:
         return 0.0
-    return layer.state.prior.squares(layer.mean - layer.prior_mean, layer.factors.outputs)
+    return layer.state.prior.squares(layer.mean - layer.prior_mean, layer.state.factors.outputs)
 
 
 def noise_target(
@@ -103,25 +103,27 @@ def noise_target(
     noise_covariance: Array,
     n_data: float,
     hyper: HyperPrior,
+    units: Array | None = None,
 ) -> Array:
     """Noise covariance (K, K) that the current posteriors ask for.
 
-    V <- (R^T R N/B + C Gamma C^T + 2b I) / (N + 2a), with C the Cholesky factor of the current V
-    and Gamma what the residuals at the mean leave out, in whitened units: the spread of the
-    outputs that the weights' uncertainty causes (isotropic prior), or the prior's gradient, whose
-    scale is the noise's own (conjugate prior). Weights of the data, from the trace, are factors in
-    every sum over them.
+    V <- (E^T E N/B + C Gamma C^T + 2b diag(u)) / (N + 2a), with C the Cholesky factor of the
+    current V and Gamma what the residuals at the mean leave out, in whitened units: the spread of
+    the outputs that the weights' uncertainty causes (isotropic prior), or the prior's gradient,
+    whose scale is the noise's own (conjugate prior). Weights of the data, from the trace, are
+    factors in every sum over them.
 
-    Derivation: EV-3, EV-4, LR-6
+    Derivation: EV-3, EV-4, EV-10, LR-6
 
     Parameters
     ----------
     layers : layers of the network.
     said : trace of the batch that they have last seen, whole or in pieces.
-    residual_squares : (K, K) array R^T R of the batch's residuals R = Y - f.
+    residual_squares : (K, K) array E^T E of the batch's residuals E = Y - f.
     noise_covariance : (K, K) array, the current V.
     n_data : N.
     hyper : hyper-prior on the noise precision.
+    units : (K,) array u, the squares in which its rate is stated; None for ones.
     """
     K, B = len(noise_covariance), 0.0
     left_out = [_left_out(layer) for layer in layers]
@@ -132,7 +134,59 @@ def noise_target(
             Gamma += _spread(piece, index, Psi)
     C = np.linalg.cholesky(noise_covariance)
     squares = (n_data / B) * residual_squares + C @ (Gamma / B) @ C.T
-    return (squares + 2 * hyper.rate * np.eye(K)) / (n_data + 2 * hyper.shape)
+    return noise_from_squares(squares, n_data, hyper, units)
+
+
+def exact_noise_target(
+    layer: MatrixNormalLayer,
+    residual_squares: Array,
+    n_data: float,
+    hyper: HyperPrior,
+    units: Array | None = None,
+) -> Array:
+    """`noise_target` of a single Gaussian layer, for which C Gamma C^T is the layer's own Psi.
+
+    Derivation: EV-3, EV-4
+
+    Parameters
+    ----------
+    layer : the layer.
+    residual_squares : (K, K) array, the average of r r^T over the data.
+    n_data, hyper, units : as for `noise_target`.
+    """
+    squares = n_data * residual_squares + _left_out(layer)
+    return noise_from_squares(squares, n_data, hyper, units)
+
+
+def noise_from_squares(
+    squares: Array, n_data: float, hyper: HyperPrior, units: Array | None = None
+) -> Array:
+    """V (K, K) of N errors with the given squares (K, K).
+
+    (squares + 2b diag(u)) / (N + 2a), with u = 1 for units of None.
+
+    Derivation: EV-3, EV-10
+    """
+    u = np.ones(len(squares)) if units is None else units
+    return (squares + 2 * hyper.rate * np.diag(u)) / (n_data + 2 * hyper.shape)
+
+
+def less_correlated(V: Array, n_data: float) -> Array:
+    """(N V + K diag(V)) / (N + K): a covariance (K, K) whose outputs are correlated less.
+
+    With K or fewer data some combinations of the outputs have no residuals, and V would be
+    singular. For a single output, and for many data, nothing changes.
+
+    Derivation: EV-9
+
+    Examples
+    --------
+    >>> less_correlated(np.array([[4.0, 2.0], [2.0, 1.0]]), n_data=2.0)
+    array([[4., 1.],
+           [1., 1.]])
+    """
+    diagonal = np.diag(np.diag(V))
+    return (n_data * V + len(V) * diagonal) / (n_data + len(V))
 
 
 def _spread(piece: Trace, index: int, Psi: Array) -> Array:
@@ -149,13 +203,13 @@ def _spread(piece: Trace, index: int, Psi: Array) -> Array:
 
 def _left_out(layer: MatrixNormalLayer) -> Array:
     """Matrix Psi (K, K) of a layer whose mean_n S_n^T Psi S_n is its share of Gamma."""
-    if layer.factors is None:
+    if layer.state.factors is None:
         return np.zeros((layer.n_out, layer.n_out))
     if layer.state.prior.follows_noise:
         shift = layer.mean - layer.prior_mean
         return layer.prior_precision * shift.T @ shift
     posterior = layer.state.working_posterior
-    N, a = layer.factors.n_data, layer.factors.inputs.values
+    N, a = layer.state.factors.n_data, layer.state.factors.inputs.values
     variances = N * (a @ (1.0 / posterior.precisions))
     return (posterior.column_basis * variances) @ posterior.column_basis.T
 
@@ -177,9 +231,9 @@ def evidence_bound(log_joint: float, layers: Sequence[MatrixNormalLayer]) -> flo
     """
     bound = log_joint
     for layer in layers:
-        if layer.factors is not None:
+        if layer.state.factors is not None:
             posterior = layer.state.working_posterior
-            p = layer.state.prior.eigenvalues(layer.factors.outputs)
+            p = layer.state.prior.eigenvalues(layer.state.factors.outputs)
             bound += posterior.entropy() - 0.5 * float((p / posterior.precisions).sum())
     return bound
 

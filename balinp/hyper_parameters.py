@@ -11,33 +11,38 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.data import Data, pieces
-from balinp.evidence import HyperPrior, evidence_bound, noise_target, prior_precision_target
+from balinp.evidence import (
+    HyperPrior,
+    evidence_bound,
+    less_correlated,
+    noise_target,
+    prior_precision_target,
+)
+from balinp.gain import Gain, first_precision, mean_density_without_weights
 from balinp.joint_step import Outcome
-from balinp.kernels import gram, root_weighted
+from balinp.kernels import root_weighted
 from balinp.layer import MatrixNormalLayer
-from balinp.likelihood import Gaussian, Likelihood
+from balinp.likelihood import Categorical, Gaussian, Likelihood
+from balinp.moments import Moments
 from balinp.passes import Present
 from balinp.pseudo_targets import Trace
-from balinp.spectral import CURVATURE_FLOOR, raised
+from balinp.spectral import CURVATURE_FLOOR, SMALLEST_SCALE, geometric_mean, raised
 from balinp.step import Pieces
 from balinp.validation import as_positive
 from balinp.way import Way
 
-LOGIT_VARIANCE = 5.0
-"""Prior variance of logits, for inputs of unit size, that a learnt precision starts from."""
-
 WEAK = HyperPrior()
-DEEP_PRECISION_SHAPE = 50.0
-"""Shape of the Gamma prior on a learnt lam of networks with hidden layers."""
+LARGEST_SHAPE, SHAPE_SHARE = 50.0, 0.1
+"""Shape of the Gamma prior on a learnt lam of networks with hidden layers: at most this, and at
+most this share of the number of data, so that few data have as much of a say as many."""
 
 PRECISION_SHARE = 0.05
 """Share of the way, in logarithms, that the prior precision goes to its target in a step."""
 
-NOISE_SHARE = 0.5
-"""Share of the way that the noise covariance goes to its target in a step."""
-
-LARGEST_LOSS = 0.3
-"""Fall of the bound on the evidence, in nats a datum, at which lam is not learnt any further."""
+FIRST_NOISE, NOISE_SHARE = 0.01, 0.05
+"""What a network with hidden layers takes for noise before it has learnt, as a share of the mean
+squares of the targets, and the share of the way, in logarithms, that the noise goes in a step with
+all data; in one with a batch it goes as much less as the layers do."""
 
 
 class HyperParameters:
@@ -52,9 +57,13 @@ class HyperParameters:
     Attributes
     ----------
     given_precision, learns_noise : lam if it is given, and whether the noise is learnt.
+    given_priors : Gamma priors as they were given.
+    precision_prior, noise_prior : Gamma priors on lam and on the noise precision as they are.
     mean_precisions : for each layer lam, times the mean output precision of the output layer for
         the conjugate prior (EV-4).
-    bound, best_bound : on the evidence, in nats a datum, averaged over steps (EV-7).
+    noise_units : (K,) array, what a rate of 1 of the noise prior means for each output: 1 if the
+        prior is given, else the mean square of the first targets (EV-10).
+    gain : gain in evidence over a network without weights (GA-1).
     """
 
     def __init__(
@@ -67,40 +76,79 @@ class HyperParameters:
         self.given_precision = (
             None if prior_precision is None else as_positive(prior_precision, "prior_precision")
         )
+        self.given_priors = precision_prior, noise_prior
         self.precision_prior = precision_prior
         self.noise_prior = WEAK if noise_prior is None else noise_prior
+        self.noise_units = np.ones(0)
         self.is_gaussian = isinstance(likelihood, Gaussian)
         self.learns_noise = isinstance(likelihood, Gaussian) and likelihood.noise_variance is None
         self.mean_precisions: list[float] = []
-        self.bound, self.best_bound = -np.inf, -np.inf
+        self.gain = Gain()
+
+    @property
+    def learns_precision(self) -> bool:
+        """Whether lam is learnt."""
+        return self.given_precision is None
 
     # -- where they start ------------------------------------------------------------------------
 
-    def start(self, widths: Sequence[int]) -> None:
-        """Prior precisions of layers of these widths.
+    def start(self, widths: Sequence[int], n_data: float, likelihood: Likelihood) -> None:
+        """Prior precisions of layers of these widths, for so many data.
 
         A precision in proportion to n_in gives the outputs the same prior variance whatever the
-        width, 1 for inputs of unit size where it is n_in itself. Learnt ones start there.
+        width, 1 for inputs of unit size where it is n_in itself. Learnt ones start there, and those
+        of classes where labels of no pattern only just move hidden units.
 
-        Derivation: EV-2
+        Derivation: EV-2, GA-2
         """
         if self.given_precision is not None:
             self.mean_precisions = [self.given_precision] * (len(widths) - 1)
         else:
-            variance = 1.0 if self.is_gaussian else LOGIT_VARIANCE
-            self.mean_precisions = [n_in / variance for n_in in widths[:-1]]
+            of_classes = isinstance(likelihood, Categorical) and len(widths) > 2
+            relative = first_precision(n_data, widths) if of_classes else 1.0
+            self.mean_precisions = [relative * n_in for n_in in widths[:-1]]
         if self.precision_prior is None:
-            deep, shape = len(widths) > 2 and self.is_gaussian, DEEP_PRECISION_SHAPE
+            deep = len(widths) > 2 and self.is_gaussian
+            shape = min(LARGEST_SHAPE, SHAPE_SHARE * n_data)
             self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else WEAK
 
     def first_noise(self, data: Data) -> Gaussian:
-        """The noise that training starts with: the mean squares of the targets."""
-        n_in, K = data.X.shape[1], data.Y.shape[1]
-        squares = 2 * self.noise_prior.rate * np.eye(K)
-        for part in pieces(len(data.whole), max(n_in, K)):
+        """The noise that a network with hidden layers starts with.
+
+        It is a small part of the targets' mean squares: with all of them the prior would be worth
+        more than the data before any feature has been learnt, and the network would stay constant.
+
+        Derivation: EV-8, EV-10
+        """
+        squares = np.zeros(data.Y.shape[1])
+        for part in pieces(len(data.whole), max(data.X.shape[1], len(squares))):
             _, Y, w = data.whole.take(part)
-            squares += gram(root_weighted(Y, w))
-        return learnt_noise(squares / (data.amount + 2 * self.noise_prior.shape))
+            squares += (root_weighted(Y, w) ** 2).sum(axis=0)
+        return learnt_noise(np.diag(FIRST_NOISE * self._units(squares / data.amount)))
+
+    def restarted(self, likelihood: Gaussian, moments: Moments) -> Gaussian:
+        """Let a single layer learn from nothing but all its data; return the noise it starts with.
+
+        That is all of the targets' mean squares; lam gives the outputs the variance that the
+        targets have. So neither depends on units, nor on the order of the data.
+
+        Derivation: EX-3, EV-10
+        """
+        units = self._units((moments.targets**2).sum(axis=0))
+        if self.learns_precision:
+            variance = float(units.mean())
+            self.mean_precisions = [moments.n_in / variance]
+            self.precision_prior = self.given_priors[0] or HyperPrior(
+                WEAK.shape, WEAK.rate * variance
+            )
+        return learnt_noise(np.diag(units)) if self.learns_noise else likelihood
+
+    def _units(self, mean_squares: Array) -> Array:
+        """Mean squares (K,) of the targets, units of the noise; 1 for those without digits."""
+        mean_squares = np.where(mean_squares > SMALLEST_SCALE, mean_squares, 1.0)
+        given = self.given_priors[1] is not None
+        self.noise_units = np.ones_like(mean_squares) if given else mean_squares
+        return mean_squares
 
     # -- how they are learnt ---------------------------------------------------------------------
 
@@ -116,40 +164,49 @@ class HyperParameters:
         """
         N, layers, likelihood = now.n_data, now.layers, now.likelihood
         if way.forward.has_bound:
-            self.follow_bound(evidence_bound(outcome.log_joint, layers) / N, way.rate)
-        self.learn_precision(layers, share)
+            gain = evidence_bound(outcome.log_joint, layers) / N
+            gain -= mean_density_without_weights(said.batch, likelihood)
+            self.gain = self.gain.after(gain, way.rate, self.mean_precisions[0])
+        self.learn_precision(layers, N, share)
         if self.learns_noise and isinstance(likelihood, Gaussian):
             V, squares = likelihood.covariance(layers[-1].n_out), outcome.residual_squares
             likelihood = self.learn_noise(V, layers, said, squares, N, share)
         self.set_priors(layers, layers[-1].state.observed.H)  # the scale of EV-4 follows H
         return likelihood
 
-    def follow_bound(self, bound: float, rate: float) -> None:
-        """Average the bound on the evidence, a datum, over steps, and remember its best.
+    def learn_precision(
+        self, layers: Sequence[MatrixNormalLayer], n_data: float, share: float
+    ) -> None:
+        """Move lam to what the layers' new posteriors ask for, or back to where the gain was best.
 
-        The update of lam believes in the layers' effective parameters, of which they have too
-        many. Where classes overlap, it can go on to weaken the prior while the bound, which pays
-        for every parameter, falls and falls.
+        The target of EV-2 believes in the layers' effective parameters, of which they have too
+        many. Where classes overlap, it goes on to weaken the prior while the bound on the
+        evidence, which pays for every parameter, falls and falls.
 
-        Derivation: EV-7
+        Derivation: EV-2, EV-4, GA-1
         """
-        first = np.isinf(self.bound)
-        self.bound = bound if first else (1 - rate) * self.bound + rate * bound
-        self.best_bound = max(self.best_bound, self.bound)
-
-    def learn_precision(self, layers: Sequence[MatrixNormalLayer], share: float) -> None:
-        """Move lam towards what the layers' new posteriors ask for, as long as the bound bears it.
-
-        Derivation: EV-2, EV-4, EV-7
-        """
-        if self.given_precision is not None or self.bound < self.best_bound - LARGEST_LOSS:
+        if not self.learns_precision:
             return
         assert self.precision_prior is not None
-        share = min(PRECISION_SHARE, share)
+        share, first = min(PRECISION_SHARE, share), self.mean_precisions[0]
+        if self.gain.is_kept(n_data):
+            target = prior_precision_target(layers, first, self.precision_prior)
+            change = share * np.log(target / first)
+        else:
+            change = np.clip(np.log(self.gain.best_precision / first), -share, share)
+        factor = float(np.exp(change))
+        self.mean_precisions = [factor * precision for precision in self.mean_precisions]
+
+    def replace_precision(self, layers: Sequence[MatrixNormalLayer]) -> float:
+        """Move lam all the way to its target; return how far that was, in logarithms.
+
+        Derivation: EX-3
+        """
+        assert self.precision_prior is not None
         first = self.mean_precisions[0]
         target = prior_precision_target(layers, first, self.precision_prior)
-        factor = (target / first) ** share
-        self.mean_precisions = [factor * precision for precision in self.mean_precisions]
+        self.mean_precisions = [target / first * precision for precision in self.mean_precisions]
+        return abs(float(np.log(target / first)))
 
     def learn_noise(
         self,
@@ -162,11 +219,13 @@ class HyperParameters:
     ) -> Gaussian:
         """The likelihood with V moved towards what the layers' new posteriors ask for.
 
-        Derivation: EV-3, EV-4
+        Derivation: EV-3, EV-4, EV-8, EV-9
         """
-        share = min(NOISE_SHARE, share)
-        target = noise_target(layers, said, residual_squares, V, N, self.noise_prior)
-        return learnt_noise((1 - share) * V + share * target)
+        target = noise_target(
+            layers, said, residual_squares, V, N, self.noise_prior, self.noise_units
+        )
+        target = less_correlated(target, N)
+        return learnt_noise(geometric_mean(V, target, NOISE_SHARE * share))
 
     def set_priors(self, layers: Sequence[MatrixNormalLayer], H: Array) -> None:
         """Give every layer the lam that its mean prior precision amounts to.

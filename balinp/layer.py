@@ -138,7 +138,7 @@ class MatrixNormalLayer:
     def prior_precision(self, value: float) -> None:
         value = as_positive(value, "prior_precision")
         if value != self.prior_precision:
-            self.state = self.state.under(type(self.state.prior)(value))
+            self.state = replace(self.state, prior=type(self.state.prior)(value))
 
     @property
     def mean(self) -> Array:
@@ -148,7 +148,7 @@ class MatrixNormalLayer:
     @property
     def factors(self) -> Factors | None:
         """The factors of all data seen so far, or None before the first batch."""
-        return self.state.factors
+        return self.state.reported
 
     @property
     def last_change(self) -> Array:
@@ -317,7 +317,7 @@ class MatrixNormalLayer:
             mean=frozen(self.mean + change),
             last_change=change,
             factors=proposal.factors,
-            remembered=(proposal.factors.n_data, self.prior_precision),
+            remembered=(proposal.factors.n_data, proposal.prior.precision),
             regression=proposal.regression if step == 1 and momentum == 0 else None,
         )
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.matrix_normal import KroneckerGaussian, MatrixNormal
+from balinp.moments import Moments
 from balinp.natural_parameters import Factors
 from balinp.nearest import nearest_matrix_normal
 from balinp.priors import Prior
@@ -38,6 +39,8 @@ class LayerState:
     remembered : N and lam under which the remembered data balance the prior (NP-5), or None for
         the current ones.
     regression : the last batch, if it was all the data and the whole change was accepted.
+    settled : factors of exactly all the data at this mean, where training has ended with them.
+    moments : of inputs and observed targets, where a single Gaussian layer was trained.
     """
 
     prior: Prior
@@ -46,12 +49,8 @@ class LayerState:
     factors: Factors | None = None
     remembered: tuple[float, float] | None = None
     regression: Regression | None = None
-
-    def under(self, prior: Prior) -> LayerState:
-        """The same with another prior."""
-        return LayerState(
-            prior, self.mean, self.last_change, self.factors, self.remembered, self.regression
-        )
+    settled: Factors | None = None
+    moments: Moments | None = None
 
     @property
     def observed(self) -> Factors:
@@ -59,6 +58,11 @@ class LayerState:
         if self.factors is None:
             raise ValueError("layer: expected at least one observed batch, got none")
         return self.factors
+
+    @property
+    def reported(self) -> Factors | None:
+        """The factors of the posterior: of all the data at this mean, if training has ended."""
+        return self.factors if self.settled is None else self.settled
 
     @cached_property
     def working_posterior(self) -> KroneckerGaussian:
@@ -70,8 +74,8 @@ class LayerState:
     @cached_property
     def posterior(self) -> KroneckerGaussian:
         """The layer's distribution over its weights; see `MatrixNormalLayer.posterior`."""
-        if self.factors is not None:
-            exact = self.factors.exact
+        if self.reported is not None:
+            exact = self.reported.exact
             return self.working_posterior if exact is self.factors else self._posterior(exact)
         if self.prior.follows_noise:
             raise ValueError(

@@ -22,6 +22,7 @@ from balinp.passes import Mean, Present
 from balinp.prediction import sampled_outputs
 from balinp.pseudo_targets import Trace, trace
 from balinp.step import Pieces
+from balinp.threads import few_threads
 from balinp.uncertainty import Uncertainty
 from balinp.validation import LARGEST, as_count, as_data, as_matrix
 
@@ -31,17 +32,25 @@ class Model:
 
     Attributes
     ----------
-    hidden : widths of the hidden layers.
+    hidden, activation, forward, prior, bias, seed, rate, basis_tolerance : settings, see `BALI`.
     likelihood : the likelihood, with the noise as it is known now.
     layers : `MatrixNormalLayer`s, the first layer first; empty before any data.
     hyper : prior precisions, and how they and the noise are learnt.
     history : a `Record` of each step, the last ones; pickles and files keep fewer, or none.
     uncertainty : what predictions are made with, beside the layers.
     steps, data_seen : number of steps, and of the data in all of them.
+    damping : of the layers' next regressions, as a share of the data's mean precision (JS-5).
     rng : generator of initial weights, batch order and draws.
     """
 
     hidden: tuple[int, ...]
+    activation: str
+    forward: str
+    prior: str
+    bias: bool
+    seed: int
+    rate: float | None
+    basis_tolerance: float
     likelihood: Likelihood
     layers: list[MatrixNormalLayer]
     hyper: HyperParameters
@@ -49,6 +58,7 @@ class Model:
     history: History
     steps: int
     data_seen: float
+    damping: float
     rng: np.random.Generator
     _network: MLP | None = None
 
@@ -113,9 +123,9 @@ class Model:
         """
         data = self._checked(X, Y, sample_weight)
         self._fitted()
-        return network_log_evidence(
-            self.layers, Pieces(data.whole, self._present(data.amount), Mean(), SMALL_PIECE)
-        )
+        said = Pieces(data.whole, self._present(data.whole, data.amount), Mean(), SMALL_PIECE)
+        with few_threads(self.network.widths):
+            return network_log_evidence(self.layers, said)
 
     # -- prediction ----------------------------------------------------------------------------
 
@@ -144,7 +154,8 @@ class Model:
         layers = self._fitted()
         X = as_data(X, "X", columns=self.network.widths[0])
         if samples is None:
-            return self.uncertainty.predictive(self, X)
+            with few_threads(self.network.widths):
+                return self.uncertainty.predictive(self, X)
         X = as_matrix(X, "X", largest=LARGEST)
         rng = np.random.default_rng(as_count(seed, "seed", minimum=0))
         draws = sampled_outputs(self.network, layers, X, as_count(samples, "samples"), rng)
@@ -207,5 +218,8 @@ class Model:
             raise ValueError("BALI: expected a call of fit or step before this, got none")
         return self.layers
 
-    def _present(self, n_data: float) -> Present:
-        return Present(self.network, self.likelihood, self.layers, self.weights, n_data, self.rng)
+    def _present(self, batch: Batch, n_data: float) -> Present:
+        rows = len(batch) * n_data / batch.amount
+        return Present(
+            self.network, self.likelihood, self.layers, self.weights, n_data, rows, self.rng
+        )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from balinp._types import Array
+from balinp.graded import graded_root, graded_singular, is_graded
 
 CURVATURE_FLOOR = 1e-8
 """Smallest eigenvalue of a hidden layer's output precision, as a fraction of their mean."""
@@ -57,9 +58,10 @@ def decompose(matrix: Array, name: str) -> Spectrum:
 
     With n rows and largest eigenvalue a_max, negative eigenvalues down to -100 n eps a_max are
     rounding errors of zeros and are returned as zero. A lower one means that the matrix is not
-    what its caller believes.
+    what its caller believes. Where the diagonal spans more than ten orders of magnitude, scales
+    are taken out first, and the rule holds for what is left.
 
-    Derivation: KR-4
+    Derivation: KR-4, KR-5
 
     Parameters
     ----------
@@ -69,15 +71,23 @@ def decompose(matrix: Array, name: str) -> Spectrum:
     Raises
     ------
     ValueError
-        If an eigenvalue lies below that.
+        If an eigenvalue lies below that, or the matrix is not finite.
 
     Examples
     --------
     >>> decompose(np.diag([2.0, 0.0]), "A").values
     array([0., 2.])
     """
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"{name}: expected a finite matrix, got one with NaN or infinite entries")
     if len(matrix) == 1:  # a single output's: nothing to decompose
         values, vectors = matrix[0], np.ones((1, 1))
+    elif is_graded(np.diag(matrix)):
+        scaled = graded_root(matrix, rounding(len(matrix), 1.0))
+        if scaled is not None:
+            _, s, Q = graded_singular(scaled)
+            return Spectrum(s[::-1] ** 2, Q[:, ::-1])
+        values, vectors = np.linalg.eigh(matrix)
     else:
         values, vectors = np.linalg.eigh(matrix)
     return Spectrum(_semidefinite(values, name), vectors)
@@ -136,6 +146,30 @@ def raised(values: Array, fraction: float, matrix: Array) -> Array:
     """
     mean = float(np.trace(matrix)) / len(matrix)
     return np.maximum(values, fraction * (mean if mean >= SMALLEST_SCALE else 1.0))
+
+
+def singular(root: Array) -> tuple[Array, Array, Array]:
+    """Singular values s (n,), ascending, of a root (m, n), with the vectors of both sides.
+
+    root = U diag(s) Q^T with U (m, n), Q (n, n): where m < n, the first n - m values are zero and
+    so are their columns of U.
+
+    Derivation: KR-4, KR-5
+
+    Examples
+    --------
+    >>> U, s, Q = singular(np.array([[3.0, 0.0]]))
+    >>> s, np.abs(U @ np.diag(s) @ Q.T)
+    (array([0., 3.]), array([[3., 0.]]))
+    """
+    m, n = root.shape
+    padded = np.concatenate([root, np.zeros((max(0, n - m), n))])
+    if is_graded((root**2).sum(axis=0)):
+        U, s, Q = graded_singular(padded)
+    else:
+        U, s, Qt = np.linalg.svd(padded, full_matrices=False)
+        Q = Qt.T
+    return U[:m, ::-1], s[::-1], Q[:, ::-1]
 
 
 def covariance_root(covariance: Array) -> Array:
@@ -226,3 +260,30 @@ def _semidefinite(values: Array, name: str) -> Array:
             f"{values[-1]:.3g}"
         )
     return np.maximum(values, 0.0)
+
+
+def geometric_mean(V: Array, T: Array, share: float) -> Array:
+    """V^(1/2) (V^(-1/2) T V^(-1/2))^share V^(1/2), on the way from V to T in logarithms.
+
+    Between positive definite matrices this way is the shortest in the metric that no linear
+    change of units alters. For numbers it is V^(1 - share) T^share.
+
+    Derivation: EV-8
+
+    Parameters
+    ----------
+    V, T : (K, K) arrays, positive definite; T may be singular to rounding.
+    share : of the way, in [0, 1].
+
+    Examples
+    --------
+    >>> geometric_mean(np.array([[1.0]]), np.array([[16.0]]), 0.25)
+    array([[2.]])
+    """
+    C = np.linalg.cholesky(V)
+    ratio = np.linalg.solve(C, np.linalg.solve(C, T).T)
+    w, Q = np.linalg.eigh(0.5 * (ratio + ratio.T))
+    # Smaller eigenvalues, of either sign, are what rounding has left of them.
+    w = np.maximum(w, len(w) * np.finfo(np.float64).eps * w[-1])
+    root = C @ (Q * w ** (0.5 * share))
+    return np.asarray(root @ root.T)

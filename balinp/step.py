@@ -14,11 +14,13 @@ dense matrices and without a choice is in `balinp.plain`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from balinp._types import Array
 from balinp.data import Batch, pieces
 from balinp.joint_step import TRUST, Outcome, checked, joint_step
+from balinp.natural_parameters import EXACT, Terms
 from balinp.passes import Mean, Present
 from balinp.pseudo_targets import Trace, summed
 from balinp.way import Way
@@ -41,13 +43,17 @@ def take_step(
     -------
     What the step was, and what the batch had said before it.
     """
+    # Forward pass, likelihood, backward pass (BP-1 to BP-4); then, of every layer, the
+    # pseudo-targets (PT-1) and what they add to its natural parameters (NP-1).
     said = Pieces(batch, now, way.forward)
-    terms = summed(said, way.bases.older([layer.factors for layer in now.layers]))
+    terms = summed(said, way.bases.older([layer.state.factors for layer in now.layers]))
     set_priors(terms[-1].H)
+    # Each layer's regression takes the other layers as they are (LR-3, NP-2).
     proposals = [
         layer.propose_from(sums, n_data=now.n_data, rate=way.rate, bases=way.bases)
         for layer, sums in zip(now.layers, terms, strict=True)
     ]
+    # But all move at once: how far (JS-1, JS-2, JS-4), and is it a gain (JS-3)?
     previous = [layer.last_change for layer in now.layers]
     step = joint_step(
         now.network,
@@ -63,9 +69,31 @@ def take_step(
     outcome = checked(step, now.network, now.weights, previous, said, proposals, scale)
     for layer in now.layers:
         layer.accept(outcome.step.factor, outcome.step.momentum)
-        if way.rebalances:
-            layer.rebalance()
+        layer.rebalance()
     return outcome, said
+
+
+def settle(now: Present, batches: Iterable[Batch], forward: Mean) -> None:
+    """Let every layer's posterior be that of exactly all the data at the present weights.
+
+    In batches the factors are averages over weights that have moved on. Training goes on with
+    these; what is reported after it is made of factors of one pass over the data.
+
+    Derivation: EX-4
+
+    Parameters
+    ----------
+    now : the network as it is when training ends; its layers are changed.
+    batches : all the data, once.
+    forward : pass that makes the traces.
+    """
+    totals: list[Terms] = []
+    for batch in batches:
+        terms = summed(Pieces(batch, now, forward), [None] * len(now.layers))
+        totals = [a + b for a, b in zip(totals, terms, strict=True)] if totals else terms
+    for layer, sums in zip(now.layers, totals, strict=True):
+        factors = EXACT.averaged(None, sums, now.n_data, 1.0, layer.state.prior)
+        layer.state = replace(layer.state, settled=factors)
 
 
 class Pieces:
@@ -85,7 +113,7 @@ class Pieces:
     def __init__(
         self, batch: Batch, now: Present, forward: Mean, largest: int | None = None
     ) -> None:
-        self._batch, self._now, self._forward = batch, now, forward
+        self.batch, self._now, self._forward = batch, now, forward
         n_in, *widths = now.network.widths
         numbers = max(n_in, (1 + widths[-1]) * max(widths))  # a row's inputs, or its rows of S^T
         self._parts = list(pieces(len(batch), numbers, largest))
@@ -103,4 +131,4 @@ class Pieces:
             yield self._trace(part)
 
     def _trace(self, part: slice) -> Trace:
-        return self._forward.trace(self._now, *self._batch.take(part))
+        return self._forward.trace(self._now, *self.batch.take(part))

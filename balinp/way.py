@@ -7,11 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
+from balinp.damping import inversion
 from balinp.data import Batch
 from balinp.kept_bases import Kept
 from balinp.likelihood import Likelihood
 from balinp.mlp import MLP
-from balinp.natural_parameters import EXACT, Exact
+from balinp.natural_parameters import Exact
 from balinp.passes import Mean, forward_pass
 from balinp.priors import PRIORS
 
@@ -33,7 +34,7 @@ class Way:
     two_directions : whether the previous changes are a second direction (JS-2).
     bounded : whether the change of the predictions is capped (JS-4).
     bases : eigenbases in which layers invert: of their averages, or older ones (NP-7).
-    rebalances : whether the memory is re-expressed about the new mean (NP-5).
+    learns_damping : whether this step's gain ratio tells how much the next is damped (JS-5).
     """
 
     forward: Mean
@@ -41,7 +42,7 @@ class Way:
     two_directions: bool
     bounded: bool
     bases: Exact
-    rebalances: bool
+    learns_damping: bool
 
 
 class Situation(Protocol):
@@ -53,8 +54,8 @@ class Situation(Protocol):
     forward, prior : names of the pass and of the prior.
     rate : smallest weight of a batch, or None for one that makes the memory an epoch long.
     basis_tolerance : relative error up to which bases are kept.
-    steps, data_seen : number of the step, from 1, and of the data of all steps up to this one.
-    targets_are_observations : whether the model is a single Gaussian layer.
+    damping : damping of the layers' regressions, where all data are seen at once.
+    steps : number of the step, from 1.
     """
 
     likelihood: Likelihood
@@ -62,14 +63,11 @@ class Situation(Protocol):
     prior: str
     rate: float | None
     basis_tolerance: float
+    damping: float
     steps: int
-    data_seen: float
 
     @property
     def network(self) -> MLP: ...
-
-    @property
-    def targets_are_observations(self) -> bool: ...
 
 
 def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None) -> Way:
@@ -79,10 +77,10 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
     curvature is small, the conjugate prior is, too: nothing but the cap keeps a step from
     following what the present draws of the linearised pass happen to say there.) Bases are kept
     in batches, after the first: all data at once are at least half of the averages, so that these
-    move far, and take so long that decomposing them is little in comparison. A single Gaussian
-    layer is exact: its targets never become stale, so nothing is forgotten and no step is bounded.
+    move far, and take so long that decomposing them is little in comparison. Damping follows
+    promises that are kept or broken under one objective: all data, nothing drawn.
 
-    Derivation: JS-2, JS-4, NP-3, NP-4, NP-7
+    Derivation: JS-2, JS-4, JS-5, NP-4, NP-7
 
     Parameters
     ----------
@@ -90,14 +88,12 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
     batch, n_data : data of the step, and the number N that they stand for.
     rate : weight of the batch, or None to choose it.
     """
-    is_exact, first = model.targets_are_observations, model.steps == 1
     K = model.network.widths[-1]
     forward = forward_pass(model.forward, model.likelihood, K, model.steps, batch.is_all)
     two_directions = batch.is_all and not (forward.has_bound and PRIORS[model.prior].follows_noise)
-    keeps = model.basis_tolerance > 0 and not (first or batch.is_all or is_exact)
-    if rate is None and is_exact:
-        rate = 1.0 if batch.is_all else batch.amount / model.data_seen
-    elif rate is None:
+    damps = batch.is_all and not forward.has_bound
+    keeps = model.basis_tolerance > 0 and not (model.steps == 1 or batch.is_all)
+    if rate is None:
         epoch = min(LARGEST_RATE, max(LEAST_RATE, batch.amount / n_data))
         least = epoch if model.rate is None else model.rate
         rate = max(least, float(1.0 / np.sqrt(model.steps)))
@@ -105,7 +101,7 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
         forward=forward,
         rate=rate,
         two_directions=two_directions,
-        bounded=not (two_directions or is_exact),
-        bases=Kept(model.basis_tolerance) if keeps else EXACT,
-        rebalances=not is_exact,
+        bounded=not two_directions,
+        bases=Kept(model.basis_tolerance) if keeps else inversion(model.damping if damps else 0.0),
+        learns_damping=damps,
     )

@@ -12,7 +12,8 @@ from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
 from balinp.defaults import REGRESSION_TRAINING, Training
-from balinp.estimators.base import BALIEstimator, merged, present, refuse_text, rounded
+from balinp.estimators.base import BALIEstimator
+from balinp.estimators.rows import FLOATS, merged, present, refuse_text, resolution, rounded
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, equal_mixture
 from balinp.validation import LARGEST, as_count, as_matrix, as_widths
@@ -119,10 +120,13 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         """Learn from new data, after those of `fit` or of earlier calls: one step a batch.
 
         Every call is taken to bring rows that were not seen before; giving the same ones again
-        counts them again. With ``hidden=()``, ``standardize=False`` and given `prior_precision`
-        and `noise_variance` the result is that of `fit` on all data together, to rounding. Learnt
-        hyper-parameters move by one damped step a batch, and in networks with hidden layers old
-        data are gradually forgotten. Units are those of the first call's data.
+        counts them again. Units are those of all rows so far: new rows move them, and what was
+        learnt is said in the new ones. With ``hidden=()`` and given `prior_precision` and
+        `noise_variance` the result is that of `fit` on all data together, to rounding, from
+        whatever row the stream starts. Learnt hyper-parameters move by one damped step a batch,
+        and in networks with hidden layers old data are gradually forgotten.
+
+        Derivation: NP-3, NP-8
         """
         first = not hasattr(self, "members_")
         self._partial_fit(*self._data(X, y, sample_weight, first=first))
@@ -130,12 +134,13 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
 
     def _data(
         self, X: Any, y: Any, sample_weight: Any, *, first: bool
-    ) -> tuple[Array, Array, Array]:
+    ) -> tuple[Array, Array, Array, float]:
         refuse_text(X, "X")
         refuse_text(y, "y")
         X, y = validate_data(
-            self, X, y, reset=first, dtype=np.float64, multi_output=True, y_numeric=True
+            self, X, y, reset=first, dtype=FLOATS, multi_output=True, y_numeric=True
         )
+        eps = max(resolution(X), resolution(y))
         X, Y = as_matrix(X, "X", largest=LARGEST), y.astype(np.float64).reshape(len(y), -1)
         Y = as_matrix(Y, "y", largest=LARGEST)
         if first:
@@ -144,16 +149,22 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
             raise ValueError(
                 f"y: expected {len(self._target_scale.mean)} outputs as before, got {Y.shape[1]}"
             )
-        return merged(*present(X, Y, sample_weight))
+        return *merged(*present(X, Y, sample_weight)), eps
 
     def _model_options(self) -> dict[str, Any]:
-        options = super()._model_options()
-        options |= {"covariance": self.covariance, "noise": self.noise}
-        if self.noise_variance is not None:
-            V = Gaussian(self.noise_variance).covariance(len(self._target_scale.mean))
-            V = V / self._target_scale.squares
-            options["noise_variance"] = rounded(V) if as_widths(self.hidden, "hidden") else V
-        return options
+        return {
+            **super()._model_options(),
+            "noise_variance": self._given_noise(),
+            "covariance": self.covariance,
+            "noise": self.noise,
+        }
+
+    def _given_noise(self) -> Array | None:
+        if self.noise_variance is None:
+            return None
+        V = Gaussian(self.noise_variance).covariance(len(self._target_scale.mean))
+        V = V / self._target_scale.squares
+        return rounded(V) if as_widths(self.hidden, "hidden") else V
 
     def predict_distribution(self, X: Any) -> GaussianPredictive:
         """Predictive distribution of each row of X, in original units.

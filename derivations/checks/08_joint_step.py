@@ -184,11 +184,35 @@ def cap():
     assert_allclose(((factor * white) ** 2).sum(1).mean(), 2 * tau, rtol=1e-12)
 
 
+def damped():
+    rng = np.random.default_rng(6)
+    R, _, _, P = regression(rng, "isotropic", 1.0, remembered=False)
+    values, Q = np.linalg.eigh(P)
+    mean = np.trace(P - LAM * np.eye(12)) / 12  # the eigenvalues that the data give
+    assert_allclose(mean, (values - LAM).mean(), rtol=1e-12)
+    lengths = []
+    for kappa in (0.0, 1e-4, 1e-2, 1.0, 10.0, 1e9):
+        d = np.linalg.solve(P + kappa * mean * np.eye(12), R)
+        assert_allclose(d, Q @ ((Q.T @ R) / (values + kappa * mean)), rtol=1e-9)
+        assert R @ d > 0
+        lengths.append(np.linalg.norm(d))
+    assert (np.diff(lengths) < 0).all()
+    assert_allclose(kappa * mean * d, R, rtol=1e-6)
+    # it is the maximum of the regression's quadratic less delta |d|^2 / 2
+    delta = 0.3 * mean
+    d = np.linalg.solve(P + delta * np.eye(12), R)
+    best = R @ d - 0.5 * d @ P @ d - 0.5 * delta * d @ d
+    for _ in range(100):
+        e = d + 0.1 * rng.standard_normal(12)
+        assert R @ e - 0.5 * e @ P @ e - 0.5 * delta * e @ e < best
+
+
 CHECKS = {
     "JS-1": one_direction,
     "JS-2": two_directions,
     "JS-3": gain_ratio,
     "JS-4": cap,
+    "JS-5": damped,
 }
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ import pytest
 import balinp.data
 from balinp import BALI
 from balinp._types import Array
-from balinp.data import Batch, Data, pieces
+from balinp.data import Batch, Data, Stream, opened, pieces
+from balinp.passes import LinearisedClasses, Present
+from balinp.step import Pieces
 
 
 def regression(rows: int = 90) -> tuple[Array, Array]:
@@ -65,14 +67,18 @@ def test_pieces_give_the_same_model(
 
 
 @pytest.mark.equation("LR-6")
-def test_pieces_of_a_sample_pass_see_the_same_draws_in_a_step(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_pieces_see_the_same_draws_all_through_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were draws made anew in each pass, steps would be refused for what the noise has done."""
     monkeypatch.setattr(balinp.data, "PIECE", 14 * 15)
-    X, Y = regression()
-    model = BALI((5,), forward="sample").fit(X, Y, epochs=30)
-    assert all(record.gain_ratio > 0.3 for record in model.history[10:])
+    X, Y = classes()
+    model = BALI((5,), "categorical").fit(X, Y, epochs=2)
+    now = Present(model.network, model.likelihood, model.layers, model.weights, 90, model.rng)
+    said = Pieces(Batch(Data(X, Y, None), slice(0, 90)), now, LinearisedClasses())
+    once, again = ([piece.likelihood.deviations for piece in said] for _ in range(2))
+    assert len(once) > 3
+    for first, second in zip(once, again, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert np.abs(once[0] - once[1]).max() > 0.1  # each piece has draws of its own
 
 
 @pytest.mark.equation("LR-6")
@@ -246,3 +252,85 @@ def test_batches_of_another_width_are_refused() -> None:
     X, Y = regression()
     with pytest.raises(ValueError, match=r"X: expected shape \(n, 3\), got \(90, 2\)"):
         BALI((4,)).fit([(X, Y), (X[:, :2], Y)], epochs=1, n_data=180)
+
+
+# -- what is opened, and what is all of it ---------------------------------------------------------
+
+
+def checked(X: Any, Y: Any, w: Any = None) -> Data:
+    return Data.checked(X, Y, w, lambda Y, rows: Y, None, None)
+
+
+def opening(X: Any, Y: Any = None, w: Any = None, n_data: Any = None, **options: Any) -> Any:
+    defaults = {"batch_size": None, "epochs": 1, "checked": checked}
+    return opened(X, Y, w, n_data, **(defaults | options))
+
+
+def test_arrays_are_opened_as_data_and_batches_as_a_stream() -> None:
+    X, Y = regression()
+    w = np.linspace(0, 2, 90)
+    data = opening(X, Y, w, epochs=5, batch_size=7)
+    assert type(data) is Data
+    assert data.first is data
+    assert (len(data), data.amount) == (90, w[1:].sum())
+    for weights, first, amount in ((None, 0, 90), (w, 1, w.sum())):  # a weight of 0 is no row
+        stream = opening(in_batches(X, Y, weights), epochs=5)
+        assert type(stream) is Stream
+        assert stream.amount == pytest.approx(amount, rel=1e-14)
+        np.testing.assert_array_equal(stream.first.X, X[:30])
+        rng = np.random.default_rng(0)
+        for _ in range(2):  # as often as it is asked
+            found = [batch.take(slice(None))[0] for batch in stream.batches(None, rng)]
+            np.testing.assert_array_equal(np.concatenate(found), X[first:])
+    once = opening(iter(in_batches(X, Y)), n_data=90)
+    assert once.amount == 90
+    np.testing.assert_array_equal(once.first.X, X[:30])
+    found = [batch.take(slice(None))[0] for batch in once.batches(None, rng)]
+    np.testing.assert_array_equal(np.concatenate(found), X)  # the first is still among them
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "name"),
+    [
+        ((np.eye(3), np.eye(3), None, 3.0), {}, ValueError, "n_data"),
+        ((np.eye(3),), {}, TypeError, "Y"),
+        ((3,), {}, TypeError, "X"),
+        ((BATCHES,), {"batch_size": 3}, ValueError, "batch_size"),
+        ((BATCHES, None, np.ones(90)), {}, ValueError, "sample_weight"),
+        ((iter(BATCHES),), {}, ValueError, "n_data"),
+        ((iter(BATCHES), None, None, 90.0), {"epochs": 2}, ValueError, "epochs"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_not_opened(
+    arguments: tuple[Any, ...], options: dict[str, Any], error: type[Exception], name: str
+) -> None:
+    with pytest.raises(error, match=f"^{name}: "):
+        opening(*arguments, **options)
+
+
+@pytest.mark.equation("LR-6")
+@pytest.mark.parametrize("seed", range(20))
+def test_a_batch_knows_whether_it_is_all_the_data(seed: int) -> None:
+    """However the weights are added up, and whatever rows of no weight there are."""
+    rng = np.random.default_rng(seed)
+    X, Y = regression()
+    w = rng.uniform(0.1, 2, 90)
+    w[rng.random(90) < 0.3] = 0
+    w[1] = 1.0
+    data, present = Data(X, Y, w), int((w > 0).sum())
+    (whole,) = data.batches(None, rng)
+    assert whole.is_all
+    assert len(whole) == present
+    assert (whole.take(slice(None))[2] > 0).all()
+    for size in (present, 90):
+        assert [batch.is_all for batch in data.batches(size, rng)] == [True]
+    batches = list(data.batches(present - 1, rng))
+    assert [(len(batch), batch.is_all) for batch in batches] == [(present - 1, False), (1, False)]
+    for amount in (w.sum(), w[w > 0].sum(), sum(w.tolist()), sum(rng.permutation(w).tolist())):
+        assert data.standing_for(amount).is_all
+    for amount in (1.000001 * w.sum(), w.sum() - 1e-6, 2 * w.sum(), 1.0):
+        assert not data.standing_for(amount).is_all
+    (only,) = opening([(X, Y, w)]).batches(None, rng)
+    assert only.is_all
+    part = opening([(X, Y, w), (X[:2], Y[:2])])
+    assert [batch.is_all for batch in part.batches(None, rng)] == [False, False]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from cases import (
+    Case,
     Regression,
     assert_close,
     assert_same_posterior,
@@ -15,6 +18,7 @@ from cases import (
 
 from balinp import BALI, dense
 from balinp._types import Array
+from balinp.history import Record
 from balinp.kernels import amount, curvature_sum, weighted_sum
 from balinp.natural_parameters import Terms
 
@@ -86,6 +90,52 @@ def test_sums_over_data_are_those_of_repeated_rows(rng):
     assert_close(weighted_sum(G[:, 0], w), G[rows, 0].sum())
 
 
+def fractional_weights(seed: int, n: int) -> Array:
+    """Weights that are no whole numbers, with about a third of them zero."""
+    rng = np.random.default_rng(seed)
+    w = rng.uniform(0.1, 2, n)
+    w[rng.random(n) < 0.3] = 0
+    w[0] = 1.0
+    return w
+
+
+@both_priors
+def test_a_batch_that_stands_for_itself_up_to_rounding_is_all_the_data(prior):
+    """Sums of the same weights in another order differ by rounding, and mean the same."""
+    r: Regression = regression(Case("weighed", N=40), prior)
+    rounded = 0
+    for seed in range(100):
+        w = fractional_weights(seed, 40)
+        kept = w > 0
+        rows = r.inputs[kept], r.T[kept], r.H
+        expected = r.layer()
+        expected.observe(*rows, sample_weight=w[kept])
+        for n_data in (None, w.sum(), w[kept].sum(), sum(w.tolist())):
+            layer = r.layer()
+            layer.observe(r.inputs, r.T, r.H, n_data=n_data, sample_weight=w)
+            assert_close(layer.log_evidence(), expected.log_evidence())
+            assert layer.factors.n_data == w.sum()
+            rounded += n_data is not None and n_data != w.sum()
+    assert rounded > 100  # of 300: not all sums are the same number
+    layer = r.layer()
+    layer.observe(r.inputs, r.T, r.H, n_data=w.sum() * (1 + 1e-9), sample_weight=w)
+    with pytest.raises(ValueError, match="log_evidence: expected"):
+        layer.log_evidence()
+
+
+@both_priors
+@pytest.mark.parametrize("rate", [1.0, 0.3])
+def test_without_a_number_of_data_a_batch_stands_for_itself(prior, rate, rng):
+    r: Regression = regression(Case("itself"), prior)
+    weights = rng.uniform(0.2, 3.0, 9)
+    for w, given in ((None, 9), (weights, weights.sum())):
+        layers = [r.layer() for _ in range(2)]
+        for layer, n_data in zip(layers, (None, given), strict=True):
+            layer.observe(r.inputs, r.T, r.H, n_data=n_data, rate=rate, sample_weight=w)
+        np.testing.assert_array_equal(layers[0].mean, layers[1].mean)
+        assert layers[0].factors.n_data == layers[1].factors.n_data == given
+
+
 # A network --------------------------------------------------------------------------------------
 
 
@@ -134,6 +184,52 @@ def test_rows_of_weight_zero_are_absent_also_from_a_pass_that_draws(batch_size, 
     models[1].fit(X[kept], Y[kept], epochs=4, batch_size=batch_size, sample_weight=w[kept])
     for ours, theirs in zip(models[0].weights, models[1].weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def assert_same_training(ours: BALI, theirs: BALI) -> None:
+    """Weights to 1e-12, and every number of the history; the outputs' noise as well."""
+    for one, other in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12 * np.abs(other).max())
+    assert len(ours.history) == len(theirs.history)
+    for one, other in zip(ours.history, theirs.history, strict=True):
+        for field in fields(Record):
+            ours_value, other_value = getattr(one, field.name), getattr(other, field.name)
+            if other_value is None:
+                assert ours_value is None
+            else:
+                np.testing.assert_allclose(ours_value, other_value, rtol=1e-12)
+
+
+@both_priors
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("batch_size", [None, 5, 24])
+@pytest.mark.parametrize("likelihood", ["gaussian", "categorical"])
+def test_training_is_that_on_the_rows_of_positive_weight(likelihood, batch_size, seed, prior):
+    """Though the sums of weights with and without zeros need not be the same number."""
+    rng, w = np.random.default_rng(seed), fractional_weights(seed, 24)
+    X, kept = rng.normal(size=(24, 3)), w > 0
+    Y = targets(rng, X, likelihood)
+    ours, theirs = (BALI((6,), likelihood, prior=prior) for _ in range(2))
+    ours.fit(X, Y, epochs=6, batch_size=batch_size, sample_weight=w)
+    theirs.fit(X[kept], Y[kept], epochs=6, batch_size=batch_size, sample_weight=w[kept])
+    assert_same_training(ours, theirs)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("hidden", [(), (6,)])
+def test_batches_that_come_are_all_the_data_where_they_are(hidden, seed):
+    """By steps and by an iterable, whose numbers of data are sums that others have made."""
+    rng, w = np.random.default_rng(seed), fractional_weights(seed, 24)
+    X, kept = rng.normal(size=(24, 3)), w > 0
+    Y = targets(rng, X, "gaussian")
+    plain = BALI(hidden).fit(X[kept], Y[kept], epochs=4, sample_weight=w[kept])
+    for n_data in (None, w.sum(), w[kept].sum(), sum(w.tolist())):
+        stepped = BALI(hidden)
+        for _ in range(4):
+            stepped.step(X, Y, n_data=n_data, sample_weight=w)
+        assert_same_training(stepped, plain)
+        streamed = BALI(hidden).fit([(X, Y, w)], epochs=4, n_data=n_data)
+        assert_same_training(streamed, plain)
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "categorical"])

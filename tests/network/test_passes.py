@@ -183,8 +183,9 @@ def test_labels_are_drawn_for_many_classes_in_batches_alone(monkeypatch):
         asked.clear()
         X, Y = rng.standard_normal((80, 3)), np.eye(K)[np.arange(80) % K]
         BALI((4,), "categorical").fit(X, Y, epochs=2, batch_size=batch_size)
-        assert asked
-        assert all(answer == drawn for answer in asked)
+        in_steps = asked[:-1] if batch_size else asked  # after batches all data are gone through
+        assert in_steps
+        assert all(answer == drawn for answer in in_steps)
 
 
 @pytest.mark.equation("BP-5")

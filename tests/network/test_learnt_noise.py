@@ -1,0 +1,127 @@
+"""The learnt noise: its way in logarithms, many outputs, units, and signals it must not take."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from balinp import BALI, BALIRegressor
+from balinp.evidence import HyperPrior, less_correlated
+from balinp.hyper_parameters import FIRST_NOISE, NOISE_SHARE
+from balinp.spectral import geometric_mean
+
+RTOL = 1e-10
+
+
+def covariance(rng: np.random.Generator, K: int) -> np.ndarray:
+    root = rng.standard_normal((K, K + 2))
+    return root @ root.T
+
+
+def power(V: np.ndarray, exponent: float) -> np.ndarray:
+    values, vectors = np.linalg.eigh(V)
+    return (vectors * values**exponent) @ vectors.T
+
+
+@pytest.mark.equation("EV-8")
+@pytest.mark.parametrize("K", [1, 2, 5])
+@pytest.mark.parametrize("share", [0.05, 0.5, 1.0])
+def test_geometric_mean_is_its_definition(K, share, rng):
+    V, T = covariance(rng, K), covariance(rng, K)
+    root, inverse = power(V, 0.5), power(V, -0.5)
+    expected = root @ power(inverse @ T @ inverse, share) @ root
+    found = geometric_mean(V, T, share)
+    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=RTOL * np.abs(expected).max())
+
+
+@pytest.mark.equation("EV-8")
+def test_geometric_mean_towards_a_singular_matrix_is_positive_definite(rng):
+    V, r = covariance(rng, 4), rng.standard_normal((2, 4))
+    assert np.linalg.eigvalsh(geometric_mean(V, r.T @ r, 0.05))[0] > 0
+
+
+@pytest.mark.equation("EV-8")
+def test_a_network_starts_from_a_small_noise_and_moves_in_logarithms(rng):
+    X = rng.uniform(-1, 1, (40, 2))
+    Y = rng.standard_normal((40, 2)) * np.array([1.0, 30.0])
+    model = BALI((5,), prior_precision=1.0).fit(X, Y, epochs=0)
+    first = model.likelihood.covariance(2)
+    np.testing.assert_allclose(first, np.diag(FIRST_NOISE * (Y**2).mean(axis=0)), rtol=RTOL)
+    record = model.step(X, Y)
+    log_ratio = np.linalg.slogdet(record.noise_covariance)[1] - np.linalg.slogdet(first)[1]
+    # Nothing has been learnt yet, so that all of Y is residual: about 1 / FIRST_NOISE times more.
+    most = NOISE_SHARE * 2 * np.log(2 / FIRST_NOISE)
+    assert 0.5 * most < log_ratio < most
+
+
+@pytest.mark.equation("EV-8")
+def test_in_batches_the_noise_moves_as_much_slower_as_the_layers(rng):
+    X, Y = rng.uniform(-1, 1, (40, 2)), rng.standard_normal((40, 1))
+    ratios = []
+    for rate in (0.1, 0.4):
+        model = BALI((5,), prior_precision=1.0).fit(X, Y, epochs=0)
+        before = model.likelihood.covariance(1)[0, 0]
+        model.step(X[:10], Y[:10], n_data=40, rate=rate)
+        ratios.append(np.log(model.likelihood.covariance(1)[0, 0] / before))
+    assert ratios[1] / ratios[0] == pytest.approx(4, rel=0.2)  # the steps differ as well
+
+
+@pytest.mark.equation("EV-9")
+@pytest.mark.parametrize(("N", "K"), [(3, 6), (6, 6), (50, 3), (5, 1)])
+def test_less_correlated_is_more_data_with_independent_errors(N, K, rng):
+    R = rng.standard_normal((N, K))
+    V = R.T @ R / N
+    rows = np.vstack([R, np.diag(np.sqrt(K * np.diag(V)))])  # K data, one output each
+    expected = rows.T @ rows / (N + K)
+    np.testing.assert_allclose(less_correlated(V, N), expected, rtol=RTOL, atol=1e-15)
+
+
+@pytest.mark.equation("EV-10")
+@pytest.mark.parametrize("unit", [1e-6, 1e-3, 1e3])
+def test_the_learnt_noise_follows_the_units(unit, rng):
+    X = rng.standard_normal((60, 2))
+    Y = X @ np.array([[1.0], [0.5]]) + 0.1 * rng.standard_normal((60, 1))
+    one, other = (BALI(()).fit(X, scale * Y, epochs=50).likelihood for scale in (1.0, unit))
+    assert other.covariance(1)[0, 0] == pytest.approx(unit**2 * one.covariance(1)[0, 0], rel=1e-6)
+    units = BALI((4,)).fit(X, unit * Y, epochs=1).hyper.noise_units
+    np.testing.assert_allclose(units, unit**2 * (Y**2).mean(axis=0), rtol=1e-8)
+
+
+@pytest.mark.equation("EV-10")
+def test_the_prior_of_a_network_s_noise_is_in_units_of_the_targets(rng):
+    X = rng.standard_normal((30, 1))
+    for unit in (1e-4, 1.0):  # no noise at all: what is left is the prior
+        model = BALI((3,), prior_precision=1e-3).fit(X, 0 * X, epochs=1)
+        model.hyper.noise_units[:] = unit**2
+        layers, said = model.layers, model.trace(X, 0 * X)
+        nothing = np.zeros((1, 1))
+        V = model.hyper.learn_noise(1e-40 * np.eye(1), layers, said, nothing, 30.0, 20.0)
+        expected = 2 * model.hyper.noise_prior.rate * unit**2 / 30.0
+        assert V.covariance(1)[0, 0] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.equation("EV-10")
+def test_a_given_noise_prior_is_literal(rng):
+    X, Y = rng.standard_normal((50, 1)), 1e-3 * rng.standard_normal((50, 2))
+    strong = HyperPrior(shape=1e6, rate=1e6)
+    for hidden, epochs in (((), 1), ((3,), 400)):
+        model = BALI(hidden, noise_prior=strong).fit(X, Y, epochs=epochs)
+        np.testing.assert_allclose(model.likelihood.covariance(2), np.eye(2), atol=1e-3)
+
+
+def many_outputs(N: int, K: int, seed: int) -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(seed)
+    X, X_test = rng.standard_normal((N, 3)), rng.standard_normal((200, 3))
+    W = rng.standard_normal((3, K))
+    return X, X @ W + 0.1 * rng.standard_normal((N, K)), X_test, X_test @ W
+
+
+@pytest.mark.slow
+@pytest.mark.equation("EV-9")
+@pytest.mark.parametrize(("N", "K"), [(50, 50), (50, 100), (20, 40)])
+@pytest.mark.parametrize(("hidden", "least"), [((), 0.99), ((50,), 0.9)], ids=["linear", "network"])
+def test_many_outputs_do_not_make_noise_of_the_signal(N, K, hidden, least):
+    X, Y, X_test, truth = many_outputs(N, K, seed=N + K)
+    model = BALIRegressor(hidden, random_state=0, epochs=60).fit(X, Y)
+    error = ((model.predict(X_test) - truth) ** 2).sum()
+    assert 1 - error / ((truth - truth.mean(axis=0)) ** 2).sum() > least

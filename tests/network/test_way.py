@@ -1,0 +1,125 @@
+"""How a step goes: the table of what is decided before it begins."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import numpy as np
+import pytest
+
+from balinp import BALI, Categorical, Gaussian
+from balinp.data import Batch, Data
+from balinp.kept_bases import Kept
+from balinp.likelihood import Likelihood
+from balinp.natural_parameters import EXACT, Exact
+from balinp.passes import Linearised, LinearisedClasses, LinearisedLabels, Mean
+from balinp.way import LARGEST_RATE, LEAST_RATE, Way, chosen_way
+
+N = 100
+
+
+def way(
+    likelihood: str | Likelihood,
+    rows: int,
+    steps: int,
+    *,
+    hidden: tuple[int, ...] = (3,),
+    K: int = 3,
+    rate: float | None = None,
+    n_data: float = N,
+    **options: Any,
+) -> Way:
+    """The way of a step, its model laid out for data of K outputs."""
+    X, Y = np.zeros((N, 2)), np.eye(K)[np.arange(N) % K]
+    model = BALI(hidden, likelihood, **options).fit(X, Y, epochs=0)
+    model.steps = steps
+    batch = Batch(Data(X, Y, None), slice(0, rows), is_all=rows == n_data)
+    return chosen_way(model, batch, n_data, rate)
+
+
+class Own(Gaussian):
+    """A likelihood whose curvature nobody knows."""
+
+    def known_precision(self, K: int) -> None:  # type: ignore[override]
+        return None
+
+
+KEPT = Kept(0.1)
+CASES = [
+    # likelihood, options, rows, step: pass, two directions, bounded, bases
+    ("gaussian", {}, N, 1, Mean, True, False, EXACT),
+    ("gaussian", {}, N, 50, Mean, True, False, EXACT),
+    ("gaussian", {"prior": "conjugate"}, N, 50, Mean, True, False, EXACT),
+    ("gaussian", {"forward": "linearised"}, N, 50, Mean, True, False, EXACT),
+    ("gaussian", {}, 20, 1, Mean, False, True, EXACT),
+    ("gaussian", {}, 20, 50, Mean, False, True, KEPT),
+    ("gaussian", {"basis_tolerance": 0.3}, 20, 50, Mean, False, True, Kept(0.3)),
+    ("gaussian", {"basis_tolerance": 0.0}, 20, 50, Mean, False, True, EXACT),
+    ("categorical", {}, N, 1, Mean, True, False, EXACT),
+    ("categorical", {}, N, 50, LinearisedClasses, True, False, EXACT),
+    ("categorical", {"forward": "mean"}, N, 50, Mean, True, False, EXACT),
+    ("categorical", {"prior": "conjugate"}, N, 1, Mean, True, False, EXACT),
+    ("categorical", {"prior": "conjugate"}, N, 50, LinearisedClasses, False, True, EXACT),
+    ("categorical", {"prior": "conjugate", "forward": "mean"}, N, 50, Mean, True, False, EXACT),
+    ("categorical", {}, 20, 1, Mean, False, True, EXACT),
+    ("categorical", {}, 20, 50, LinearisedClasses, False, True, KEPT),
+    ("categorical", {"K": 16}, 20, 50, LinearisedLabels, False, True, KEPT),
+    ("categorical", {"K": 16}, N, 50, LinearisedClasses, True, False, EXACT),
+    ("categorical", {"hidden": ()}, 20, 50, LinearisedClasses, False, True, KEPT),
+    (Categorical(), {}, 20, 50, LinearisedClasses, False, True, KEPT),
+    (Own(1.0), {"forward": "linearised"}, 20, 50, Linearised, False, True, KEPT),
+]
+
+
+@pytest.mark.equation("FP-2", "JS-2", "JS-4", "NP-7")
+@pytest.mark.parametrize(
+    ("likelihood", "options", "rows", "steps", "forward", "two", "bounded", "bases"), CASES
+)
+def test_the_way_of_a_step(
+    likelihood: str | Likelihood,
+    options: dict[str, Any],
+    rows: int,
+    steps: int,
+    forward: type[Mean],
+    two: bool,
+    bounded: bool,
+    bases: Exact,
+) -> None:
+    found = way(likelihood, rows, steps, **options)
+    assert type(found.forward) is forward
+    assert (found.two_directions, found.bounded) == (two, bounded)
+    assert type(found.bases) is type(bases)
+    if isinstance(bases, Kept):
+        assert found.bases == bases
+
+
+@pytest.mark.equation("NP-4")
+@pytest.mark.parametrize(
+    ("options", "rows", "steps", "rate"),
+    [
+        ({}, 20, 1, 1.0),
+        ({}, 20, 4, 0.5),
+        ({}, 20, 10**6, 0.2),
+        ({}, N, 10**6, LARGEST_RATE),
+        ({"n_data": 1e5}, 20, 10**6, LEAST_RATE),
+        ({"rate": 0.7}, 20, 1, 0.7),  # what the caller says counts
+    ],
+)
+def test_the_weight_of_a_batch(options: dict[str, Any], rows: int, steps: int, rate: float) -> None:
+    assert way("gaussian", rows, steps, **options).rate == rate
+
+
+@pytest.mark.equation("NP-4")
+def test_a_models_own_rate_is_the_least() -> None:
+    X, Y = np.zeros((N, 2)), np.eye(3)[np.arange(N) % 3]
+    model = BALI((3,), rate=0.6).fit(X, Y, epochs=0)
+    for steps, rate in ((1, 1.0), (2, 1 / np.sqrt(2)), (3, 0.6), (10**6, 0.6)):
+        model.steps = steps
+        batch = Batch(Data(X, Y, None), slice(0, 20))
+        assert chosen_way(model, batch, N, None).rate == rate
+
+
+def test_a_way_is_a_value() -> None:
+    with pytest.raises(FrozenInstanceError):
+        way("gaussian", 20, 3).rate = 0.5  # type: ignore[misc]
