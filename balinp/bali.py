@@ -29,6 +29,7 @@ from balinp.passes import PASSES, Present, forward_pass
 from balinp.priors import PRIORS
 from balinp.step import settle, take_step
 from balinp.threads import few_threads
+from balinp.uncertainty import Uncertainty
 from balinp.validation import (
     as_choice,
     as_count,
@@ -74,6 +75,14 @@ class BALI(Model):
         averages in every step (NP-7). It is for batches alone: with all data at once, and for a
         single Gaussian layer, whose regression is exact, it counts as 0. What comes after
         training (`predict`, posteriors) decomposes the averages as they are.
+    covariance : covariance of the weights in predictions. ``"layerwise"``: the layers' posteriors.
+        ``"joint"``: that of all layers together, from one more pass over the data at the end of
+        `fit` (JP-1), for Gaussian likelihoods. ``"auto"``: joint where weights, or data times
+        outputs, are at most 2,048. For one layer both are the same.
+    noise : ``"gaussian"``, or ``"student"``: tails and size of a learnt noise are fitted to what
+        each datum left out says at the end of `fit` (JP-4). Where that would take too long, or
+        there are fewer than five data, the noise is Gaussian, as the repr then says; so it is
+        after `step`.
 
     Raises
     ------
@@ -118,6 +127,8 @@ class BALI(Model):
         precision_prior: HyperPrior | None = None,
         noise_prior: HyperPrior | None = None,
         basis_tolerance: float = BASIS_TOLERANCE,
+        covariance: str = "layerwise",
+        noise: str = "gaussian",
     ) -> None:
         self.hidden = as_widths(hidden, "hidden")
         self.likelihood = as_likelihood(likelihood, noise_variance)
@@ -134,6 +145,7 @@ class BALI(Model):
         self.rate = None if rate is None else as_rate(rate)
         self.basis_tolerance = as_share(basis_tolerance, "basis_tolerance")
         self.hyper = HyperParameters(self.likelihood, prior_precision, precision_prior, noise_prior)
+        self.uncertainty = Uncertainty.asked(covariance, noise, self.likelihood)
         self.rng = np.random.default_rng(self.seed)
         self.layers: list[MatrixNormalLayer] = []
         self.history = History()
@@ -144,7 +156,8 @@ class BALI(Model):
     def __repr__(self) -> str:
         return (
             f"BALI(hidden={self.hidden}, likelihood={self.likelihood!r}, "
-            f"activation={self.activation!r}, forward={self.forward!r}, prior={self.prior!r})"
+            f"activation={self.activation!r}, forward={self.forward!r}, prior={self.prior!r}, "
+            f"{self.uncertainty})"
         )
 
     # -- training ------------------------------------------------------------------------------
@@ -223,6 +236,7 @@ class BALI(Model):
         N = data.amount
         if not self.layers:
             self._start(data.first, N)
+        self.uncertainty.check(self.network, data)
         previous = np.inf
         if self.targets_are_observations:  # of other data than these
             self.layers[0].state = replace(self.layers[0].state, moments=None)
@@ -236,6 +250,9 @@ class BALI(Model):
             previous = log_joint
         if epochs and data.can_settle(size) and not self.targets_are_observations:
             self._settle(data, N)
+        if self.steps:
+            with few_threads(self.network.widths):
+                self.uncertainty = self.uncertainty.after(self, data)
         return self
 
     def step(
@@ -276,6 +293,7 @@ class BALI(Model):
                 prior_precision=precision,
                 initial_mean=W,
                 bias=self.bias,
+                exact=not self.hidden,
             )
             for W, precision in zip(
                 self.network.initial_weights(self.rng), self.hyper.mean_precisions, strict=True
@@ -286,6 +304,7 @@ class BALI(Model):
 
     def _step(self, batch: Batch, N: float, rate: float | None = None) -> Record:
         N = batch.amount if batch.is_all else N
+        self.uncertainty = self.uncertainty.forgotten()
         self.steps += 1
         self.data_seen += batch.amount
         now = self._present(batch, N)

@@ -57,10 +57,21 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         ),
     )
     _add_name(command)
-    command.add_argument(
+    gaps = command.add_mutually_exclusive_group()
+    gaps.add_argument(
         "--gap",
-        action="store_true",
-        help="test in gaps: split J tests on the middle third of the data sorted by input J",
+        dest="gap",
+        action="store_const",
+        const="distinct",
+        help="test in gaps: about the middle third along each input that can be cut so that no "
+        "tested value of it occurs in training",
+    )
+    gaps.add_argument(
+        "--published-gap",
+        dest="gap",
+        action="store_const",
+        const="published",
+        help="the same for all inputs, tied values cut by the order of rows, as published",
     )
     command.add_argument(
         "--ood",

@@ -110,6 +110,21 @@ class Data:
         w = self.sample_weight
         return slice(0, len(self)) if w is None or (w > 0).all() else np.flatnonzero(w > 0)
 
+    @property
+    def rows(self) -> float:
+        """Number of rows that are present."""
+        return len(self.whole)
+
+    def parts(self, numbers: int) -> Iterator[tuple[Array, Array, Array | None]]:
+        """X, Y and weights of the rows that are present, float64, in pieces and in their order.
+
+        Parameters
+        ----------
+        numbers : in the largest array that a row is made into.
+        """
+        whole = self.whole
+        return (whole.take(part) for part in pieces(len(whole), numbers))
+
     def standing_for(self, n_data: float) -> Batch:
         """All rows that are present, as a batch of so many data, which they may be themselves."""
         return Batch(self, self.present, is_same_amount(self.amount, n_data, len(self)))
@@ -187,6 +202,13 @@ class Stream:
             yield data.standing_for(self.amount)
         if not count:
             raise ValueError("X: expected at least one batch in each pass, got none")
+
+    rows = np.inf
+    """Number of rows: not known."""
+
+    def parts(self, numbers: int) -> Iterator[tuple[Array, Array, Array | None]]:
+        """X, Y and weights of all batches once, as `Data.parts` gives them."""
+        return chain.from_iterable(data.parts(numbers) for data in self._data())
 
     def _data(self) -> Iterator[Data]:
         for batch in self._source:

@@ -52,7 +52,10 @@ class Training:
         return model.fit(X, Y, batch_size=batch_size, **options)
 
 
-REGRESSION_TRAINING = Training({"likelihood": "gaussian", "hidden": (50,)}, {"epochs": 400})
+REGRESSION_TRAINING = Training(
+    {"likelihood": "gaussian", "hidden": (50,), "covariance": "auto", "noise": "student"},
+    {"epochs": 400},
+)
 CLASSIFICATION_TRAINING = Training(
     {"likelihood": "categorical", "hidden": (50,)},
     {"epochs": 200},

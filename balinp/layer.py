@@ -54,6 +54,8 @@ class MatrixNormalLayer:
         regression ends at the same posterior from any start; a hidden layer needs one that
         breaks the symmetry between its units.
     bias : whether a 1 is appended to the inputs.
+    exact : whether `posterior` is the regression's exact posterior, or the matrix normal nearest
+        to it (MN-8), as for the layers of a network whose targets are not observations.
 
     Raises
     ------
@@ -89,8 +91,10 @@ class MatrixNormalLayer:
         prior_mean: Any = None,
         initial_mean: Any = None,
         bias: bool = True,
+        exact: bool = True,
     ) -> None:
         self.bias = as_flag(bias, "bias")
+        self.exact = as_flag(exact, "exact")
         self.n_in = as_count(n_in, "n_in")
         self.n_out = as_count(n_out, "n_out")
         kind = PRIORS[as_choice(prior, "prior", tuple(PRIORS))]
@@ -155,10 +159,22 @@ class MatrixNormalLayer:
     def posterior(self) -> KroneckerGaussian:
         """The layer's distribution over its weights: the prior's covariance before any data.
 
+        In a network with hidden layers a `MatrixNormal`, the one nearest to `exact_posterior`.
+
+        Derivation: MN-8
+
         Raises
         ------
         ValueError
             For the conjugate prior before any data: its covariance V / lam is not yet known.
+        """
+        return self.state.posterior if self.exact else self.state.nearest
+
+    @property
+    def exact_posterior(self) -> KroneckerGaussian:
+        """The exact posterior of the layer's regression, with which training solves changes.
+
+        Derivation: LR-1
         """
         return self.state.posterior
 

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from balinp._types import Array
-from balinp.matrix_normal import KroneckerGaussian
+from balinp.matrix_normal import KroneckerGaussian, MatrixNormal
 from balinp.moments import Moments
 from balinp.natural_parameters import Factors
+from balinp.nearest import nearest_matrix_normal
 from balinp.priors import Prior
 
 
@@ -86,10 +87,20 @@ class LayerState:
         return KroneckerGaussian(self.mean, np.eye(D), np.eye(K), L)
 
     @property
+    def prior_output_precision(self) -> Array:
+        """The factor lam (I or H) (K, K) of Lam0, whose other factor is I (D, D)."""
+        return self.prior.precision * self.prior.column_factor(self.observed.H)
+
+    @property
     def prior_precision_matrix(self) -> Array:
         """Lam0 = lam (I or H) kron I, dense (D K, D K)."""
-        factor = self.prior.precision * self.prior.column_factor(self.observed.H)
-        return np.asarray(np.kron(factor, np.eye(len(self.mean))), dtype=np.float64)
+        matrix = np.kron(self.prior_output_precision, np.eye(len(self.mean)))
+        return np.asarray(matrix, dtype=np.float64)
+
+    @cached_property
+    def nearest(self) -> MatrixNormal:
+        """The matrix normal nearest to `posterior` (MN-8)."""
+        return nearest_matrix_normal(self.posterior)
 
     def _posterior(self, factors: Factors) -> KroneckerGaussian:
         return factors.posterior(self.mean, self.prior)

@@ -265,9 +265,9 @@ class KroneckerGaussian:
                 "under the isotropic prior a layer's posterior is Gaussian but not matrix normal"
             )
         L = self.precisions
-        row = (self.row_basis / L[:, 0]) @ self.row_basis.T
-        column = (self.column_basis * (L[0, 0] / L[0])) @ self.column_basis.T
-        return MatrixNormal(self.mean, 0.5 * (row + row.T), 0.5 * (column + column.T))
+        return MatrixNormal.in_bases(
+            self.mean, self.row_basis, 1 / L[:, 0], self.column_basis, L[0, 0] / L[0]
+        )
 
 
 class MatrixNormal(KroneckerGaussian):
@@ -316,9 +316,32 @@ class MatrixNormal(KroneckerGaussian):
         precisions = 1.0 / np.outer(rows.values, columns.values)
         super().__init__(mean, rows.vectors, columns.vectors, precisions)
 
+    @classmethod
+    def in_bases(
+        cls, mean: Array, row_basis: Array, u: Array, column_basis: Array, v: Array
+    ) -> MatrixNormal:
+        """MN(M, Q_A diag(u) Q_A^T, Q_H diag(v) Q_H^T), whose spectra are known and not sought anew.
+
+        Derivation: MN-7
+
+        Parameters
+        ----------
+        mean, row_basis, column_basis : as for `KroneckerGaussian`; not checked again here.
+        u, v : (D,) and (K,) arrays of variances, all above zero.
+        """
+        q = cls.__new__(cls)
+        KroneckerGaussian.__init__(q, mean, row_basis, column_basis, 1.0 / np.outer(u, v))
+        q.row_covariance = _symmetric((row_basis * u) @ row_basis.T)
+        q.column_covariance = _symmetric((column_basis * v) @ column_basis.T)
+        return q
+
     def covariance(self) -> Array:
         """Return V kron U, shape (D K, D K).
 
         Derivation: MN-2
         """
         return np.kron(self.column_covariance, self.row_covariance)
+
+
+def _symmetric(matrix: Array) -> Array:
+    return 0.5 * (matrix + matrix.T)

@@ -12,16 +12,18 @@ import numpy as np
 from balinp._types import Array
 from balinp.data import SMALL_PIECE, Batch, Data
 from balinp.evidence import network_log_evidence
+from balinp.functions import sample_functions
 from balinp.history import History
 from balinp.hyper_parameters import HyperParameters
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood
 from balinp.mlp import MLP
 from balinp.passes import Mean, Present
-from balinp.prediction import linearised_outputs, sampled_outputs
+from balinp.prediction import sampled_outputs
 from balinp.pseudo_targets import Trace, trace
 from balinp.step import Pieces
 from balinp.threads import few_threads
+from balinp.uncertainty import Uncertainty
 from balinp.validation import LARGEST, as_count, as_data, as_matrix
 
 
@@ -35,6 +37,7 @@ class Model:
     layers : `MatrixNormalLayer`s, the first layer first; empty before any data.
     hyper : prior precisions, and how they and the noise are learnt.
     history : a `Record` of each step, the last ones; pickles and files keep fewer, or none.
+    uncertainty : what predictions are made with, beside the layers.
     steps, data_seen : number of steps, and of the data in all of them.
     damping : of the layers' next regressions, as a share of the data's mean precision (JS-5).
     rng : generator of initial weights, batch order and draws.
@@ -51,6 +54,7 @@ class Model:
     likelihood: Likelihood
     layers: list[MatrixNormalLayer]
     hyper: HyperParameters
+    uncertainty: Uncertainty
     history: History
     steps: int
     data_seen: float
@@ -128,14 +132,16 @@ class Model:
     def predict(self, X: Any, *, samples: int | None = None, seed: int = 0) -> Any:
         """Predictive distribution at inputs X (B, n_in), as the likelihood's `predictive` makes it.
 
-        A `GaussianPredictive`, or a `MixturePredictive` of drawn networks, or for classes a
-        `CategoricalPredictive`; for a likelihood of one's own that does not say, an
-        `OutputPredictive`: the outputs, and the density of targets averaged over them.
+        A `GaussianPredictive`, a `StudentPredictive` where tails were fitted, a `MixturePredictive`
+        of drawn networks, or for classes a `CategoricalPredictive`; for a likelihood of one's own
+        that does not say, an `OutputPredictive`: the outputs, and the density of targets averaged
+        over them.
 
         Parameters
         ----------
         samples : None linearises the network about its means, in closed form; a number draws
-            that many networks instead.
+            that many networks from the layers' posteriors instead, every row anew, with Gaussian
+            noise. For functions, with one draw for all rows, there is `sample_functions`.
         seed : of the draws.
 
         Derivation: PR-1, PR-3
@@ -148,14 +154,49 @@ class Model:
         layers = self._fitted()
         X = as_data(X, "X", columns=self.network.widths[0])
         if samples is None:
-            R = self.likelihood.combinations(self.network.widths[-1])
             with few_threads(self.network.widths):
-                outputs = linearised_outputs(self.network, layers, X, combinations=R.T @ R)
-                return self.likelihood.predictive(*outputs)
+                return self.uncertainty.predictive(self, X)
         X = as_matrix(X, "X", largest=LARGEST)
         rng = np.random.default_rng(as_count(seed, "seed", minimum=0))
         draws = sampled_outputs(self.network, layers, X, as_count(samples, "samples"), rng)
         return self.likelihood.predictive(draws)
+
+    def sample_functions(self, X: Any, rng: np.random.Generator, size: int | None = None) -> Array:
+        """Outputs (B, K), or (size, B, K), of networks with one draw of all weights for all rows.
+
+        The network is linearised about its means, as in `predict`: at each row the draws have the
+        mean and the epistemic covariance of the prediction; noise is not added. For classes the
+        outputs are logits.
+
+        Derivation: PR-6
+
+        Parameters
+        ----------
+        X : (B, n_in) array.
+        rng : numpy.random.Generator
+        size : number of functions, or None for a single one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of the form above, or nothing has been learnt yet.
+        """
+        self._fitted()
+        return sample_functions(self.uncertainty.weight_posterior(self), X, rng, size)
+
+    def between_rows(self, X: Any) -> Array:
+        """Epistemic covariance (B, K, B, K) of the outputs at all rows of X (B, n_in).
+
+        Derivation: PR-6, JP-2
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is not a finite matrix of n_in columns, has too many rows for such a matrix, or
+            nothing has been learnt yet.
+        """
+        self._fitted()
+        return self.uncertainty.weight_posterior(self).between_rows(X)
 
     # -- checks --------------------------------------------------------------------------------
 

@@ -26,14 +26,18 @@ import numpy as np
 from balinp._types import Array
 from balinp.evidence import HyperPrior
 from balinp.gain import Gain
+from balinp.joint_posterior import JointPosterior, prior_roots
 from balinp.kept_bases import KeptFactors
 from balinp.layer import MatrixNormalLayer
+from balinp.leave_one_out import Tails
 from balinp.likelihood import Categorical, Gaussian
 from balinp.mlp import MLP
 from balinp.model import Model
 from balinp.moments import Moments
 from balinp.natural_parameters import Factors
+from balinp.precision_forms import FORMS
 from balinp.spectral import Spectrum
+from balinp.uncertainty import Uncertainty, noise_covariance
 from balinp.validation import as_count, as_finite, as_positive, as_share
 
 AnyModel = TypeVar("AnyModel", bound=Model)
@@ -49,7 +53,7 @@ END_OF_ARCHIVE = 22
 
 HEADER = (
     "widths", "settings", "learns_noise", "mean_precisions", "precision_prior", "noise_units",
-    "steps", "data_seen", "damping", "gain", "random_state", "settled", "moments",
+    "steps", "data_seen", "damping", "gain", "random_state", "settled", "moments", "joint", "tails",
 )  # fmt: skip
 
 
@@ -85,13 +89,20 @@ def packed(model: Model) -> dict[str, Array]:
         "random_state": model.rng.bit_generator.state,
         "settled": model.layers[0].state.settled is not None,
         "moments": model.layers[0].state.moments is not None,
+        "joint": None,
+        "tails": model.uncertainty.tails,
     }
+    joint = model.uncertainty.joint
+    if joint is not None:
+        header["joint"] = [joint.form.name, joint.prior_scale]
     arrays: dict[str, Any] = {"header": encoded(header, FORMAT, VERSION)}
     if isinstance(model.likelihood, Gaussian):
         arrays["noise_covariance"] = model.likelihood.covariance(model.network.widths[-1])
     for index, layer in enumerate(model.layers):
         for name, array in _layer_arrays(layer).items():
             arrays[f"layer{index}_{name}"] = array
+    if joint is not None:
+        arrays |= {f"joint_{name}": array for name, array in joint.form.arrays().items()}
     return arrays
 
 
@@ -211,6 +222,8 @@ def _settings(model: Model) -> dict[str, Any]:
         "precision_prior": _as_dict(model.hyper.given_priors[0]),
         "noise_prior": _as_dict(model.hyper.given_priors[1]),
         "basis_tolerance": model.basis_tolerance,
+        "covariance": model.uncertainty.covariance,
+        "noise": model.uncertainty.noise,
     }
 
 
@@ -270,6 +283,9 @@ def _rebuilt(
     if isinstance(model.likelihood, Gaussian):
         names.append("noise_covariance")
         model.likelihood = Gaussian(arrays["noise_covariance"])
+    joint = {n.removeprefix("joint_"): a for n, a in arrays.items() if n.startswith("joint_")}
+    if header["joint"] is not None:
+        names += [f"joint_{name}" for name in joint]
     of_layer = list(LAYER_ARRAYS)
     of_layer += SETTLED_ARRAYS if header["settled"] else ()
     of_layer += MOMENT_ARRAYS if header["moments"] else ()
@@ -279,7 +295,27 @@ def _rebuilt(
         _layer(model, n_in, n_out, {name: arrays[f"layer{index}_{name}"] for name in of_layer})
         for index, (n_in, n_out) in enumerate(pairwise(widths))
     ]
+    model.uncertainty = _uncertainty(model, header, joint)
     return model
+
+
+def _uncertainty(model: Model, header: dict[str, Any], arrays: Mapping[str, Array]) -> Uncertainty:
+    """What predictions are made with beside the layers."""
+    joint = None
+    if header["joint"] is not None:
+        name, scale = header["joint"]
+        network, scale = model.network, as_positive(scale, "prior_scale")
+        form = FORMS[name].restored(arrays, network.shapes, network.widths[-1])
+        only(arrays, form.arrays(), "joint")
+        precisions = [layer.state.prior_output_precision for layer in model.layers]
+        roots = prior_roots(precisions, scale)
+        V = noise_covariance(model)
+        joint = JointPosterior(network, model.weights, roots, V, form, scale)
+    tails = header["tails"]
+    if tails is not None:
+        noise_factor, freedom = tails
+        tails = Tails(as_positive(noise_factor, "tails"), as_positive(freedom, "tails"))
+    return replace(model.uncertainty, joint=joint, tails=tails)
 
 
 def _restore_hyper_parameters(model: Model, header: dict[str, Any]) -> None:
@@ -321,6 +357,7 @@ def _layer(model: Model, n_in: int, n_out: int, arrays: dict[str, Array]) -> Mat
         prior_mean=arrays["prior_mean"],
         initial_mean=arrays["mean"],
         bias=model.bias,
+        exact=not model.hidden,
     )
     moments = None
     if "moments" in arrays:

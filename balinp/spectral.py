@@ -90,12 +90,7 @@ def decompose(matrix: Array, name: str) -> Spectrum:
         values, vectors = np.linalg.eigh(matrix)
     else:
         values, vectors = np.linalg.eigh(matrix)
-    if values[0] < -rounding(len(values), abs(values[-1])):
-        raise ValueError(
-            f"{name}: expected a positive semi-definite matrix, got one of shape {matrix.shape} "
-            f"with eigenvalues from {values[0]:.3g} to {values[-1]:.3g}"
-        )
-    return Spectrum(np.maximum(values, 0.0), vectors)
+    return Spectrum(_semidefinite(values, name), vectors)
 
 
 def floored(matrix: Array, name: str, fraction: float = CURVATURE_FLOOR) -> Spectrum:
@@ -213,6 +208,18 @@ def root(covariance: Array, scale: Array | None = None) -> Array:
     array([[2., 0.],
            [0., 0.]])
     """
+    values, vectors = decompose_stack(covariance, scale)
+    scaled = vectors * np.sqrt(values)[..., None, :]
+    return scaled @ np.swapaxes(vectors, -1, -2)
+
+
+def decompose_stack(covariance: Array, scale: Array | None = None) -> Spectrum:
+    """Eigenvalues (..., n) and eigenvectors (..., n, n) of a stack of covariances.
+
+    The rule for zeros is that of `decompose`; the parameters are those of `root`.
+
+    Derivation: KR-4
+    """
     values, vectors = np.linalg.eigh(covariance)
     largest = np.abs(values[..., -1])
     tolerance = rounding(values.shape[-1], largest if scale is None else np.maximum(scale, largest))
@@ -223,13 +230,36 @@ def root(covariance: Array, scale: Array | None = None) -> Array:
             f"{values[worst][0]:.3g} to {values[worst][-1]:.3g} in a stack of shape "
             f"{covariance.shape}"
         )
-    scaled = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
-    return scaled @ np.swapaxes(vectors, -1, -2)
+    return Spectrum(np.maximum(values, 0.0), vectors)
+
+
+def eigenvalues(matrix: Array, name: str) -> Array:
+    """Eigenvalues (n,), ascending, by the rule of `decompose`; at a fraction of its cost.
+
+    Derivation: KR-4
+
+    Examples
+    --------
+    >>> eigenvalues(np.diag([2.0, 0.0]), "A")
+    array([0., 2.])
+    """
+    return _semidefinite(np.asarray(np.linalg.eigvalsh(matrix), dtype=np.float64), name)
 
 
 def rounding(size: int, largest: Any) -> Any:
     """What counts as rounding for matrices (size, size) of a given largest eigenvalue."""
     return RANK_TOLERANCE * size * np.finfo(np.float64).eps * largest
+
+
+def _semidefinite(values: Array, name: str) -> Array:
+    """Eigenvalues in ascending order, with rounding errors of zeros as zeros."""
+    if values[0] < -rounding(len(values), abs(values[-1])):
+        raise ValueError(
+            f"{name}: expected a positive semi-definite matrix, got one of shape "
+            f"{(len(values), len(values))} with eigenvalues from {values[0]:.3g} to "
+            f"{values[-1]:.3g}"
+        )
+    return np.maximum(values, 0.0)
 
 
 def geometric_mean(V: Array, T: Array, share: float) -> Array:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from balinp._types import Array
-from balinp.predictive import GaussianPredictive, MixturePredictive
+from balinp.predictive import GaussianPredictive
 from balinp.units import Units
 
 EPS = float(np.finfo(np.float64).eps)
@@ -145,15 +145,4 @@ class Scale:
 
     def to_original(self, predictive: GaussianPredictive) -> GaussianPredictive:
         """The same predictive distribution for targets in original units."""
-        if isinstance(predictive, MixturePredictive):
-            spread = predictive.spread
-            return MixturePredictive(
-                predictive.outputs * self.unit + self.mean,
-                predictive.noise_covariances * self.squares,
-                None if spread is None else spread * self.squares,
-            )
-        return GaussianPredictive(
-            predictive.mean * self.unit + self.mean,
-            predictive.epistemic * self.squares,
-            predictive.noise_covariance * self.squares,
-        )
+        return predictive.rescaled(self.mean, self.unit)

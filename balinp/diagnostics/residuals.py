@@ -6,11 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_ndtr, logsumexp, ndtri_exp
+from scipy.special import log_ndtr, logsumexp, ndtri, ndtri_exp
 from scipy.stats import rankdata
 
 from balinp._types import Array
-from balinp.predictive import GaussianPredictive, MixturePredictive
+from balinp.predictive import (
+    GaussianPredictive,
+    MixturePredictive,
+    StudentMixture,
+    StudentPredictive,
+)
 from balinp.validation import as_count, as_matrix
 
 PERMUTATIONS = 999
@@ -22,9 +27,9 @@ def standardised_residuals(
 ) -> Array:
     """Residuals (N,) of one output as normal scores: standard normal where all is right.
 
-    (y - mean) / std for a Gaussian predictive. For a mixture, the normal quantile of its
-    distribution function at y, worked out from the nearer tail in logarithms, so that targets
-    far outside keep their digits.
+    (y - mean) / std for a Gaussian predictive. For a mixture, and for Student tails, the normal
+    quantile of its distribution function at y, worked out from the nearer tail, of Gaussians in
+    logarithms, so that targets far outside keep their digits.
 
     Derivation: DG-1
 
@@ -48,6 +53,10 @@ def standardised_residuals(
     predictive = as_regression(predictive)
     B, K = predictive.mean.shape
     y, k = as_matrix(Y, "Y", rows=B, columns=K), as_output(output, K)
+    if isinstance(predictive, (StudentPredictive, StudentMixture)):
+        mirrored = predictive.rescaled(np.zeros(K), -np.ones(K))
+        below, above = predictive.cdf(y)[:, k], mirrored.cdf(-y)[:, k]
+        return np.where(below < above, ndtri(below), -ndtri(above))
     if not isinstance(predictive, MixturePredictive):
         return np.asarray((y[:, k] - predictive.mean[:, k]) / predictive.std[:, k])
     variance = predictive.noise_covariances[:, None, k, k]  # of the components, (S or 1, B or 1)

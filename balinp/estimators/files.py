@@ -44,7 +44,7 @@ class Fitted(Protocol):
 Estimator = TypeVar("Estimator", bound=Fitted)
 
 FORMAT = "balinp estimator"
-VERSION = 1
+VERSION = 2
 HEADER = ("kind", "parameters", "fitted", "members")
 FITTED = ("n_features_in_", "feature_names_in_", "log_evidence_", "_data_seen", "_one_output")
 SOMETIMES = ("feature_names_in_", "log_evidence_")

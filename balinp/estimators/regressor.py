@@ -15,7 +15,7 @@ from balinp.defaults import REGRESSION_TRAINING, Training
 from balinp.estimators.base import BALIEstimator
 from balinp.estimators.rows import FLOATS, merged, present, refuse_text, resolution, rounded
 from balinp.likelihood import Gaussian
-from balinp.predictive import GaussianPredictive, MixturePredictive
+from balinp.predictive import GaussianPredictive, equal_mixture
 from balinp.validation import LARGEST, as_count, as_matrix, as_widths
 
 
@@ -30,6 +30,8 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         unless ``standardize=False``. None learns it.
     noise_variance : a number, one for each output, or a covariance, in units of y squared,
         whether or not targets are standardised. None learns a covariance.
+    covariance, noise : as in `BALI`: by default the covariance of all layers together, and Student
+        tails, where data or weights are not too many.
     standardize : whether inputs and targets are brought to (weighted) mean 0 and standard
         deviation 1 first; a constant column becomes 0. Predictions are in original units always.
     epochs : passes over the data in `fit`; ``"auto"`` follows the rule of `balinp.defaults`.
@@ -71,6 +73,8 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         prior_precision: float | None = None,
         noise_variance: Any = None,
         bias: bool = True,
+        covariance: str = REGRESSION_TRAINING.model["covariance"],
+        noise: str = REGRESSION_TRAINING.model["noise"],
         standardize: bool = True,
         epochs: int | str = "auto",
         batch_size: int | str | None = "auto",
@@ -86,6 +90,8 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         self.prior_precision = prior_precision
         self.noise_variance = noise_variance
         self.bias = bias
+        self.covariance = covariance
+        self.noise = noise
         self.standardize = standardize
         self.epochs = epochs
         self.batch_size = batch_size
@@ -146,7 +152,12 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         return *merged(*present(X, Y, sample_weight)), eps
 
     def _model_options(self) -> dict[str, Any]:
-        return {**super()._model_options(), "noise_variance": self._given_noise()}
+        return {
+            **super()._model_options(),
+            "noise_variance": self._given_noise(),
+            "covariance": self.covariance,
+            "noise": self.noise,
+        }
 
     def _given_noise(self) -> Array | None:
         if self.noise_variance is None:
@@ -158,15 +169,15 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
     def predict_distribution(self, X: Any) -> GaussianPredictive:
         """Predictive distribution of each row of X, in original units.
 
-        A `GaussianPredictive`, or a `MixturePredictive` of several members: mean, epistemic and
-        aleatoric covariance apart, intervals, densities, samples; outputs always a matrix.
+        A `StudentPredictive`, or a `GaussianPredictive` where no tails were fitted, or a mixture of
+        such of several members: mean, epistemic and aleatoric covariance apart, intervals,
+        densities, samples; outputs always a matrix.
         """
         return self._distribution(self._inputs(X))
 
     def _distribution(self, X: Array) -> GaussianPredictive:
         members = cast(list[GaussianPredictive], self._predictives(X))
-        predictive = members[0] if len(members) == 1 else MixturePredictive.of(members)
-        return self._target_scale.to_original(predictive)
+        return self._target_scale.to_original(equal_mixture(members))
 
     def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:
         """Predictive mean (B,) or (B, n_outputs), by itself or with what is asked for.
@@ -200,6 +211,18 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
         count = as_count(n_samples, "n_samples")
         draws = self._in_pieces(X, lambda p: np.moveaxis(p.sample(rng, count), 0, 2))[0]
+        return draws[:, 0] if self._one_output else draws
+
+    def sample_functions(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Array:
+        """Functions drawn, without noise: (B, n_samples), or (B, n_outputs, n_samples).
+
+        Each is one draw of all weights for all rows, of a member drawn for it (PR-6).
+        """
+        X = self._input_scale.to_standard(self._inputs(X))
+        rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+        chosen = rng.integers(len(self.members_), size=as_count(n_samples, "n_samples"))
+        draws = np.stack([self.members_[m].sample_functions(X, rng) for m in chosen])
+        draws = np.moveaxis(draws * self._target_scale.std + self._target_scale.mean, 0, 2)
         return draws[:, 0] if self._one_output else draws
 
     def _shaped(self, matrix: Array) -> Array:

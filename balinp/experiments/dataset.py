@@ -55,7 +55,8 @@ class Dataset:
     split : maps k = 0, 1, ... to the k-th split, the same each time.
     n_splits : how many splits there are; None if there is no end to them.
     input_scale : maps training inputs to the scale that methods see inputs in.
-    gap : whether the test rows lie in a gap between the training rows.
+    gap_columns : of each split, the input along which its test rows lie in a gap between the
+        training rows; None for other splits.
     outside : inputs for detection, or None.
     """
 
@@ -66,7 +67,7 @@ class Dataset:
     split: Callable[[int], Split]
     n_splits: int | None = None
     input_scale: Callable[[Array], Scale] = Scale.of
-    gap: bool = False
+    gap_columns: tuple[int, ...] | None = None
     outside: Outside | None = None
 
     def first_splits(self, count: int | None) -> range:
@@ -79,7 +80,7 @@ class Dataset:
         """
         there = USUAL_SPLITS if self.n_splits is None else self.n_splits
         if count is None:
-            return range(there if self.gap else min(there, USUAL_SPLITS))
+            return range(min(there, USUAL_SPLITS) if self.gap_columns is None else there)
         if self.n_splits is not None and count > there:
             plural = "" if there == 1 else "s"
             raise UserError(f"--splits: {self.name} has {there} split{plural}, got {count}")

@@ -23,8 +23,10 @@ from balinp.experiments.dataset import Dataset, Outside, common_scale
 from balinp.experiments.splits import (
     Indices,
     Split,
+    gap_columns,
     gap_split,
     last_rows_split,
+    published_gap_split,
     random_split,
     stratified_split,
 )
@@ -49,22 +51,32 @@ def load(name: str) -> Dataset:
     raise UserError(f"unknown data set {name!r}; known: {known}")
 
 
-def with_gaps(dataset: Dataset) -> Dataset:
-    """The same data with `gap_split` in place of its own splits, one for each input.
+def with_gaps(dataset: Dataset, rule: str = "distinct") -> Dataset:
+    """The same data with a gap along each input in turn in place of its own splits.
+
+    Parameters
+    ----------
+    rule : ``"distinct"``: `gap_split`, along each input that has three distinct values or more;
+        ``"published"``: `published_gap_split`, along every input.
 
     Raises
     ------
     UserError
-        If it is a classification set.
+        If it is a classification set, or no input has three distinct values.
     """
     if dataset.kind != REGRESSION:
         raise UserError(f"--gap: needs a regression data set, {dataset.name} has classes")
+    published = rule == "published"
+    columns = range(dataset.X.shape[1]) if published else gap_columns(dataset.X)
+    if not columns:
+        raise UserError(f"--gap: needs an input of three distinct values, {dataset.name} has none")
+    split = partial(published_gap_split if published else gap_split, X=dataset.X)
     return replace(
         dataset,
-        name=f"{dataset.name}-gap",
-        split=partial(gap_split, X=dataset.X),
-        n_splits=dataset.X.shape[1],
-        gap=True,
+        name=f"{dataset.name}-published-gap" if published else f"{dataset.name}-gap",
+        split=lambda k: split(columns[k]),
+        n_splits=len(columns),
+        gap_columns=tuple(columns),
     )
 
 

@@ -16,13 +16,13 @@ from balinp.experiments.journal import Journal
 from balinp.experiments.methods import Method, select
 from balinp.experiments.runner import Job, Outcome, run
 from balinp.experiments.scores import Record
-from balinp.experiments.table import gap_table, table
+from balinp.experiments.table import gap_sizes, gap_table, table
 
 
 def evaluate(
     name: str,
     *,
-    gap: bool = False,
+    gap: str | None = None,
     ood: str | None = None,
     splits: int | None = None,
     methods: Sequence[str] | None = None,
@@ -36,7 +36,8 @@ def evaluate(
     Parameters
     ----------
     name : of the data set, see `balinp.experiments.datasets.load`.
-    gap : test in gaps between training data, see `balinp.experiments.splits.gap_split`.
+    gap : rule of `balinp.experiments.datasets.with_gaps` for tests in gaps between training
+        data, or None.
     ood : directory of images to be told apart from the test data, or None.
     splits : number of splits; None is ten, or as many as there are; with gaps, all.
     methods : their names, or None for all that fit the data set and can be run here.
@@ -69,8 +70,8 @@ def evaluate(
     if resume and json_path is None:
         raise UserError("--resume: needs --json FILE, beside which finished records are kept")
     dataset = load(name)
-    if gap:
-        dataset = with_gaps(dataset)
+    if gap is not None:
+        dataset = with_gaps(dataset, gap)
     if ood is not None:
         dataset = with_outside(dataset, ood)
     chosen = select(dataset.kind, methods, len(dataset.X))
@@ -80,8 +81,11 @@ def evaluate(
     outcomes = _outcomes(dataset, chosen, numbers, jobs, json_path, resume)
     records = [outcome.record for outcome in outcomes]
     print(table(records, dataset.kind), end="")
-    if gap:
+    if dataset.gap_columns is not None:
         print("\n" + gap_table(records), end="")
+        n, inputs = dataset.X.shape
+        left_out = sorted({*range(inputs)} - {*dataset.gap_columns})
+        print("\n" + gap_sizes(records, n, left_out), end="")
     if json_path is not None:
         write_records(records, json_path)
         announce(json_path)

@@ -119,7 +119,8 @@ def run_one(dataset: Dataset, method: Method, split: int) -> Outcome:
             **scores(predictive, Y[test]),
         }
         curves = {"calibration": calibration(predictive, Y[test])}
-        if dataset.gap:
+        if dataset.gap_columns is not None:
+            record |= {"gap_input": dataset.gap_columns[split], "gap_rows": len(test)}
             record["epistemic_ratio"] = epistemic_ratio(predictive, predict(X[train]))
         if dataset.outside is not None:
             outside = predict(dataset.outside.X)

@@ -51,22 +51,64 @@ def stratified_split(k: int, *, labels: Indices, test_fraction: float) -> Split:
     return Split(train=np.setdiff1d(np.arange(len(labels)), rows), test=rows)
 
 
-def gap_split(k: int, *, X: Array) -> Split:
-    """Split k of inputs X (N, n_in): the middle third along column k is for testing.
+def gap_split(column: int, *, X: Array) -> Split:
+    """Split of inputs X (N, n_in): about the middle third of the rows along a column tests.
 
-    Rows are ordered by column k, rows with equal values by their place in X. Of this order the
-    places floor(N / 3), ..., floor(2 N / 3) - 1 are the test rows, and the others train: a model
-    has data on both sides of a gap and none inside it.
+    The cuts lie between distinct values, where the numbers of rows below them are nearest to N / 3
+    and 2 N / 3. So no value of the column that is tested occurs in training, and there are training
+    rows below and above all of them.
+
+    Raises
+    ------
+    ValueError
+        If the column has fewer than three distinct values.
+
+    Examples
+    --------
+    >>> gap_split(0, X=np.array([[5.0], [1.0], [1.0], [2.0], [3.0], [2.0]])).test
+    array([3, 5])
+    """
+    x = X[:, column]
+    values, counts = np.unique(x, return_counts=True)
+    if len(values) < 3:
+        raise ValueError(
+            f"column: expected one with at least three distinct values, got {len(values)} in "
+            f"column {column}"
+        )
+    below = np.cumsum(counts)[:-1]  # rows below each place where a cut can be
+    first = int(np.abs(below[:-1] - len(x) // 3).argmin())
+    last = first + 1 + int(np.abs(below[first + 1 :] - 2 * len(x) // 3).argmin())
+    inside = (x > values[first]) & (x <= values[last])
+    return Split(train=np.flatnonzero(~inside), test=np.flatnonzero(inside))
+
+
+def gap_columns(X: Array) -> list[int]:
+    """The columns of X (N, n_in) in which `gap_split` can cut: of three distinct values or more.
+
+    Examples
+    --------
+    >>> gap_columns(np.array([[0.0, 1.0], [1.0, 2.0], [1.0, 3.0]]))
+    [1]
+    """
+    return [k for k, x in enumerate(X.T) if len(np.unique(x)) >= 3]
+
+
+def published_gap_split(column: int, *, X: Array) -> Split:
+    """Split of inputs X (N, n_in): the middle third along a column tests, as it was published.
+
+    Rows are ordered by the column, rows with equal values by their place in X. Of this order the
+    places floor(N / 3), ..., floor(2 N / 3) - 1 are the test rows. Where the column has ties, test
+    rows may have values that also occur in training, and all training rows may lie on one side.
 
     Source: Foong, Li, Hernandez-Lobato and Turner (2019), 'In-between' uncertainty in Bayesian
     neural networks.
 
     Examples
     --------
-    >>> gap_split(0, X=np.array([[5.0], [1.0], [4.0], [2.0], [3.0], [0.0]])).test
+    >>> published_gap_split(0, X=np.array([[5.0], [1.0], [4.0], [2.0], [3.0], [0.0]])).test
     array([3, 4])
     """
-    order = np.argsort(X[:, k], kind="stable")
+    order = np.argsort(X[:, column], kind="stable")
     n = len(order)
     test = order[n // 3 : 2 * n // 3]
     return Split(train=np.setdiff1d(np.arange(n), test), test=np.sort(test))

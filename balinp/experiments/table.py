@@ -65,6 +65,30 @@ def gap_table(records: Sequence[Record]) -> str:
     return markdown(titles, cells) + f"\n\n{line}; worst: highest RMSE, lowest others.\n"
 
 
+def gap_sizes(records: Sequence[Record], n: int, left_out: Sequence[int]) -> str:
+    """A Markdown table of how many of n rows each gap holds, and the inputs that have none.
+
+    Examples
+    --------
+    >>> print(gap_sizes([{"gap_input": 0, "gap_rows": 3}], 10, [1]), end="")
+    | gap along input | rows tested in it | rows trained on |
+    | --------------- | ----------------: | --------------: |
+    | 0               |                 3 |               7 |
+    <BLANKLINE>
+    No gap along input 1: too few distinct values.
+    """
+    sizes = {record["gap_input"]: int(record["gap_rows"]) for record in records}
+    rows = sizes.values()
+    text = markdown(
+        ["gap along input", "rows tested in it", "rows trained on"],
+        [[str(k) for k in sizes], [str(m) for m in rows], [str(n - m) for m in rows]],
+    )
+    if not left_out:
+        return text + "\n"
+    plural, shown = "s" * (len(left_out) > 1), ", ".join(map(str, left_out))
+    return f"{text}\n\nNo gap along input{plural} {shown}: too few distinct values.\n"
+
+
 def method_names(records: Sequence[Record]) -> list[str]:
     """Names of the methods, in the order of their first records."""
     return list(dict.fromkeys(record["method"] for record in records))

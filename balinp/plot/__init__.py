@@ -6,6 +6,7 @@ picture is drawn, not before.
 """
 
 from balinp.plot.calibration import coverage, reliability, residuals
+from balinp.plot.functions import functions
 from balinp.plot.model import convergence, spectra, weights
 from balinp.plot.predictions import predictive_band, uncertainty_map
 from balinp.plot.style import COLOURS, MARKERS
@@ -15,6 +16,7 @@ __all__ = [
     "MARKERS",
     "convergence",
     "coverage",
+    "functions",
     "predictive_band",
     "reliability",
     "residuals",

@@ -59,9 +59,9 @@ def predictive_band(
     """
     predictive = as_regression(predictive)
     k = as_output(output, predictive.mean.shape[1])
-    x = _one_input(x, "x", rows=len(predictive.mean))
+    x = one_input(x, "x", rows=len(predictive.mean))
     ordered = as_levels(levels)
-    points = None if data is None else _curve_data(data, predictive.mean.shape[1], k)
+    points = None if data is None else curve_data(data, predictive.mean.shape[1], k)
     axes = axes_or_new(axes)
     order = np.argsort(x, kind="stable")
     x, mean = x[order], predictive.mean[order, k]
@@ -207,9 +207,9 @@ def _map_data(data: Any) -> tuple[Array, Any]:
     return X, Y.argmax(axis=1) if one_hot else None
 
 
-def _curve_data(data: Any, columns: int, k: int) -> tuple[Array, Array]:
+def curve_data(data: Any, columns: int, k: int) -> tuple[Array, Array]:
     X, Y = _pair(data)
-    x = _one_input(X, "data")
+    x = one_input(X, "data")
     return x, as_matrix(Y, "data", rows=len(x), columns=columns)[:, k]
 
 
@@ -219,7 +219,7 @@ def _pair(data: Any) -> tuple[Any, Any]:
     return data
 
 
-def _one_input(x: Any, name: str, rows: int | None = None) -> Array:
+def one_input(x: Any, name: str, rows: int | None = None) -> Array:
     """Inputs (B,) or (B, 1), as (B,)."""
     x = as_array(x, name)
     matrix = as_matrix(x[:, None] if x.ndim == 1 else x, name, rows=rows, columns=1)

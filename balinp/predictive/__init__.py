@@ -1,7 +1,8 @@
 """Predictive distributions, with what the weights do not know kept apart from the noise.
 
-`GaussianPredictive` and `MixturePredictive` for regression, `CategoricalPredictive` for classes,
-and `OutputPredictive` for a likelihood that says no more of its targets than their density.
+`GaussianPredictive`, `StudentPredictive` and mixtures of them for regression,
+`CategoricalPredictive` for classes, and `OutputPredictive` for a likelihood that says no more of
+its targets than their density.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TypeAlias
 from balinp.predictive.categorical import CategoricalPredictive
 from balinp.predictive.gaussian import GaussianPredictive, MixturePredictive
 from balinp.predictive.outputs import OutputPredictive
+from balinp.predictive.student import StudentMixture, StudentPredictive, equal_mixture
 
 Predictive: TypeAlias = GaussianPredictive | MixturePredictive | CategoricalPredictive
 """What `BALI.predict` returns: a Gaussian or a mixture for regression, else categorical."""
@@ -21,4 +23,7 @@ __all__ = [
     "MixturePredictive",
     "OutputPredictive",
     "Predictive",
+    "StudentMixture",
+    "StudentPredictive",
+    "equal_mixture",
 ]

@@ -111,6 +111,13 @@ class GaussianPredictive:
         draws = _gaussian_draws(self.mean, roots, rng, size)
         return draws[0] if size is None else draws
 
+    def rescaled(self, mean: Array, std: Array) -> GaussianPredictive:
+        """The distribution of std y + mean, for (K,) arrays."""
+        squares = np.outer(std, std)
+        return GaussianPredictive(
+            self.mean * std + mean, self.epistemic * squares, self.noise_covariance * squares
+        )
+
     def _checked(self, Y: Any) -> Array:
         return as_matrix(Y, "Y", rows=self.mean.shape[0], columns=self.mean.shape[1])
 
@@ -171,6 +178,15 @@ class MixturePredictive(GaussianPredictive):
             np.stack([member.mean for member in members]),
             np.stack([member.noise_covariance for member in members]),
             np.stack([member.epistemic for member in members]),
+        )
+
+    def rescaled(self, mean: Array, std: Array) -> MixturePredictive:
+        """The distribution of std y + mean, for (K,) arrays."""
+        squares = np.outer(std, std)
+        return MixturePredictive(
+            self.outputs * std + mean,
+            self.noise_covariances * squares,
+            None if self.spread is None else self.spread * squares,
         )
 
     def logpdf(self, Y: Any) -> Array:

@@ -112,6 +112,56 @@ def rank_one():
     assert_allclose(minor, lam * N * product, atol=1e-11)
 
 
+def nearest():
+    _, Q_A, Q_H, _, _ = gaussian(14)
+    rng = np.random.default_rng(15)
+    a, h, N, lam = rng.uniform(0, 2, D), 10.0 ** rng.uniform(-3, 1, K), 7, 0.6
+    L = N * np.outer(a, h) + lam
+    v = 1 / L.mean(0)
+    for _ in range(500):
+        u = K / (L @ v)
+        v = D / (u @ L)
+    B = u[:, None] * L * v
+    assert_allclose(B.sum(1), K, rtol=1e-13)
+    P = (np.kron(Q_H, Q_A) * vec(L)) @ np.kron(Q_H, Q_A).T
+
+    def divergence(U, V):
+        C = np.kron(V, U)
+        log_dets = np.linalg.slogdet(C)[1] + np.linalg.slogdet(P)[1]
+        return 0.5 * (np.trace(P @ C) - D * K - log_dets)
+
+    U, V = (Q_A * u) @ Q_A.T, (Q_H * v) @ Q_H.T
+    smallest = divergence(U, V)
+    assert_allclose(smallest, -0.5 * np.log(B).sum(), rtol=1e-10)
+    for _ in range(100):  # in any direction, not only within the bases
+        S, T = rng.standard_normal((D, D)), rng.standard_normal((K, K))
+        S, T = np.eye(D) + 0.01 * S, np.eye(K) + 0.01 * T
+        assert divergence(S @ U @ S.T, T @ V @ T.T) > smallest
+    A, H = (Q_A * a) @ Q_A.T, (Q_H * h) @ Q_H.T
+    for inverse, factor, shift in (
+        (np.linalg.inv(U), N * A, lam * np.trace(V) / np.trace(H @ V)),
+        (np.linalg.inv(V), H, lam * np.trace(U) / (N * np.trace(A @ U))),
+    ):
+        shifted = factor + shift * np.eye(len(factor))
+        assert_allclose(inverse / np.trace(inverse), shifted / np.trace(shifted), atol=1e-12)
+    counted = N * np.trace(A @ U) * np.trace(H @ V)
+    assert_allclose(counted, D * K - lam * np.trace(U) * np.trace(V), rtol=1e-12)
+
+    # Newton's steps, shortened to log(1 + r) / r, descend and end balanced where sweeps crawl
+    L = np.array([[1.0, 1.0], [1.0, 1e16]])
+    y, last = -np.log(L.mean(0)), np.inf
+    for _ in range(30):
+        rows = L * np.exp(y)
+        value = 2 * np.log(rows.sum(1)).sum() - 2 * y.sum()
+        assert value <= last + 1e-12
+        B = 2 * rows / rows.sum(1)[:, None]
+        c = B.sum(0)
+        d = np.linalg.solve(np.diag(c) - B.T @ B / 2 + 1, 2 - c)
+        r = np.ptp(d)
+        y, last = y + (d * np.log1p(r) / r if r else 0), value
+    assert_allclose(c, 2, rtol=1e-12)
+
+
 CHECKS = {
     "MN-1": density,
     "MN-2": moments,
@@ -120,6 +170,7 @@ CHECKS = {
     "MN-5": divergence,
     "MN-6": outputs,
     "MN-7": rank_one,
+    "MN-8": nearest,
 }
 
 if __name__ == "__main__":

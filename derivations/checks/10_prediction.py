@@ -261,12 +261,29 @@ def mixture_of_networks():
     assert_allclose(within + between + aleatoric, whole, atol=1e-14)
 
 
+def functions():
+    rng = np.random.default_rng(60)
+    D, K, outputs = 4, 3, 2  # of one layer, and of the network
+    Q_A, Q_H = (np.linalg.qr(rng.standard_normal((n, n)))[0] for n in (D, K))
+    L = rng.uniform(0.5, 3, (D, K))
+    Q = np.kron(Q_H, Q_A)
+    C = (Q / L.ravel(order="F")) @ Q.T
+    (x, x2), (J, J2) = rng.standard_normal((2, D)), rng.standard_normal((2, outputs, K))
+    v = (Q_A.T @ x) * (Q_A.T @ x2) @ (1 / L)
+    full = (J @ np.kron(np.eye(K), x)) @ C @ (J2 @ np.kron(np.eye(K), x2)).T
+    assert_allclose((J @ Q_H * v) @ Q_H.T @ J2.T, full, rtol=1e-10, atol=1e-12)
+    change = rng.standard_normal((D, K))  # a draw moves the outputs by J Delta^T x
+    moved = (J @ np.kron(np.eye(K), x)) @ change.ravel(order="F")
+    assert_allclose(J @ change.T @ x, moved, rtol=1e-12)
+
+
 CHECKS = {
     "PR-1": linearised,
     "PR-2": class_probabilities,
     "PR-3": sampled,
     "PR-4": two_log_likelihoods,
     "PR-5": mixture_of_networks,
+    "PR-6": functions,
 }
 
 if __name__ == "__main__":

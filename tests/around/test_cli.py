@@ -67,12 +67,15 @@ def test_gaps_jobs_and_resume(here: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(arguments) == 0
     records = json.loads((here / "gap.json").read_text())
     assert records[:2] == two
-    assert [record["split"] for record in records] == list(range(10))
+    assert [record["split"] for record in records] == list(range(9))
+    assert [record["gap_input"] for record in records] == [0, *range(2, 10)]
     assert all(record["epistemic_ratio"] > 0 for record in records)
     assert {record["dataset"] for record in records} == {"diabetes-gap"}
     output = capsys.readouterr().out
     assert "epistemic ratio, median" in output
-    assert "over 10 gaps" in output
+    assert "over 9 gaps" in output
+    assert f"| 4               | {records[3]['gap_rows']:>17} |" in output
+    assert "No gap along input 1: too few distinct values." in output
     assert (here / "evaluate_diabetes-gap.png").exists()
 
 
@@ -136,7 +139,7 @@ def test_progress_on_a_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (["evaluate", "wine", "--gap"], "--gap: needs a regression data set"),
         (["evaluate", "diabetes", "--ood", "."], "--ood: needs classes"),
         (["evaluate", "diabetes", "--resume"], "--resume: needs --json FILE"),
-        (["evaluate", "diabetes", "--gap", "--splits", "11", "--json", "r"], "has 10 splits"),
+        (["evaluate", "diabetes", "--gap", "--splits", "11", "--json", "r"], "has 9 splits"),
         (["convergence", "nothing"], "unknown data set 'nothing'"),
         (["convergence", "diabetes", "--json", "no/where.json"], "no directory no to write to"),
         (["demo", "--figure", "no/where.png"], "no directory no to write to"),

@@ -64,7 +64,7 @@ def test_other_kinds_of_files_are_refused(tmp_path):
     ):
         BALIClassifier.load(tmp_path / "regressor.npz")
     with pytest.raises(
-        ValueError, match=r"^path: .*expected format balinp 1, got balinp estimator"
+        ValueError, match=r"^path: .*expected format balinp 2, got balinp estimator"
     ):
         BALI.load(tmp_path / "regressor.npz")
     model.members_[0].save(tmp_path / "model.npz")
@@ -98,7 +98,7 @@ def fitted(name, *value):
 @pytest.mark.parametrize(
     "change",
     [
-        header(version=2),
+        header(version=1),
         header(parameters={"hidden": [4]}),
         header(fitted={"predict": 1}),
         header(fitted={"n_features_in_": 7}),

@@ -111,6 +111,55 @@ def test_a_file_that_is_not_understood_is_refused(rng, tmp_path, change):
         BALI.load(path)
 
 
+@pytest.mark.parametrize("rows", [4, 30], ids=["by data", "by weights"])
+@pytest.mark.parametrize("covariance", ["layerwise", "joint"])
+@pytest.mark.parametrize("noise", ["gaussian", "student"])
+def test_covariance_and_tails_are_kept(rng, tmp_path, rows, covariance, noise):
+    X, Y = (array[: 2 * rows] for array in data(rng, "gaussian"))
+    model = BALI((4,), covariance=covariance, noise=noise).fit(X, Y, epochs=5)
+    if covariance == "joint":
+        assert f"by {'data' if rows == 4 else 'weights'}" in repr(model.uncertainty.joint)
+    model.save(tmp_path / "model.npz")
+    loaded = BALI.load(tmp_path / "model.npz")
+    assert repr(loaded) == repr(model)
+    first, second = model.predict(X), loaded.predict(X)
+    assert type(first) is type(second)
+    for name in ("mean", "epistemic", "aleatoric"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    np.testing.assert_array_equal(first.logpdf(Y), second.logpdf(Y))
+    functions = (m.sample_functions(X, np.random.default_rng(1), 3) for m in (model, loaded))
+    np.testing.assert_array_equal(*functions)
+    for m in (model, loaded):
+        m.fit(X, Y, epochs=2)
+    np.testing.assert_array_equal(model.predict(X).logpdf(Y), loaded.predict(X).logpdf(Y))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        header(joint=["weights", -1.0]),
+        header(joint=["data", 1.0]),
+        header(joint=["other", 1.0]),
+        header(joint=None),
+        header(tails=[1.0]),
+        header(tails=[1.0, -3.0]),
+        lambda arrays: arrays.pop("joint_factor"),
+        lambda arrays: arrays.update(joint_factor=np.eye(3)),
+        lambda arrays: arrays.update(joint_other=np.eye(3)),
+        lambda arrays: arrays.update(joint_factor=np.full_like(arrays["joint_factor"], np.nan)),
+    ],
+)
+def test_a_covariance_that_is_not_understood_is_refused(rng, tmp_path, change):
+    path = tmp_path / "model.npz"
+    BALI((4,), covariance="joint", noise="student").fit(*data(rng, "gaussian"), epochs=3).save(path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    change(arrays)
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match="^path: "):
+        BALI.load(path)
+
+
 def test_truncated_foreign_and_pickled_files_are_refused(rng, tmp_path):
     path = tmp_path / "model.npz"
     saved(rng, path)

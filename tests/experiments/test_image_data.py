@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from balinp.experiments.datasets import load, with_gaps, with_outside
 from balinp.experiments.idx import read_idx
 from balinp.experiments.methods import Method, Predictor, select
 from balinp.experiments.runner import run_one
-from balinp.experiments.splits import gap_split
+from balinp.experiments.splits import gap_columns, gap_split, published_gap_split
 from balinp.standardise import Scale
 
 # -- the format ------------------------------------------------------------------------------------
@@ -199,12 +201,13 @@ def test_data_from_outside_that_do_not_fit(tmp_path: Path, rng: np.random.Genera
 # -- gaps ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("split", [gap_split, published_gap_split])
 @pytest.mark.parametrize("n", [3, 7, 8, 9, 30])
-def test_gap_splits_by_definition(rng: np.random.Generator, n: int) -> None:
+def test_gap_splits_by_definition(rng: np.random.Generator, n: int, split: Any) -> None:
     """No test row lies outside the gap's ends, no training row strictly inside them."""
     X = rng.standard_normal((n, 2))
     for k in range(2):
-        train, test = gap_split(k, X=X)
+        train, test = split(k, X=X)
         np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(n))
         below = (X[train, k] < X[test, k].min()).sum()
         above = (X[train, k] > X[test, k].max()).sum()
@@ -213,32 +216,74 @@ def test_gap_splits_by_definition(rng: np.random.Generator, n: int) -> None:
         assert len(test) == 2 * n // 3 - n // 3
 
 
-def test_ties_in_a_gap_split_are_broken_by_the_order_of_rows() -> None:
+@pytest.mark.parametrize("seed", range(20))
+def test_no_tested_value_occurs_in_training_and_both_sides_do(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(3, 60))
+    x = rng.choice(rng.normal(size=rng.integers(3, 8)), n)
+    if len(np.unique(x)) < 3:
+        x[:3] = [-9.0, 0.0, 9.0]
+    train, test = gap_split(0, X=x[:, None])
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(n))
+    assert len(test) > 0
+    assert not set(x[test]) & set(x[train])
+    low, high = x[test].min(), x[test].max()
+    below, above = (x[train] < low).sum(), (x[train] > high).sum()
+    assert below > 0
+    assert above > 0
+    assert below + above == len(train)  # nothing of it inside
+    # Of all such cuts, the lower one is nearest to a third of the rows, then the upper one.
+    values = np.unique(x)
+    counts = {v: int((x <= v).sum()) for v in values}
+    lower = min(abs(counts[v] - n // 3) for v in values[:-2])
+    assert abs(below - n // 3) == lower
+    first = next(v for v in values[:-2] if counts[v] == below)
+    upper = min(abs(counts[v] - 2 * n // 3) for v in values[:-1] if v > first)
+    assert abs(n - above - 2 * n // 3) == upper
+
+
+def test_columns_without_a_gap() -> None:
+    X = np.array([[0.0, 1.0, 5.0], [1.0, 1.0, 6.0], [0.0, 1.0, 7.0], [1.0, 1.0, 7.0]])
+    assert gap_columns(X) == [2]
+    np.testing.assert_array_equal(gap_split(2, X=X).test, [1])
+    with pytest.raises(ValueError, match="column: expected .* three distinct values, got 2"):
+        gap_split(0, X=X)
+
+
+def test_ties_in_a_published_gap_are_broken_by_the_order_of_rows() -> None:
     X = np.array([[1.0], [0.0], [1.0], [0.0], [1.0], [1.0]])  # in order: 1 3 | 0 2 | 4 5
-    np.testing.assert_array_equal(gap_split(0, X=X).test, [0, 2])
-    np.testing.assert_array_equal(gap_split(0, X=np.zeros((6, 1))).test, [2, 3])
+    np.testing.assert_array_equal(published_gap_split(0, X=X).test, [0, 2])
+    np.testing.assert_array_equal(published_gap_split(0, X=np.zeros((6, 1))).test, [2, 3])
 
 
 def test_data_sets_with_gaps() -> None:
-    data = with_gaps(load("diabetes"))
-    assert (data.name, data.gap, data.n_splits) == ("diabetes-gap", True, 10)
-    assert data.first_splits(None) == range(10)
-    np.testing.assert_array_equal(data.split(3).test, gap_split(3, X=data.X).test)
+    data, published = with_gaps(load("diabetes")), with_gaps(load("diabetes"), "published")
+    others = (0, 2, 3, 4, 5, 6, 7, 8, 9)  # the sex has two values
+    assert (data.name, data.gap_columns, data.n_splits) == ("diabetes-gap", others, 9)
+    assert (published.name, published.n_splits) == ("diabetes-published-gap", 10)
+    assert data.first_splits(None) == range(9)
+    np.testing.assert_array_equal(data.split(2).test, gap_split(3, X=data.X).test)
+    np.testing.assert_array_equal(published.split(3).test, published_gap_split(3, X=data.X).test)
     with pytest.raises(UserError, match="--gap: needs a regression data set, wine has classes"):
         with_gaps(load("wine"))
+    two = replace(load("diabetes"), X=np.sign(data.X))
+    with pytest.raises(UserError, match="--gap: needs an input of three distinct values"):
+        with_gaps(two)
     method = select("regression", ["BayesianRidge"])[0]
     train, test = data.split(2)
     predict = method.fit(data.X[train], data.Y[train], 2)
     gap, inside = (np.sqrt(predict(data.X[rows]).epistemic).mean() for rows in (test, train))
-    ratio = run_one(data, method, 2).record["epistemic_ratio"]
-    assert ratio == pytest.approx(gap / inside, rel=1e-12)
-    assert "epistemic_ratio" not in run_one(load("diabetes"), select("regression")[3], 2).record
+    record = run_one(data, method, 2).record
+    assert record["epistemic_ratio"] == pytest.approx(gap / inside, rel=1e-12)
+    assert (record["gap_input"], record["gap_rows"]) == (3, len(test))
+    usual = run_one(load("diabetes"), select("regression")[3], 2).record
+    assert not {"epistemic_ratio", "gap_input", "gap_rows"} & set(usual)
 
 
 def test_all_gaps_are_run_unless_told() -> None:
     data = with_gaps(load("diabetes"))
     wide = with_gaps(type(data)("toy", data.kind, np.tile(data.X, 2), data.Y, data.split))
-    assert wide.first_splits(None) == range(20)
+    assert wide.first_splits(None) == range(18)
     assert load("diabetes").first_splits(None) == range(10)
 
 

@@ -15,8 +15,8 @@ from balinp.experiments.splits import Split, random_split
 from balinp.predictive import (
     CategoricalPredictive,
     GaussianPredictive,
-    MixturePredictive,
     Predictive,
+    equal_mixture,
 )
 from balinp.standardise import Scale
 
@@ -120,7 +120,7 @@ def mixture(members: Sequence[Predictive]) -> Predictive:
     """The equal mixture of predictives of one kind for the same data."""
     gaussian = [member for member in members if isinstance(member, GaussianPredictive)]
     if gaussian:
-        return MixturePredictive.of(gaussian)
+        return equal_mixture(gaussian)
     return CategoricalPredictive.of([m for m in members if isinstance(m, CategoricalPredictive)])
 
 

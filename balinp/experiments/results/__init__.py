@@ -35,7 +35,9 @@ RUNS = {
     "truths": "balinp truths",
     "mnist": "balinp evaluate mnist:mnist-t10k --ood notmnist-t10k",
     **{
-        f"gap_{name}": f"balinp evaluate uci:uci/{name} --gap --methods {_quoted(GAP_METHODS)}"
+        f"published_gap_{name}": (
+            f"balinp evaluate uci:uci/{name} --published-gap --methods {_quoted(GAP_METHODS)}"
+        )
         for name in UCI
     },
     **{f"uci_{name}": f"balinp evaluate uci:uci/{name} --splits 20" for name in UCI},

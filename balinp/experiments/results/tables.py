@@ -140,7 +140,7 @@ TABLES = {
     "uci seconds": Table(
         _uci("uci"), partial(_many, partial(score_summary, key="seconds"), SECONDS)
     ),
-    "uci gaps": Table(_uci("gap"), partial(_many, gap_summary, GAPS)),
+    "uci gaps": Table(_uci("published_gap"), partial(_many, gap_summary, GAPS)),
     "convergence": Table(
         [f"convergence_{name}" for name in CONVERGENCE], partial(_many, convergence_summary, PASSES)
     ),

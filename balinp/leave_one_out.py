@@ -1,0 +1,147 @@
+"""What each datum's prediction would be without the datum, for a network linearised in its weights.
+
+Taking one datum out of a linear regression changes its prediction by an amount that its leverage
+tells, so that no second fit is needed. The residuals that are left say what noise and which tails
+new data will have, and not only those that the weights were fitted to.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import digamma
+
+from balinp._types import Array
+from balinp.data import Data, Stream
+from balinp.joint_posterior import JointPosterior
+from balinp.predictive.student import student_log_density
+from balinp.spectral import decompose_stack, rounding
+
+FEWEST_DATA = 5
+"""Data below which their residuals say nothing about tails."""
+
+FREEDOM = (3.0, 3000.0)
+"""Degrees of freedom: from three, so that a variance exists, to what is Gaussian."""
+
+NOISE_FACTORS = (1e-6, 1e6)
+"""Factors of the noise among which the search is made."""
+
+PRIOR_DATA = 2.0
+"""Data that the prior of the factor of the noise is worth, at a factor of one."""
+
+
+class LeaveOneOut(NamedTuple):
+    """Residuals of data left out one at a time, whitened by the noise, in each datum's own axes.
+
+    residuals : (N, K) array, in axes in which the covariance of the left out prediction is
+        diagonal.
+    variances : (N, K) array of that diagonal; the noise's own is 1.
+    weights : (N,) array of the data's weights.
+    """
+
+    residuals: Array
+    variances: Array
+    weights: Array
+
+
+class Tails(NamedTuple):
+    """Noise that residuals ask for: a factor of its covariance, and degrees of freedom."""
+
+    noise_factor: float
+    freedom: float
+
+
+def leave_one_out(posterior: JointPosterior, data: Data | Stream) -> LeaveOneOut:
+    """Residuals of the data that a posterior was made of, each predicted without itself.
+
+    With whitened residuals e = S^T (y - f), leverages H, and m = min(1, w) the part of a datum of
+    weight w that is left out,
+
+        residual = (I - m H)^{-1} e,      epistemic covariance = H (I - m H)^{-1}.
+
+    A datum of weight 2 is that datum twice, and one of the two is left out. Data that alone
+    determine their prediction are not among them.
+
+    Derivation: JP-3
+
+    Parameters
+    ----------
+    posterior : of the network after the data.
+    data : the same data.
+
+    Examples
+    --------
+    >>> from balinp.mlp import MLP
+    >>> data = Data(np.zeros((2, 1)), np.array([[1.0], [2.0]]), None)
+    >>> mean = [np.array([[0.0], [1.0]])]  # (1 + 2) / (2 + 1) with a prior precision of 1
+    >>> fit = JointPosterior.of(MLP([1, 1]), mean, [np.eye(1)], np.eye(1), data)
+    >>> left_out = leave_one_out(fit, data)
+    >>> (left_out.residuals**2).round(3)  # 1 is predicted as 2 / 2, 2 as 1 / 2
+    array([[0.  ],
+           [2.25]])
+    >>> left_out.variances.round(3)
+    array([[0.5],
+           [0.5]])
+    """
+    parts = zip(*posterior.left_out(data), strict=True)
+    whitened, complements, w = (np.concatenate(arrays) for arrays in parts)
+    remaining, axes = decompose_stack(complements, np.ones(len(w)))
+    turned = np.einsum("nij,ni->nj", axes, whitened)
+    out = 1 / np.maximum(1.0, w)[:, None]  # the part of a datum's weight that is left out
+    rest = (1 - out) + out * remaining
+    counts = (rest > rounding(rest.shape[1], 1.0)).all(axis=1)
+    turned, remaining, rest, w = turned[counts], remaining[counts], rest[counts], w[counts]
+    leverages = np.maximum(1 - remaining, 0.0) / w[:, None]
+    return LeaveOneOut(turned / rest, leverages / rest, w)
+
+
+def fitted_tails(left_out: LeaveOneOut) -> Tails | None:
+    """Student tails and a factor of the noise, by maximum likelihood of the data left out.
+
+    Of each datum the residual has the covariance that its prediction would have, with the noise
+    times a factor c, in a Student t of nu degrees of freedom scaled to have this covariance. The
+    weights of the data are exponents. The factor has a prior worth `PRIOR_DATA` data that sit at
+    a factor of one; it matters where residuals vanish.
+
+    Returns None for fewer than `FEWEST_DATA` data.
+
+    Derivation: JP-4
+    """
+    if left_out.weights.sum() < FEWEST_DATA or len(left_out.weights) < FEWEST_DATA:
+        return None
+    low, high = np.log(NOISE_FACTORS)
+    bounds = [(low, high), (1 / FREEDOM[1], 1 / FREEDOM[0])]
+    fits = [
+        minimize(
+            _loss, [0.0, share], (left_out,), jac=True, method="L-BFGS-B", bounds=bounds,
+            options={"ftol": 1e-15, "gtol": 1e-10},
+        )
+        for share in (0.01, 0.1, 0.3)
+    ]  # fmt: skip
+    log_factor, share = min(fits, key=lambda fit: float(fit.fun)).x
+    return Tails(float(np.exp(log_factor)), float(1 / share))
+
+
+def _loss(parameters: Array, left_out: LeaveOneOut) -> tuple[float, Array]:
+    """What `fitted_tails` minimises, at (log c, 1 / nu), and its gradient.
+
+    Derivation: JP-4
+    """
+    c, nu = float(np.exp(parameters[0])), float(1 / parameters[1])
+    K, w, m = left_out.residuals.shape[1], left_out.weights, nu - 2
+    variances = c + left_out.variances
+    squares = left_out.residuals**2 / variances
+    distances = squares.sum(axis=1)
+    densities = student_log_density(squares, np.log(variances), nu)
+    pull = (nu + K) / (m + distances)
+    by_log_c = 0.5 * c * ((pull[:, None] * squares - 1) / variances).sum(axis=1)
+    by_nu = 0.5 * (
+        digamma(0.5 * (nu + K)) - digamma(0.5 * nu) - K / m - np.log1p(distances / m)
+        + pull * distances / m
+    )  # fmt: skip
+    a = PRIOR_DATA
+    value = -w @ densities + 0.5 * a * (1 / c + np.log(c))
+    gradient = [-w @ by_log_c + 0.5 * a * (1 - 1 / c), nu**2 * (w @ by_nu)]
+    return float(value), np.array(gradient)

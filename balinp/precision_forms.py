@@ -1,0 +1,228 @@
+"""Two ways to factorise I + Phi^T Phi: as it is, or through the Gram matrix of Phi's rows.
+
+Phi holds the features of the data, whitened by the noise and by the prior, times the roots of the
+data's weights. `InWeights` factorises P rows for P weights, `InData` N C rows for N data of C
+outputs. Both answer the same questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, Protocol
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from balinp._types import Array
+from balinp.features import Features
+from balinp.spectral import eigenvalues, root
+
+
+class Form(Protocol):
+    """I + c Phi^T Phi, factorised; the features asked about are whitened by the same prior."""
+
+    name: ClassVar[str]
+
+    @property
+    def numbers(self) -> int:
+        """Rows of the factor: numbers that each row of features is turned into."""
+
+    def arrays(self) -> dict[str, Array]:
+        """What `restored` makes it of again, once it is factorised."""
+
+    def spectrum(self) -> Array:
+        """Eigenvalues of Phi^T Phi, but for zeros; before `factorise`."""
+
+    def factorise(self, scale: float) -> None:
+        """Multiply the prior's variance by c, the scale, and factorise."""
+
+    def variances(self, features: Features) -> Array:
+        """Covariance (B, C, C) of each datum's outputs."""
+
+    def between(self, features: Features) -> Array:
+        """Covariance (B C, B C) of the outputs of all data."""
+
+    def complements(self, features: Features, first: int) -> Array:
+        """I - phi_n (I + Phi^T Phi)^{-1} phi_n^T (B, C, C), for rows phi_n of Phi.
+
+        Parameters
+        ----------
+        features : phi_n of some data.
+        first : place of the first of them among all data.
+        """
+
+    def draw(self, rng: np.random.Generator) -> list[Array]:
+        """Whitened weights drawn from N(0, (I + Phi^T Phi)^{-1}), (D, K) for each layer."""
+
+
+class InWeights:
+    """The precision of the weights themselves: P rows, whatever the number of data.
+
+    Derivation: JP-1, JP-2
+
+    Parameters
+    ----------
+    batches : features of the data, in pieces.
+    shapes : (D, K) of each layer's weights.
+    """
+
+    name: ClassVar[str] = "weights"
+
+    def __init__(self, batches: Iterable[Features], shapes: Sequence[tuple[int, int]]) -> None:
+        self._shapes = shapes
+        P = sum(D * K for D, K in shapes)
+        self._matrix: Array = np.zeros((P, P))
+        for features in batches:
+            phi = features.matrix()
+            self._matrix += phi.T @ phi
+
+    @classmethod
+    def restored(
+        cls, arrays: Mapping[str, Array], shapes: Sequence[tuple[int, int]], outputs: int
+    ) -> InWeights:
+        """The factorised form that `arrays` was taken of; ValueError if none was."""
+        P = sum(D * K for D, K in shapes)
+        form = cls.__new__(cls)
+        form._shapes, form._matrix = shapes, _stored(arrays, "factor", P, P)
+        return form
+
+    def arrays(self) -> dict[str, Array]:
+        return {"factor": self._matrix}
+
+    @property
+    def numbers(self) -> int:
+        return len(self._matrix)
+
+    def spectrum(self) -> Array:
+        return eigenvalues(self._matrix, "joint precision")
+
+    def factorise(self, scale: float) -> None:
+        self._matrix = _factor(self._matrix, scale)
+
+    def _half(self, features: Features) -> Array:
+        return solve(self._matrix, features.matrix().T)
+
+    def variances(self, features: Features) -> Array:
+        return _squares(self._half(features), features.outputs)
+
+    def between(self, features: Features) -> Array:
+        half = self._half(features)
+        return half.T @ half
+
+    def complements(self, features: Features, first: int) -> Array:
+        return np.eye(features.outputs) - self.variances(features)
+
+    def draw(self, rng: np.random.Generator) -> list[Array]:
+        flat = solve(self._matrix, rng.standard_normal(len(self._matrix)), transposed=True)
+        ends = np.cumsum([D * K for D, K in self._shapes])[:-1]
+        parts = np.split(flat, ends)
+        return [w.reshape(K, D).T for w, (D, K) in zip(parts, self._shapes, strict=True)]
+
+
+class InData:
+    """The Gram matrix of the data's features: N C rows, whatever the number of weights.
+
+    What the data say is subtracted from what the prior says, so that a covariance has rounding
+    errors in proportion to the prior's. Where that makes it negative, it is zero.
+
+    Derivation: JP-1, JP-2
+
+    Parameters
+    ----------
+    batches, shapes : as for `InWeights`.
+    """
+
+    name: ClassVar[str] = "data"
+
+    def __init__(self, batches: Iterable[Features], shapes: Sequence[tuple[int, int]]) -> None:
+        self._data, self._shapes = Features.joined(batches), shapes
+        self._matrix: Array = self._data.products(self._data)
+
+    @classmethod
+    def restored(
+        cls, arrays: Mapping[str, Array], shapes: Sequence[tuple[int, int]], outputs: int
+    ) -> InData:
+        """The factorised form that `arrays` was taken of; ValueError if none was."""
+        N = len(arrays["designs0"])
+        form = cls.__new__(cls)
+        form._shapes, form._matrix = shapes, _stored(arrays, "factor", N * outputs, N * outputs)
+        form._data = Features(
+            [_stored(arrays, f"designs{i}", N, D) for i, (D, _) in enumerate(shapes)],
+            [_stored(arrays, f"rows{i}", N, outputs, K) for i, (_, K) in enumerate(shapes)],
+        )
+        return form
+
+    def arrays(self) -> dict[str, Array]:
+        layers = range(len(self._shapes))
+        return {
+            "factor": self._matrix,
+            **{f"designs{i}": self._data.designs[i] for i in layers},
+            **{f"rows{i}": self._data.rows[i] for i in layers},
+        }
+
+    @property
+    def numbers(self) -> int:
+        return len(self._matrix)
+
+    def spectrum(self) -> Array:
+        return eigenvalues(self._matrix, "joint precision")
+
+    def factorise(self, scale: float) -> None:
+        self._matrix = _factor(self._matrix, scale)
+        self._data = self._data.scaled(np.full(len(self._data.rows[0]), np.sqrt(scale)))
+
+    def _half(self, features: Features) -> Array:
+        return solve(self._matrix, self._data.products(features))
+
+    def variances(self, features: Features) -> Array:
+        before = features.squares()
+        learnt = _squares(self._half(features), features.outputs)
+        R = root(before - learnt, np.abs(before).max(axis=(1, 2)))
+        return R @ R
+
+    def between(self, features: Features) -> Array:
+        half = self._half(features)
+        return features.products(features) - half.T @ half
+
+    def complements(self, features: Features, first: int) -> Array:
+        # Blocks of the inverse Gram matrix: nothing is subtracted.
+        C, n = features.outputs, len(self._matrix)
+        columns = np.eye(n)[:, first * C : (first + len(features.rows[0])) * C]
+        return _squares(solve(self._matrix, columns), C)
+
+    def draw(self, rng: np.random.Generator) -> list[Array]:
+        # Weights from the prior, and what data that they gave rise to would say of them.
+        weights = [rng.standard_normal(shape) for shape in self._shapes]
+        surprise = self._data.times(weights) + rng.standard_normal(len(self._matrix))
+        values = solve(self._matrix, solve(self._matrix, surprise), transposed=True)
+        learnt = self._data.transposed_times(values)
+        return [W - change for W, change in zip(weights, learnt, strict=True)]
+
+
+def solve(factor: Array, right: Array, *, transposed: bool = False) -> Array:
+    """C^{-1} right, or C^{-T} right, for a lower triangular factor C."""
+    trans = "T" if transposed else "N"
+    return np.asarray(solve_triangular(factor, right, trans, lower=True, check_finite=False))
+
+
+FORMS: dict[str, type[InWeights] | type[InData]] = {f.name: f for f in (InWeights, InData)}
+
+
+def _stored(arrays: Mapping[str, Array], name: str, *shape: int) -> Array:
+    array = arrays[name]
+    if array.shape != shape or array.dtype != np.float64 or not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected finite float64 {shape}, got {array.shape}")
+    return array
+
+
+def _factor(matrix: Array, scale: float) -> Array:
+    """Cholesky factor of I + scale matrix."""
+    matrix = scale * matrix
+    matrix[np.diag_indices_from(matrix)] += 1.0
+    return np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
+
+
+def _squares(half: Array, outputs: int) -> Array:
+    """A_n^T A_n (B, C, C), for each datum's C columns of a matrix A (n, B C)."""
+    columns = np.moveaxis(half.reshape(len(half), -1, outputs), 0, 2)
+    return columns @ np.swapaxes(columns, 1, 2)

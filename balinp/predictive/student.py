@@ -1,0 +1,218 @@
+"""Predictive distributions of regression with Student tails, and mixtures of such."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import gammaln, logsumexp, stdtr, stdtrit
+
+from balinp._types import Array
+from balinp.predictive.gaussian import GaussianPredictive, MixturePredictive
+from balinp.validation import as_count, as_level
+
+
+class StudentPredictive(GaussianPredictive):
+    """A Student t of nu degrees of freedom for each datum, with mean m and covariance E + V.
+
+    A scale mixture of Gaussians: m plus N(0, E + V) times sqrt((nu - 2) / g), where g is a
+    chi-square variable of nu degrees of freedom, the same for all outputs of a datum. The
+    covariance is E + V as it is for the Gaussian of these moments, whose log density is
+    `logpdf_gaussian`.
+
+    Parameters
+    ----------
+    mean : (B, K) array m.
+    epistemic : (B, K, K) array E, the covariance that uncertain weights cause.
+    noise_covariance : (K, K) array V.
+    freedom : number nu of degrees of freedom, above 2, so that there is a covariance.
+
+    Derivation: JP-4
+
+    Examples
+    --------
+    >>> p = StudentPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1), 5.0)
+    >>> p.std
+    array([[2.]])
+    >>> p.interval(0.95)[1].round(2), p.interval(0.999)[1].round(2)  # Gaussian: 3.92 and 6.58
+    (array([[3.98]]), array([[10.64]]))
+    """
+
+    def __init__(
+        self, mean: Array, epistemic: Array, noise_covariance: Array, freedom: float
+    ) -> None:
+        super().__init__(mean, epistemic, noise_covariance)
+        self.freedom = freedom
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, freedom={self.freedom:.3g})"
+
+    def rescaled(self, mean: Array, std: Array) -> StudentPredictive:
+        """The distribution of std y + mean, for (K,) arrays."""
+        squares = np.outer(std, std)
+        return StudentPredictive(
+            self.mean * std + mean,
+            self.epistemic * squares,
+            self.noise_covariance * squares,
+            self.freedom,
+        )
+
+    @property
+    def _scales(self) -> Array:
+        """(B, K) factors of a Student t of scale 1, whose variance is nu / (nu - 2)."""
+        return np.sqrt(1 - 2 / self.freedom) * self.std
+
+    def cdf(self, Y: Any) -> Array:
+        """Distribution function (B, K) of each output at Y (B, K), noise included."""
+        return np.asarray(stdtr(self.freedom, (self._checked(Y) - self.mean) / self._scales))
+
+    def quantile(self, q: float) -> Array:
+        """Quantile (B, K) of each output; errors as for `GaussianPredictive`."""
+        return self.mean + float(stdtrit(self.freedom, as_level(q, "q"))) * self._scales
+
+    def interval(self, level: float = 0.95) -> tuple[Array, Array]:
+        """Lower and upper ends (B, K) of the central interval of each output, noise included."""
+        half = -float(stdtrit(self.freedom, 0.5 * (1.0 - as_level(level)))) * self._scales
+        return self.mean - half, self.mean + half
+
+    def logpdf(self, Y: Any) -> Array:
+        """Log density of each row of Y (B, K), in nats, shape (B,)."""
+        return self.logpdf_mixture(Y)
+
+    def logpdf_mixture(self, Y: Any) -> Array:
+        """Log density of the Student t itself, a scale mixture of Gaussians; shape (B,)."""
+        C = np.linalg.cholesky(self.covariance)
+        residuals = self._checked(Y) - self.mean
+        white = np.linalg.solve(C, residuals[..., None])[..., 0]
+        log_variances = 2 * np.log(np.diagonal(C, axis1=1, axis2=2))
+        return student_log_density(white**2, log_variances, self.freedom)
+
+    def sample(self, rng: np.random.Generator, size: int | None = None) -> Array:
+        """Draws of Y, noise included: (B, K), or (size, B, K)."""
+        count = as_count(1 if size is None else size, "size")
+        B, K = self.mean.shape
+        noise = rng.standard_normal((count, B, K))
+        chi_squares = rng.chisquare(self.freedom, (count, B, 1))
+        scaled = noise * np.sqrt((self.freedom - 2) / chi_squares)
+        draws = self.mean + np.einsum("bij,sbj->sbi", np.linalg.cholesky(self.covariance), scaled)
+        return draws[0] if size is None else draws
+
+
+class StudentMixture(GaussianPredictive):
+    """Equal mixture of predictives, some of which have Student tails.
+
+    Mean, epistemic and aleatoric covariance are the mixture's own, as for `MixturePredictive`.
+
+    Parameters
+    ----------
+    members : Student or Gaussian predictives for the same data.
+
+    Derivation: PR-5, JP-4
+
+    Examples
+    --------
+    >>> E, V = np.zeros((1, 1, 1)), np.eye(1)
+    >>> members = [StudentPredictive(np.full((1, 1), m), E, V, 5.0) for m in (-1.0, 1.0)]
+    >>> p = StudentMixture(members)
+    >>> p.mean, p.epistemic, p.aleatoric
+    (array([[0.]]), array([[[1.]]]), array([[[1.]]]))
+    >>> p.cdf([[0.0]]).round(12)
+    array([[0.5]])
+    """
+
+    def __init__(self, members: Sequence[GaussianPredictive]) -> None:
+        self.members = list(members)
+        moments = MixturePredictive.of(self.members)
+        super().__init__(moments.mean, moments.epistemic, moments.noise_covariance)
+
+    def rescaled(self, mean: Array, std: Array) -> StudentMixture:
+        """The distribution of std y + mean, for (K,) arrays."""
+        return StudentMixture([member.rescaled(mean, std) for member in self.members])
+
+    def cdf(self, Y: Any) -> Array:
+        """Distribution function (B, K) of the mixture of each output at Y (B, K)."""
+        return np.mean([member.cdf(Y) for member in self.members], axis=0)
+
+    def quantile(self, q: float) -> Array:
+        """Quantile (B, K) of the mixture of each output; errors as for `GaussianPredictive`.
+
+        Derivation: PR-5
+        """
+        q = as_level(q, "q")
+        if q > 0.5:  # from its own end: the distribution function has no digits next to 1
+            return -self._mirrored._lower_end(1.0 - q)
+        return self._lower_end(q)
+
+    def interval(self, level: float = 0.95) -> tuple[Array, Array]:
+        """Lower and upper ends (B, K) of the central interval of the mixture of each output."""
+        tail = 0.5 * (1.0 - as_level(level))
+        return self._lower_end(tail), -self._mirrored._lower_end(tail)
+
+    @property
+    def _mirrored(self) -> StudentMixture:
+        """The distribution of -y."""
+        K = self.mean.shape[1]
+        return self.rescaled(np.zeros(K), -np.ones(K))
+
+    def _lower_end(self, tail: float) -> Array:
+        """Where the mixture has the probability `tail` below: between the members' own quantiles.
+
+        Bisection of the distribution function, until no number is left in between.
+        """
+        ends = np.stack([member.quantile(tail) for member in self.members])
+        low, high = ends.min(axis=0), ends.max(axis=0)
+        while True:
+            middle = 0.5 * (low + high)
+            if ((middle == low) | (middle == high)).all():
+                return middle
+            below = self.cdf(middle) < tail
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+
+    def logpdf(self, Y: Any) -> Array:
+        """Log density of the mixture at each row of Y (B, K), in nats, shape (B,)."""
+        return self.logpdf_mixture(Y)
+
+    def logpdf_mixture(self, Y: Any) -> Array:
+        """Log (1/S) sum_s p_s(y), shape (B,)."""
+        densities = np.stack([member.logpdf(Y) for member in self.members])
+        return np.asarray(logsumexp(densities, axis=0) - np.log(len(self.members)))
+
+    def sample(self, rng: np.random.Generator, size: int | None = None) -> Array:
+        """Draws of Y, noise included: (B, K), or (size, B, K); each from a member of its own."""
+        count = as_count(1 if size is None else size, "size")
+        draws = np.stack([member.sample(rng, count) for member in self.members])
+        chosen = rng.integers(len(draws), size=draws.shape[1:3])
+        chosen_draws = np.take_along_axis(draws, chosen[None, :, :, None], axis=0)[0]
+        return chosen_draws[0] if size is None else chosen_draws
+
+
+def equal_mixture(members: Sequence[GaussianPredictive]) -> GaussianPredictive:
+    """The equal mixture of predictives for the same data; a single one is itself.
+
+    Derivation: PR-5
+    """
+    if len(members) == 1:
+        return members[0]
+    if any(isinstance(member, StudentPredictive) for member in members):
+        return StudentMixture(members)
+    return MixturePredictive.of(members)
+
+
+def student_log_density(squares: Array, log_variances: Array, freedom: float) -> Array:
+    """Log density (B,) of a multivariate Student t of a given covariance.
+
+    Parameters
+    ----------
+    squares : (B, K) array of squared residuals over variances, in uncorrelated axes.
+    log_variances : (B, K) array of the logarithms of these variances.
+    freedom : number nu above 2.
+
+    Derivation: JP-4
+    """
+    nu, K = freedom, squares.shape[1]
+    constant = gammaln(0.5 * (nu + K)) - gammaln(0.5 * nu) - 0.5 * K * np.log(np.pi * (nu - 2))
+    distances = squares.sum(axis=1)
+    return np.asarray(
+        constant - 0.5 * log_variances.sum(axis=1) - 0.5 * (nu + K) * np.log1p(distances / (nu - 2))
+    )

@@ -1,0 +1,188 @@
+"""With what a network predicts: the covariance of its weights, and the tails of its noise.
+
+Training works with the layers' own posteriors. At the end of `fit` one more pass over the data can
+say more, for Gaussian likelihoods: how the weights of all layers vary together, and, from each
+datum left out, how large the noise is and which tails it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.data import Data, Stream
+from balinp.functions import LayerwisePosterior, WeightPosterior
+from balinp.hyper_parameters import HyperParameters
+from balinp.joint_posterior import LARGEST_FACTOR, JointPosterior
+from balinp.layer import MatrixNormalLayer
+from balinp.leave_one_out import Tails, fitted_tails, leave_one_out
+from balinp.likelihood import Gaussian, Likelihood
+from balinp.mlp import MLP
+from balinp.prediction import linearised_outputs
+from balinp.predictive import GaussianPredictive, StudentPredictive
+from balinp.validation import as_choice
+
+COVARIANCES = ("layerwise", "joint", "auto")
+NOISES = ("gaussian", "student")
+
+LARGEST_AUTO = 2048
+"""Weights, or data times outputs where these are fewer, up to which a pass is made unasked."""
+
+
+class Trained(Protocol):
+    """What is needed of a model: of `balinp.model.Model`."""
+
+    likelihood: Likelihood
+    layers: list[MatrixNormalLayer]
+    hyper: HyperParameters
+
+    @property
+    def network(self) -> MLP:
+        """The network."""
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """What was asked for, and what the last pass over the data has found.
+
+    Attributes
+    ----------
+    covariance : ``"layerwise"``, ``"joint"`` or ``"auto"``.
+    noise : ``"gaussian"`` or ``"student"``.
+    joint : posterior of all weights together, or None where the layers' own are used.
+    tails : of the noise, or None for a Gaussian.
+    """
+
+    covariance: str
+    noise: str
+    joint: JointPosterior | None = None
+    tails: Tails | None = None
+
+    @classmethod
+    def asked(cls, covariance: str, noise: str, likelihood: Likelihood) -> Uncertainty:
+        """Nothing found yet.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, or asks for what is for Gaussian likelihoods alone.
+        """
+        as_choice(covariance, "covariance", COVARIANCES)
+        as_choice(noise, "noise", NOISES)
+        if not isinstance(likelihood, Gaussian):
+            for name, value, expected in (
+                ("covariance", covariance, ("layerwise", "auto")),
+                ("noise", noise, ("gaussian",)),
+            ):
+                if value not in expected:
+                    raise ValueError(
+                        f"{name}: expected {' or '.join(map(repr, expected))} with a likelihood "
+                        f"that is not Gaussian, got {value!r}"
+                    )
+        return cls(covariance, noise)
+
+    def __str__(self) -> str:
+        """What was asked for; and what it has come to, where that differs."""
+        shown = []
+        for name, asked, used in (
+            ("covariance", self.covariance, "layerwise" if self.joint is None else "joint"),
+            ("noise", self.noise, "gaussian" if self.tails is None else "student"),
+        ):
+            shown.append(f"{name}={asked!r}" + (f" ({used})" if used != asked else ""))
+        return ", ".join(shown)
+
+    def forgotten(self) -> Uncertainty:
+        """What was asked for: the weights have moved on."""
+        return self if self.joint is self.tails is None else replace(self, joint=None, tails=None)
+
+    def check(self, network: MLP, data: Data | Stream) -> None:
+        """Raise ValueError if a joint covariance is asked for that these data cannot give."""
+        if self.covariance != "joint":
+            return
+        if _ends(data):
+            raise ValueError(
+                "covariance: expected 'layerwise' or 'auto', since X is an iterator, which cannot "
+                "be gone through once more, got 'joint'"
+            )
+        size = _size(network, data)
+        if size > LARGEST_FACTOR:
+            raise ValueError(
+                f"covariance: expected 'layerwise' or 'auto' for more than {LARGEST_FACTOR} "
+                f"weights, and as many data times outputs, got 'joint' for {size:.0f}"
+            )
+
+    def after(self, model: Trained, data: Data | Stream) -> Uncertainty:
+        """What the data of a training that has ended say, in one more pass.
+
+        The prior's scale follows the number of parameters that all weights together have, unless
+        the prior was given, or there is one layer, whose own count is exact. Tails are fitted to
+        noise that is learnt, and taken for Gaussian where data or weights are too many, or data too
+        few.
+
+        Derivation: JP-1, JP-4, JP-5
+        """
+        gaussian = isinstance(model.likelihood, Gaussian)
+        largest = LARGEST_FACTOR if self.covariance == "joint" else LARGEST_AUTO
+        fits = not _ends(data) and _size(model.network, data) <= largest
+        deep = model.network.depth > 1
+        wants_joint = deep and self.covariance != "layerwise"  # one layer's own is of all weights
+        wants_tails = self.noise == "student" and model.hyper.learns_noise
+        if not (gaussian and fits and (wants_joint or wants_tails)):
+            return self.forgotten()
+        learnt = model.hyper.given_precision is None
+        joint = JointPosterior.of(
+            model.network,
+            [layer.mean for layer in model.layers],
+            [layer.state.prior_output_precision for layer in model.layers],
+            noise_covariance(model),
+            data,
+            prior_scale=None if learnt and deep else 1.0,
+        )
+        return replace(
+            self,
+            joint=joint if wants_joint else None,
+            tails=fitted_tails(leave_one_out(joint, data)) if wants_tails else None,
+        )
+
+    def weight_posterior(self, model: Trained) -> WeightPosterior:
+        """The posterior of all weights that predictions are made with."""
+        if self.joint is not None:
+            return self.joint
+        return LayerwisePosterior(model.network, [layer.posterior for layer in model.layers])
+
+    def predictive(self, model: Trained, X: Array) -> Any:
+        """Predictive distribution at X (B, n_in), of the network linearised about its means."""
+        if self.joint is not None:
+            outputs = self.joint.outputs(X)
+        else:
+            R = model.likelihood.combinations(model.network.widths[-1])
+            outputs = linearised_outputs(model.network, model.layers, X, combinations=R.T @ R)
+        predictive = model.likelihood.predictive(*outputs)
+        if self.tails is None:
+            return predictive
+        assert isinstance(predictive, GaussianPredictive)
+        return StudentPredictive(
+            predictive.mean,
+            predictive.epistemic,
+            self.tails.noise_factor * predictive.noise_covariance,
+            self.tails.freedom,
+        )
+
+
+def noise_covariance(model: Trained) -> Array:
+    """The noise covariance (K, K) of a Gaussian likelihood."""
+    assert isinstance(model.likelihood, Gaussian)
+    return model.likelihood.covariance(model.network.widths[-1])
+
+
+def _ends(data: Data | Stream) -> bool:
+    return isinstance(data, Stream) and data.is_iterator
+
+
+def _size(network: MLP, data: Data | Stream) -> float:
+    """Rows of the smaller matrix: weights, or data times outputs."""
+    P = sum(D * K for D, K in network.shapes)
+    return float(np.minimum(P, data.rows * network.widths[-1]))
