@@ -42,7 +42,7 @@ AXES = {
     "width": (1, 10, 50),
     "depth": (0, 1, 2, 3, 4, 5),
     "activation": ("tanh", "relu"),
-    "forward": (None, "mean"),
+    "forward": ("mean", "linearised"),
     "prior": ("isotropic", "conjugate"),
 }
 EVERY_PAIR = {
