@@ -45,6 +45,13 @@ def test_every_numbered_file_has_its_check() -> None:
     assert needed == {path.stem for path in CHECKS}
 
 
+def test_index_names_every_file_once() -> None:
+    index = (NOTES / "README.md").read_text("utf-8")
+    linked = re.findall(r"\[(\d\d) [^]]*\]\((\d\d_\w+\.md)\)", index)
+    assert sorted(file for _, file in linked) == sorted(p.name for p in NOTES.glob("[0-9]*.md"))
+    assert all(file.startswith(number) for number, file in linked)
+
+
 @pytest.mark.parametrize("path", CHECKS, ids=lambda path: path.stem)
 def test_check_holds_and_covers_its_file(path: Path) -> None:
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONOPTIMIZE"}
