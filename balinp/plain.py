@@ -11,6 +11,7 @@ import numpy as np
 FLOOR = 1e-8  # of a hidden layer's curvature, as a fraction of its mean eigenvalue
 TRUST = 0.3  # nats a datum by which a batch may change the predictions
 LEAST_GAIN = 0.01  # share of the promised gain without which a step is halved
+ROUNDING = 1e-13  # share of a log joint density below which a promise cannot be checked
 SWEEPS = 200  # many times as many as it takes
 
 
@@ -58,13 +59,16 @@ def regression(M, memory, X, T, H, is_known, N, lam, rate):
     """
     A, H_mean = X.T @ X / len(X), H
     if memory is not None:  # NP-1: old batches are forgotten gradually; a known H is not averaged
-        A_old, H_old, _ = memory
+        A_old, H_old, _, _ = memory
         A = (1 - rate) * A_old + rate * A
         H_mean = H if is_known else (1 - rate) * H_old + rate * H
     P = np.kron(H_mean, N * A) + lam * np.eye(M.size)  # LR-1
     R = N / len(X) * X.T @ (T - X @ M) @ H - lam * M
-    Delta = rate * np.linalg.solve(P, R.ravel(order="F")).reshape(M.shape, order="F")  # NP-2
-    return Delta, R, (A, H_mean), P
+    delta = 0.0  # JS-5: with all data, changes are shorter where promises were not kept
+    if memory is not None and len(X) == N:
+        delta = memory[3] * N * np.trace(A) * np.trace(H_mean) / M.size
+    Delta = np.linalg.solve(P + delta * np.eye(M.size), rate * R.ravel(order="F"))  # NP-2
+    return Delta.reshape(M.shape, order="F"), R, (A, H_mean), P
 
 
 def quadratic(weights, inputs, gradient, directions, root, N, lam):
@@ -82,8 +86,8 @@ def quadratic(weights, inputs, gradient, directions, root, N, lam):
 def step(weights, memories, X, Y, V, N, lam, rate):
     """Train on a batch X (B, n_in), Y (B, K) that stands for N data.
 
-    Returns the new weights, the memories (A, H and the last change of every layer; None before
-    the first step) and the posterior precisions.
+    Returns the new weights, the memories (A, H, the last change of every layer, and the damping;
+    None before the first step) and the posterior precisions.
     """
     precision, root = np.linalg.inv(V), np.linalg.inv(np.linalg.cholesky(V))  # BP-4: S^T = C^-1
     inputs, outputs = forward(weights, X)
@@ -113,14 +117,34 @@ def step(weights, memories, X, Y, V, N, lam, rate):
         residuals = (Y - forward(weights, X)[1][-1]) @ root.T
         return -(N / len(X) * (residuals**2).sum() + lam * sum((W**2).sum() for W in weights)) / 2
 
+    total, kept = shortened(weights, directions, s, b, C, log_joint)
+    damping = 0.0 if memories[0] is None else memories[0][3]
+    damping = next_damping(damping, kept) if len(X) == N else damping
+    moved = [W + Delta for W, Delta in zip(weights, total)]
+    memories = [(*A_and_H, Delta, damping) for A_and_H, Delta in zip(averages, total)]
+    return moved, memories, precisions
+
+
+def shortened(weights, directions, s, b, C, log_joint):
+    """The step, halved until it is a gain, and the share of its promise that it keeps."""
     before = log_joint(weights)
-    for c in [*2.0 ** -np.arange(11), 0.0]:  # JS-3: halved until it is a gain, at last to nothing
+    for c in [*2.0 ** -np.arange(11), 0.0]:  # JS-3: at last no step is taken
         total = [c * sum(f * Delta for f, Delta in zip(s, pair)) for pair in zip(*directions)]
-        moved = [W + Delta for W, Delta in zip(weights, total)]
         promised = c * (s @ b) - c**2 * (s @ C @ s) / 2
-        if log_joint(moved) - before >= LEAST_GAIN * promised:
-            break
-    return moved, [(*memory, Delta) for memory, Delta in zip(averages, total)], precisions
+        if promised <= ROUNDING * 2 * abs(before):
+            return total, float(c > 0)
+        kept = (log_joint([W + Delta for W, Delta in zip(weights, total)]) - before) / promised
+        if kept >= LEAST_GAIN:
+            return total, kept
+
+
+def next_damping(damping, kept):
+    """Doubled after a broken promise, halved after a kept one (JS-5)."""
+    if kept < 0.25:
+        return min(max(2 * damping, 1e-4), 10.0)
+    if kept > 0.75:
+        return damping / 2 if damping > 1e-6 else 0.0
+    return damping
 
 
 def nearest(P, D, K):
