@@ -165,8 +165,11 @@ def test_training_is_that_on_repeated_rows(likelihood, prior, rng):
         assert_close(ours.log_joint, theirs.log_joint, rtol=1e-7)
         assert_close(ours.effective_parameters, theirs.effective_parameters, rtol=1e-7)
         assert ours.rate == pytest.approx(theirs.rate, rel=1e-12)
-        if ours.noise_covariance is not None:
-            assert_close(ours.noise_covariance, theirs.noise_covariance, rtol=1e-7)
+        if ours.noise_variances is not None:
+            assert_close(ours.noise_variances, theirs.noise_variances, rtol=1e-7)
+    if likelihood == "gaussian":
+        V, same = (model.likelihood.covariance(2) for model in (weighted, plain))
+        assert_close(V, same, rtol=1e-7)
     # A shift common to all logits has no curvature but the floor's, and under the conjugate prior
     # no other hold: rounding moves it by about 1e-7, and no probability changes.
     for ours, theirs in zip(weighted.weights, plain.weights, strict=True):
