@@ -153,6 +153,7 @@ def restated(state: LayerState, inputs: Units, outputs: Units, *, bias: bool) ->
         to have mean zero in the old units, as they have in units of their own mean.
     """
     unshifted = replace(outputs, shift=np.zeros_like(outputs.shift))  # a change has no place
+    settled = state.settled and restated_factors(state.settled, inputs, outputs, bias=bias)
     moments = state.moments and restated_moments(state.moments, inputs, outputs, bias=bias)
     return replace(
         state,
@@ -160,7 +161,7 @@ def restated(state: LayerState, inputs: Units, outputs: Units, *, bias: bool) ->
         last_change=frozen(restated_mean(state.last_change, inputs, unshifted, bias=bias)),
         factors=restated_factors(state.observed.exact, inputs, outputs, bias=bias),
         regression=None,
-        settled=None,
+        settled=settled,
         moments=moments,
     )
 

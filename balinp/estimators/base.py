@@ -19,7 +19,7 @@ from balinp.data import SMALL_PIECE, pieces
 from balinp.defaults import Training
 from balinp.estimators import files
 from balinp.estimators.files import Estimator
-from balinp.estimators.rows import refuse_text, rounded
+from balinp.estimators.rows import merged, refuse_text, rounded
 from balinp.kernels import amount
 from balinp.predictive import Predictive
 from balinp.standardise import Scale
@@ -78,12 +78,21 @@ class BALIEstimator(BaseEstimator):
         self.log_evidence_: float = float(np.mean(evidences)) - self._data_seen * log_scale
 
     def _partial_fit(self, X: Array, Y: Array, w: Array, resolution: float) -> None:
-        """One step on each batch of new rows, which join those that were seen before."""
-        if hasattr(self, "members_"):
+        """One step on each batch of new rows, which join those that were seen before.
+
+        As long as all rows are the same, there is no unit to learn anything in. They are one row
+        with their weight, which joins the first that differ: with these the stream begins.
+        """
+        is_first = not hasattr(self, "members_")
+        if not is_first and self.standardize and self._is_one_row():
+            X, Y = np.vstack([X, self._input_scale.mean]), np.vstack([Y, self._target_scale.mean])
+            X, Y, w = merged(X, Y, np.append(w, self._data_seen))
+            is_first = True
+        if is_first:
+            members, seen = self._start(X, Y, w, resolution), 0.0
+        else:
             members, seen = self.members_, self._data_seen
             self._follow_units(X, Y, w, resolution)
-        else:
-            members, seen = self._start(X, Y, w, resolution), 0.0
         X, Y = self._input_scale.to_standard(X), self._target_scale.to_standard(Y)
         X_seen, Y_seen, w_seen = self._as_trained_on(X, Y, w, members[0])
         B = self._batch_size(len(X)) or len(X)
@@ -118,6 +127,10 @@ class BALIEstimator(BaseEstimator):
                 inputs = self._input_scale.joined(seen, inputs, new, resolution)
                 targets = self._target_scale.joined(seen, targets, new, resolution)
         return _divisible(inputs, "X"), _divisible(targets, "y")
+
+    def _is_one_row(self) -> bool:
+        """Whether inputs and targets have not varied so far."""
+        return not (self._input_scale.std.any() or self._target_scale.std.any())
 
     def _follow_units(self, X: Array, Y: Array, w: Array, resolution: float) -> None:
         """Let new rows move the units, and say in them what the members have learnt.

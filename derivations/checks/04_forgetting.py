@@ -243,7 +243,6 @@ def other_units():
     rng, n, N_old, N_new = np.random.default_rng(4), D - 1, 9, 5
     inputs = rng.standard_normal((N_old + N_new, n)) * [0.1, 3, 40] + [5, -2, 0.3]
     targets = rng.standard_normal((N_old + N_new, K)) * [2, 0.5, 9] + [1, 7, -30]
-    V = np.cov(targets.T) + np.eye(K)  # of the data, in units of the data
     w = rng.uniform(0.1, 3, N_old + N_new)
     old, new = slice(0, N_old), slice(N_old, None)
 
@@ -263,32 +262,35 @@ def other_units():
     (m, s, m_now, s_now), (u, v, u_now, v_now) = maps
     a, b, c, d = s / s_now, (m - m_now) / s_now, v / v_now, (u - u_now) / v_now
 
-    def regression(prior, mean, std, target_mean, target_std, lam, M0):
+    def rows(mean, std, target_mean, target_std):
         X = with_one((inputs[old] - mean) / std)
-        Y = (targets[old] - target_mean) / target_std
-        H = np.linalg.inv(V / np.outer(target_std, target_std))
-        P0 = prior_precision(prior, H, lam)
-        gram, cross = (X.T * w[old]) @ X, (X.T * w[old]) @ Y
-        P = np.kron(H, gram) + P0
-        M = np.linalg.solve(P, vec(cross @ H) + P0 @ vec(M0)).reshape((D, K), order="F")
-        return X, H, gram, P, M
+        return X, (targets[old] - target_mean) / target_std
 
-    T = np.eye(D)
+    (X, Y), (X_now, Y_now) = rows(m, s, u, v), rows(m_now, s_now, u_now, v_now)
+    T, last = np.eye(D), np.eye(D)[:, [n]]
     T[range(n), range(n)], T[n, :n] = a, b
-    M0, last = np.full((D, K), 0.7), np.eye(D)[:, [n]]
-    for prior in ("isotropic", "conjugate"):
-        X, H, gram, _, M = regression(prior, m, s, u, v, 20.0, M0)
-        X_now, H_now, gram_now, P_now, M_now = regression(
-            prior, m_now, s_now, u_now, v_now, 0.6, M0
-        )
-        assert_allclose(X @ T, X_now, rtol=1e-11, atol=1e-12)
-        assert_allclose(T.T @ gram @ T, gram_now, rtol=1e-10, atol=1e-10)
-        assert_allclose(H / np.outer(c, c), H_now, rtol=1e-11)
-        same = np.linalg.solve(T, M) * c + last * d
-        assert_allclose(X_now @ same, X @ M * c + d, rtol=1e-10, atol=1e-12)
-        memory = (prior_precision(prior, H, 20.0) @ vec(M - M0)).reshape((D, K), order="F")
-        gradient = vec(T.T @ memory / c) - prior_precision(prior, H_now, 0.6) @ vec(same - M0)
-        assert_allclose(vec(same) + np.linalg.solve(P_now, gradient), vec(M_now), rtol=1e-9)
+    assert_allclose(X @ T, X_now, rtol=1e-11, atol=1e-12)
+    M = rng.standard_normal((D, K))
+    same = np.linalg.solve(T, M) * c + last * d
+    assert_allclose(X_now @ same, X @ M * c + d, rtol=1e-10, atol=1e-12)
+    assert_allclose(
+        T.T @ (X.T * w[old]) @ X @ T, (X_now.T * w[old]) @ X_now, rtol=1e-10, atol=1e-10
+    )
+    noise = rng.standard_normal((5, K))  # residuals, of which V is made
+    H, H_now = (np.linalg.inv(e.T @ e) for e in (noise, noise * c))
+    assert_allclose(H / np.outer(c, c), H_now, rtol=1e-9)
+
+    def moments_of(X, Y):
+        return (np.hstack([X, Y]).T * w[old]) @ np.hstack([X, Y]) / w[old].sum()
+
+    root = np.linalg.cholesky(moments_of(X, Y)).T
+    root_now = np.hstack([root[:, :D] @ T, root[:, D:] * c + root[:, [n]] * d])
+    assert_allclose(root_now.T @ root_now, moments_of(X_now, Y_now), rtol=1e-9, atol=1e-10)
+    # without a bias: data in units of their own mean
+    free = np.linalg.cholesky(np.delete(np.delete(moments_of(X, Y), n, 0), n, 1)).T
+    free = np.vstack([free * np.append(a, c), np.append(b, d)])
+    want = np.delete(np.delete(moments_of(X_now, Y_now), n, 0), n, 1)
+    assert_allclose(free.T @ free, want, rtol=1e-9, atol=1e-10)
 
 
 CHECKS = {
