@@ -75,7 +75,7 @@ def test_pieces_see_the_same_draws_all_through_a_step(monkeypatch: pytest.Monkey
     monkeypatch.setattr(balinp.data, "PIECE", 14 * 15)
     X, Y = classes()
     model = BALI((5,), "categorical").fit(X, Y, epochs=2)
-    now = Present(model.network, model.likelihood, model.layers, model.weights, 90, model.rng)
+    now = Present(model.network, model.likelihood, model.layers, model.weights, 90, 90, model.rng)
     said = Pieces(Batch(Data(X, Y, None), slice(0, 90)), now, LinearisedClasses())
     once, again = ([piece.likelihood.deviations for piece in said] for _ in range(2))
     assert len(once) > 3
