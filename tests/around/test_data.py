@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import balinp.data
-from balinp import BALI
+from balinp import BALI, Gaussian
 from balinp._types import Array
 from balinp.data import Batch, Data, Stream, opened, pieces
 from balinp.passes import LinearisedClasses, Present
@@ -33,10 +33,13 @@ def assert_same_model(model: BALI, other: BALI, rtol: float) -> None:
     assert model.steps == other.steps
     for a, b in zip(model.weights, other.weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=rtol * np.abs(b).max())
-    for name in ("log_joint", "gain_ratio", "prior_precision", "noise_covariance"):
+    for name in ("log_joint", "gain_ratio", "prior_precision", "noise_variances"):
         ours, theirs = (getattr(m.history[-1], name) for m in (model, other))
         if theirs is not None:
             np.testing.assert_allclose(ours, theirs, rtol=rtol)
+    if isinstance(other.likelihood, Gaussian):
+        V, same = (m.likelihood.covariance(m.layers[-1].n_out) for m in (model, other))
+        np.testing.assert_allclose(V, same, rtol=rtol)
 
 
 @pytest.mark.equation("LR-6")
@@ -72,7 +75,7 @@ def test_pieces_see_the_same_draws_all_through_a_step(monkeypatch: pytest.Monkey
     monkeypatch.setattr(balinp.data, "PIECE", 14 * 15)
     X, Y = classes()
     model = BALI((5,), "categorical").fit(X, Y, epochs=2)
-    now = Present(model.network, model.likelihood, model.layers, model.weights, 90, model.rng)
+    now = Present(model.network, model.likelihood, model.layers, model.weights, 90, 90, model.rng)
     said = Pieces(Batch(Data(X, Y, None), slice(0, 90)), now, LinearisedClasses())
     once, again = ([piece.likelihood.deviations for piece in said] for _ in range(2))
     assert len(once) > 3
