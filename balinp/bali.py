@@ -222,7 +222,7 @@ class BALI(Model):
         )
         N = data.amount
         if not self.layers:
-            self._start(data.first)
+            self._start(data.first, N)
         previous = np.inf
         if self.targets_are_observations:  # of other data than these
             self.layers[0].state = replace(self.layers[0].state, moments=None)
@@ -260,14 +260,14 @@ class BALI(Model):
         N = data.amount if n_data is None else as_positive(n_data, "n_data")
         rate = None if rate is None else as_rate(rate)
         if not self.layers:
-            self._start(data)
+            self._start(data, N)
         return self._step(data.standing_for(N), N, rate)
 
-    def _start(self, data: Data) -> None:
+    def _start(self, data: Data, N: float) -> None:
         """Lay out the network, and start what is learnt from the spread of the targets."""
         widths = [data.X.shape[1], *self.hidden, data.Y.shape[1]]
         self.network = MLP(widths, self.activation, bias=self.bias)
-        self.hyper.start(widths, data.amount)
+        self.hyper.start(widths, N, self.likelihood)
         self.layers = [
             MatrixNormalLayer(
                 len(W) - self.bias,
@@ -288,7 +288,7 @@ class BALI(Model):
         N = batch.amount if batch.is_all else N
         self.steps += 1
         self.data_seen += batch.amount
-        now = self._present(N)
+        now = self._present(batch, N)
         with few_threads(self.network.widths):
             if self.targets_are_observations:
                 outcome, self.likelihood, rate = take_exact_step(now, batch, rate, self.hyper)
@@ -312,7 +312,7 @@ class BALI(Model):
         K = self.network.widths[-1]
         forward = forward_pass(self.forward, self.likelihood, K, self.steps + 1, is_all=True)
         with few_threads(self.network.widths):
-            settle(self._present(N), data.batches(None, self.rng), forward)
+            settle(self._present(data.first.whole, N), data.batches(None, self.rng), forward)
 
     # -- files --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The command line: ``balinp evaluate``, ``convergence``, ``truths``, ``benchmark``, ``demo``.
+"""The command line: ``evaluate``, ``convergence``, ``truths``, ``benchmark``, ``curves``, ``demo``.
 
 A command's module is imported when the command runs, so that each needs only what it uses.
 Exit status: 0 if all went well, 2 if what was asked for cannot be done.
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_convergence(commands)
     _add_truths(commands)
     _add_benchmark(commands)
+    _add_curves(commands)
     _add_demo(commands)
     return parser
 
@@ -196,6 +197,26 @@ def _add_benchmark(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     command.set_defaults(run=_benchmark)
 
 
+def _add_curves(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "curves",
+        help="default settings on generated curves and on noise (extra 'experiments')",
+        description=(
+            "22 functions of one to three inputs and three sets of pure noise, networks of one, "
+            "two and three hidden layers: R^2 of the truth, coverage and log-likelihood of "
+            "default settings, beside scikit-learn's MLPRegressor. Takes some ten minutes a seed."
+        ),
+    )
+    command.add_argument("--only", metavar="CURVE", nargs="+", help="names (default: all)")
+    command.add_argument("--methods", metavar="METHOD", nargs="+", help="names (default: all)")
+    command.add_argument(
+        "--seeds", metavar="N", type=_count, default=1, help="data sets a curve (default: 1)"
+    )
+    command.add_argument("--json", metavar="FILE", type=Path, help="write the records to FILE")
+    _add_figure(command, "curves.png")
+    command.set_defaults(run=_curves)
+
+
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "demo",
@@ -256,6 +277,19 @@ def _benchmark(parsed: argparse.Namespace) -> None:
     benchmark(
         only=parsed.only,
         repeats=parsed.repeats,
+        json_path=parsed.json,
+        figure_path=parsed.figure,
+    )
+
+
+def _curves(parsed: argparse.Namespace) -> None:
+    from balinp.experiments.curves import curves
+
+    _check_writable(parsed.figure, parsed.json)
+    curves(
+        only=parsed.only,
+        methods=parsed.methods,
+        seeds=parsed.seeds,
         json_path=parsed.json,
         figure_path=parsed.figure,
     )

@@ -81,7 +81,7 @@ def is_same_amount(one: float, other: float, rows: int) -> bool:
     >>> is_same_amount(0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1, 3)
     True
     """
-    return abs(one - other) <= rows * np.finfo(np.float64).eps * max(one, other)
+    return bool(abs(one - other) <= rows * np.finfo(np.float64).eps * max(one, other))
 
 
 def design(inputs: Array, bias: bool) -> Array:

@@ -119,7 +119,7 @@ class Model:
         """
         data = self._checked(X, Y, sample_weight)
         self._fitted()
-        said = Pieces(data.whole, self._present(data.amount), Mean(), SMALL_PIECE)
+        said = Pieces(data.whole, self._present(data.whole, data.amount), Mean(), SMALL_PIECE)
         with few_threads(self.network.widths):
             return network_log_evidence(self.layers, said)
 
@@ -177,5 +177,8 @@ class Model:
             raise ValueError("BALI: expected a call of fit or step before this, got none")
         return self.layers
 
-    def _present(self, n_data: float) -> Present:
-        return Present(self.network, self.likelihood, self.layers, self.weights, n_data, self.rng)
+    def _present(self, batch: Batch, n_data: float) -> Present:
+        rows = len(batch) * n_data / batch.amount
+        return Present(
+            self.network, self.likelihood, self.layers, self.weights, n_data, rows, self.rng
+        )

@@ -14,7 +14,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +25,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.evidence import HyperPrior
+from balinp.gain import Gain
 from balinp.kept_bases import KeptFactors
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Categorical, Gaussian
@@ -48,7 +49,7 @@ END_OF_ARCHIVE = 22
 
 HEADER = (
     "widths", "settings", "learns_noise", "mean_precisions", "precision_prior", "noise_units",
-    "steps", "data_seen", "damping", "bounds", "random_state", "settled", "moments",
+    "steps", "data_seen", "damping", "gain", "random_state", "settled", "moments",
 )  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def packed(model: Model) -> dict[str, Array]:
         "steps": model.steps,
         "data_seen": model.data_seen,
         "damping": model.damping,
-        "bounds": [hyper.bound, hyper.best_bound] if np.isfinite(hyper.bound) else None,
+        "gain": astuple(hyper.gain) if np.isfinite(hyper.gain.value) else None,
         "noise_units": hyper.noise_units.tolist(),
         "random_state": model.rng.bit_generator.state,
         "settled": model.layers[0].state.settled is not None,
@@ -291,8 +292,10 @@ def _restore_hyper_parameters(model: Model, header: dict[str, Any]) -> None:
     hyper.precision_prior = prior and HyperPrior(**prior)
     hyper.noise_units = np.array([as_positive(u, "noise_units") for u in header["noise_units"]])
     model.damping = as_finite(header["damping"], "damping")
-    if header["bounds"] is not None:
-        hyper.bound, hyper.best_bound = (as_finite(b, "bounds") for b in header["bounds"])
+    if header["gain"] is not None:
+        value, best, precision = header["gain"]
+        gains = as_finite(value, "gain"), as_finite(best, "gain")
+        hyper.gain = Gain(*gains, as_positive(precision, "gain"))
 
 
 def _layer(model: Model, n_in: int, n_out: int, arrays: dict[str, Array]) -> MatrixNormalLayer:

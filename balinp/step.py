@@ -113,7 +113,7 @@ class Pieces:
     def __init__(
         self, batch: Batch, now: Present, forward: Mean, largest: int | None = None
     ) -> None:
-        self._batch, self._now, self._forward = batch, now, forward
+        self.batch, self._now, self._forward = batch, now, forward
         n_in, *widths = now.network.widths
         numbers = max(n_in, (1 + widths[-1]) * max(widths))  # a row's inputs, or its rows of S^T
         self._parts = list(pieces(len(batch), numbers, largest))
@@ -131,4 +131,4 @@ class Pieces:
             yield self._trace(part)
 
     def _trace(self, part: slice) -> Trace:
-        return self._forward.trace(self._now, *self._batch.take(part))
+        return self._forward.trace(self._now, *self.batch.take(part))

@@ -17,6 +17,9 @@ from balinp.softmax import contrasts, label_covariance
 from balinp.spectral import root
 from balinp.validation import as_count, as_level, as_matrix, as_one_hot
 
+LEAST_WEIGHT = 1e-14
+"""Weight of the class probabilities themselves among their draws."""
+
 
 class CategoricalPredictive:
     """Class probabilities of networks that differ, and of their mixture.
@@ -69,7 +72,7 @@ class CategoricalPredictive:
         `probabilities` come from no draw. What else is asked for comes from draws with a fixed
         seed, made anew when they are needed; `draws`, their number, is a multiple of 4.
 
-        Derivation: PR-2, PR-6, PR-7
+        Derivation: PR-2, CP-1, CP-2, CP-3
 
         Examples
         --------
@@ -207,10 +210,12 @@ class _OfGaussianLogits(CategoricalPredictive):
     def _parts(self, rows: slice) -> tuple[Array, Array]:
         """Both covariances, from draws with the factors of `balancing`.
 
-        Derivation: PR-7
+        Derivation: CP-3
         """
         p = self.probabilities[rows]
         draws = np.moveaxis(self.draws_of(rows), 0, 1) * np.sqrt(self.weights)[:, None]
+        # The probabilities themselves, too: a class that no draw has could not be balanced.
+        draws = np.concatenate([draws, np.sqrt(LEAST_WEIGHT) * p[:, None, :]], axis=1)
         draws *= balancing(np.swapaxes(draws, 1, 2) @ draws, p)[:, None, :]
         centred = draws - draws.sum(axis=2, keepdims=True) * p[:, None, :]
         epistemic = np.swapaxes(centred, 1, 2) @ centred

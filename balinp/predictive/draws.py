@@ -17,7 +17,7 @@ def reaching_draws(draws: int, contrast: Array, rng: np.random.Generator) -> tup
     The weights, density of the first over that of the mixture, are those of importance sampling.
     Every second draw mirrors another.
 
-    Derivation: PR-7
+    Derivation: CP-3
     """
     if draws < 4 or draws % 4:
         raise ValueError(f"draws: expected a multiple of 4, got {draws!r}")
@@ -30,16 +30,12 @@ def reaching_draws(draws: int, contrast: Array, rng: np.random.Generator) -> tup
 
 
 def balancing(products: Array, p: Array) -> Array:
-    """Factors c (B, K) with c_i sum_j products_ij c_j = p_i, by alternating square roots.
+    """Factors c (B, K) with c_i sum_j products_ij c_j = p_i; each round halves what is missing.
 
-    Each round halves what is missing, or better. A class that no draw has gets no factor of its
-    own to be found: the products of the probabilities themselves, by one part in 1e14, see to it.
-
-    Derivation: PR-7
+    Derivation: CP-3
     """
-    products = products + 1e-14 * p[:, :, None] * p[:, None, :]
     c = np.ones_like(p)
-    for _ in range(50):
+    for _ in range(60):
         sums = c * (products @ c[:, :, None])[:, :, 0]
         c *= np.sqrt(np.divide(p, sums, out=np.zeros_like(p), where=sums > 0))
     return c

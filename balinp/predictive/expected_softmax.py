@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from numpy.polynomial.legendre import leggauss
+from scipy.linalg import eigh_tridiagonal
 from scipy.special import expit, log_ndtr, ndtr, ndtri
 
 from balinp._types import Array
@@ -38,7 +39,7 @@ def expected_softmax(logits: Array, covariance: Array) -> Array:
     Exact, up to quadrature, for two classes and for independent logits; equal where the logits
     are exchangeable; and permuted as the classes are. Shifts common to all logits do not matter.
 
-    Derivation: PR-2, PR-6
+    Derivation: PR-2, CP-1, CP-2
 
     Examples
     --------
@@ -71,7 +72,7 @@ def _lesser_of_two(lead: Array, variance: Array) -> Array:
     which the trapezoidal rule is exact to rounding. A lead of more than its variance is taken
     out first: E sigmoid(-d) = exp(variance / 2 - lead) E sigmoid(d'), d' ~ N(lead - variance, .).
 
-    Derivation: PR-2
+    Derivation: CP-1
     """
     shifted = lead > variance
     mean = np.where(shifted, variance - lead, lead)
@@ -93,7 +94,7 @@ def nearly_diagonal(C: Array) -> Array:
     C + x 1^T + 1 x^T has the same contrasts. The x is on the line from a multiple of 1 to the
     least squares of the entries off the diagonal, as far as the sum stays positive semi-definite.
 
-    Derivation: PR-6
+    Derivation: CP-2
 
     Examples
     --------
@@ -119,9 +120,9 @@ def nearly_diagonal(C: Array) -> Array:
 def _race(m: Array, E: Array) -> Array:
     """Probabilities (B, K) to win, for logits N(m (B, K), E (B, K, K)).
 
-    Derivation: PR-6
+    Derivation: CP-2
     """
-    v = np.diagonal(E, axis1=1, axis2=2)
+    v = np.maximum(np.diagonal(E, axis1=1, axis2=2), 0.0)  # rounding, for a certain logit
     t, log_widths = _thresholds(m, v)
     a = m[:, None, :] - t[:, :, None]
     v = np.broadcast_to(v[:, None, :], a.shape)
@@ -157,7 +158,7 @@ def _thresholds(m: Array, v: Array) -> tuple[Array, Array]:
     They are quantiles of the winner of independent Gaussians with the mean and the variance of
     each logit plus Gumbel noise, at the nodes of a rule that is densest at both ends.
 
-    Derivation: PR-6
+    Derivation: CP-2
     """
     x, w = leggauss(THRESHOLDS)
     x = 0.5 * (x + 1)
@@ -182,7 +183,7 @@ def _thresholds(m: Array, v: Array) -> tuple[Array, Array]:
 def _below(a: Array, v: Array) -> tuple[Array, Array, Array]:
     """Log F, r = -d log F / da and s = -d^2 log F / da^2 of F = E exp(-exp(f)), f ~ N(a, v).
 
-    Derivation: PR-6
+    Derivation: CP-2
     """
     F, F1, F2 = np.empty((3, *a.shape))
     narrow = v < NARROW
@@ -248,6 +249,5 @@ def _gumbel_rule() -> tuple[Array, Array]:
         size, last = (density * now**2).sum(), size
         off = float(size / last)
         beside.append(np.sqrt(off))
-    jacobi = np.diag(middle) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1)
-    nodes, vectors = np.linalg.eigh(jacobi)
+    nodes, vectors = eigh_tridiagonal(middle, beside[:-1])  # of the Jacobi matrix
     return nodes, vectors[0] ** 2

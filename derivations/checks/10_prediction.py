@@ -11,10 +11,6 @@ def softmax(f):
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
 def linearised():
     """Layer by layer against the dense Jacobian and the dense block-diagonal covariance."""
     rng = np.random.default_rng(1)
@@ -61,61 +57,29 @@ def class_probabilities():
     assert_allclose(F @ one, 0, atol=1e-7)  # root of the rounding of a zero
     draws = softmax(f_M + noise @ F)
     p = draws.mean(0)
-    # (a) the probabilities of the logits themselves, and the bound on the error
+    # (a) contrasts have the probabilities of the logits themselves
     other = softmax(f_M + rng.standard_normal((m, 4)) @ root.T)
     error = np.sqrt((draws.var(0) + other.var(0)) / m)
     assert (abs(p - other.mean(0)) / error).max() < 4.5
-    assert (draws.var(0) <= p * (1 - p)).all()
-    # (b) a common shift, alone or correlated with the rest, changes no draw
+    # and a common shift, alone or correlated with the rest, changes nothing of them
     for common, loss in ((1e6, 1e6), (np.outer(u, one) + np.outer(one, u), 1)):
         assert_allclose(contrasts(Sigma + common)[0], contrasts(Sigma)[0], atol=1e-14 * loss)
         moved = softmax(f_M + 3 + noise[:1000] @ contrasts(Sigma + common)[1])
         assert_allclose(moved, draws[:1000], rtol=1e-4)  # root of the rounding of 1e6
     # but it changes what the probit rule makes of each logit by itself
     assert_allclose(softmax(f_M / np.sqrt(1 + np.pi / 8 * np.diag(Sigma + 1e6))), 0.25, atol=1e-2)
+    # (b) a permutation of mean and covariance permutes the contrasts, and every draw
+    P = np.eye(4)[[2, 0, 3, 1]]
+    assert_allclose(contrasts(P @ Sigma @ P.T)[1], P @ F @ P.T, atol=1e-7)
+    permuted = softmax(P @ f_M + noise[:1000] @ P.T @ contrasts(P @ Sigma @ P.T)[1])
+    assert_allclose(permuted, draws[:1000] @ P.T, rtol=1e-5)
     # (c) both parts add up for any number of draws
     few = draws[:5]
     mean, centred = few.mean(0), few - few.mean(0)
     aleatoric = np.mean([np.diag(q) - np.outer(q, q) for q in few], axis=0)
     whole = np.diag(mean) - np.outer(mean, mean)
     assert_allclose(centred.T @ centred / 5 + aleatoric, whole, atol=1e-15)
-    # (d) two classes: one integral
-    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
-    s = np.sqrt(Sigma[0, 0] + Sigma[1, 1] - 2 * Sigma[0, 1])
-    exact = weights @ sigmoid(f_M[0] - f_M[1] + s * nodes) / np.sqrt(2 * np.pi)
-    two = softmax(f_M[:2] + noise[:, :2] @ contrasts(Sigma[:2, :2])[1])[:, 0]
-    assert abs(two.mean() - exact) < 4.5 * two.std() / np.sqrt(m)
-    wide_draws(f_M, Sigma, p)
-    size_of_the_error()
     digits_of_the_contrasts()
-
-
-def wide_draws(f_M, Sigma, p, c=2.0, m=400_000):
-    """Draws that reach further, with the weights of importance sampling."""
-    rng, K = np.random.default_rng(7), len(f_M)
-    noise = rng.standard_normal((m, K)) @ (np.eye(K) - 1 / K)
-    noise[m // 2 :] *= c
-    square = (noise**2).sum(axis=1)
-    w = 2 / (1 + c ** (1.0 - K) * np.exp(0.5 * (1 - c**-2) * square))
-    assert w.max() <= 2
-    assert abs(w.mean() - 1) < 4.5 * w.std() / np.sqrt(m)
-    terms = w[:, None] * softmax(f_M + noise @ contrasts(Sigma)[1])
-    assert (abs(terms.mean(0) - p) < 4.5 * np.sqrt(2 * p / m) + 4.5 * np.sqrt(p / 300_000)).all()
-    assert (terms.var(0) <= 2 * p).all()
-
-
-def size_of_the_error():
-    """Standard error of 512 mirrored draws, half of them wide, and the logarithm's bias."""
-    rng, c = np.random.default_rng(5), 2.0
-    half = rng.standard_normal((5_000, 256)) * np.repeat([1.0, c], 128)  # K = 2: one dimension
-    w = 2 / (1 + np.exp(0.5 * (1 - c**-2) * half**2) / c)
-    w /= 2 * w.sum(axis=1, keepdims=True)
-    lead = 0.7  # of the first of two logits, f_1 - f_2 ~ N(.7, 1)
-    p = (w * (sigmoid(lead + half) + sigmoid(lead - half))).sum(axis=1)
-    assert_allclose(p.std(), 0.0016, atol=1e-4)
-    few = sigmoid(rng.standard_normal((100_000, 4))).mean(1)  # Jensen: low on average
-    assert np.log(few).mean() < np.log(0.5) - 0.01
-    assert np.log(few).mean() > np.log(0.5) - few.var() / (2 * 0.5**2) * 1.1
 
 
 def digits_of_the_contrasts():
@@ -286,18 +250,15 @@ def mixture_of_networks():
     marginal = mass.reshape(1001, 1001).sum(1)
     beyond = np.interp(low, grid + 0.5 * (grid[1] - grid[0]), marginal.cumsum())
     assert abs(beyond - p) < 1e-4  # the grid's resolution
-    # classes: all draws together, and their split
+    # classes: parts of each network, averaged, and the covariance between networks
     draws = [softmax(3 * rng.standard_normal((n, 4))) for n in (2, 5, 3)]
-    own = [rng.dirichlet(np.ones(len(p))) for p in draws]
-    together, weights = np.concatenate(draws), np.concatenate(own) / m
-    average = np.mean([w @ p for w, p in zip(own, draws, strict=True)], axis=0)
-    assert_allclose(weights @ together, average, rtol=1e-12)
-    centred = together - average
-    aleatoric = sum(
-        w * (np.diag(q) - np.outer(q, q)) for w, q in zip(weights, together, strict=True)
-    )
+    own = np.array([p.mean(0) for p in draws])
+    average = own.mean(0)
+    within = np.mean([np.cov(p.T, bias=True) for p in draws], axis=0)
+    between = (own - average).T @ (own - average) / len(own)
+    aleatoric = np.mean([np.diag(p.mean(0)) - p.T @ p / len(p) for p in draws], axis=0)
     whole = np.diag(average) - np.outer(average, average)
-    assert_allclose((centred.T * weights) @ centred + aleatoric, whole, atol=1e-14)
+    assert_allclose(within + between + aleatoric, whole, atol=1e-14)
 
 
 CHECKS = {

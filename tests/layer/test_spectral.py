@@ -141,3 +141,13 @@ def test_nothing_else_decomposes() -> None:
         if names & {"eig", "eigh", "eigvals", "eigvalsh", "svd", "pinv"}:
             callers.add(path.name)
     assert callers == {"spectral.py", "plain.py"}
+
+
+@pytest.mark.equation("KR-4")
+@pytest.mark.parametrize("size", [1, 2, 7])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_refused_at_every_size(size: int, wrong: float) -> None:
+    matrix = np.eye(size)
+    matrix[-1, -1] = wrong
+    with pytest.raises(ValueError, match="^A: expected a finite matrix"):
+        decompose(matrix, "A")
