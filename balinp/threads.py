@@ -2,8 +2,8 @@
 
 A training step is dozens of products and decompositions, most of them of microseconds. BLAS
 divides each of them among its threads and waits for the last one. On a machine whose cores are
-taken, that wait is for the scheduler: on two busy cores a fit of 500 rows took 74 times as long
-with two threads as with one, and 784-100-10 in batches of 256 six times.
+taken, that wait is for the scheduler, and a fit takes many times as long; figures are in
+derivations/12_tried_and_failed.md.
 
 How many there are is changed through threadpoolctl, which comes with scikit-learn; where that is
 not installed nothing is changed. The number belongs to the whole process. OpenBLAS takes it from
@@ -51,6 +51,6 @@ def _controller() -> Any:
     """What knows the BLAS libraries of this process, or None without threadpoolctl."""
     try:
         from threadpoolctl import ThreadpoolController
-    except ModuleNotFoundError:
+    except ImportError:
         return None
     return ThreadpoolController()

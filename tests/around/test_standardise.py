@@ -96,6 +96,20 @@ def test_a_stream_of_last_bits_stays_constant(rng):
     assert late.std[0] == pytest.approx(1e-3 / np.sqrt(2001), rel=1e-3)
 
 
+@pytest.mark.equation("NP-8")
+def test_a_unit_that_was_unknown_is_the_new_one(rng):
+    """Unless it is known to have been 1; a column that goes on being constant stays unknown."""
+    before = Scale(np.array([2.0, 3.0, 4.0]), np.array([0.5, 0.0, 0.0]))
+    after = Scale(np.array([2.5, 3.0, 5.0]), np.array([0.25, 0.0, 1e-3]))
+    units = before.units_in(after)
+    np.testing.assert_array_equal(units.factor, [2.0, 1.0, 1.0])
+    np.testing.assert_array_equal(units.shift, [-2.0, 0.0, -1000.0])
+    np.testing.assert_array_equal(units.unknown, [False, False, True])
+    known = before.units_in(after, constant_has_unit=True)
+    np.testing.assert_array_equal(known.factor, [2.0, 1.0, 1000.0])
+    assert not known.unknown.any()
+
+
 def dose_and_signal(rng):
     x = rng.standard_normal((200, 2))
     y = x[:, 0] - x[:, 1] + 0.1 * rng.standard_normal(200)
