@@ -157,8 +157,8 @@ assert max(nll, nll_mean) < best + 0.1
 # balinp computes it without draws, as the probability to win a race
 # ([CP-2](../derivations/17_class_probabilities.md#cp-2-the-race)), from *contrasts* of the logits
 # alone, their differences to the mean logit. The softmax cannot see a shift common to all logits,
-# and neither should the prediction: if $\Sigma$ becomes $\Sigma + c\, 1 1^\top$, nothing may change, however
-# large $c$. A popular shortcut, which shrinks each logit by its own variance,
+# and neither should the prediction: if $\Sigma$ becomes $\Sigma + c\, 1 1^\top$, nothing may
+# change, however large $c$. A popular shortcut, which shrinks each logit by its own variance,
 # $\mathrm{softmax}(f_{M,k} / \sqrt{1 + \pi \Sigma_{kk} / 8})$, does not have this property.
 
 # %%

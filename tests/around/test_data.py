@@ -31,7 +31,7 @@ def assert_same_model(model: BALI, other: BALI, rtol: float) -> None:
     assert model.steps == other.steps
     for a, b in zip(model.weights, other.weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=rtol * np.abs(b).max())
-    for name in ("log_joint", "gain_ratio", "prior_precision", "noise_covariance"):
+    for name in ("log_joint", "gain_ratio", "prior_precision", "noise_variances"):
         ours, theirs = (getattr(m.history[-1], name) for m in (model, other))
         if theirs is not None:
             np.testing.assert_allclose(ours, theirs, rtol=rtol)
