@@ -425,7 +425,7 @@ def test_weighted_draws_are_worth_their_weights(rng: np.random.Generator) -> Non
         CategoricalPredictive.from_gaussian(np.zeros((1, 2)), np.zeros((1, 2, 2)), draws=6)
 
 
-@pytest.mark.equation("PR-2")
+@pytest.mark.equation("CP-3")
 def test_logits_are_drawn_with_their_covariance(rng: np.random.Generator) -> None:
     f, C = rng.normal(size=(B, K)), covariances(rng)
     C[0] = 0.5 * np.ones((K, K))  # no uncertainty at all between classes
