@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from balinp import dense
 from balinp.bali import BALI
+from balinp.evidence import HyperPrior
 from balinp.layer import MatrixNormalLayer
-from balinp.likelihood import Categorical, Gaussian
+from balinp.likelihood import Categorical, Gaussian, Likelihood
 from balinp.matrix_normal import KroneckerGaussian, MatrixNormal
 from balinp.mlp import MLP
 
@@ -25,7 +26,9 @@ __all__ = [
     "MLP",
     "Categorical",
     "Gaussian",
+    "HyperPrior",
     "KroneckerGaussian",
+    "Likelihood",
     "MatrixNormal",
     "MatrixNormalLayer",
     "dense",
@@ -33,8 +36,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `balinp.plot`, `balinp.diagnostics` or the estimators when first asked for."""
-    if name in ("plot", "diagnostics"):
+    """Import `balinp.plain`, `plot`, `diagnostics` or the estimators when first asked for."""
+    if name in ("plain", "plot", "diagnostics"):
         return import_module(f"balinp.{name}")
     if name in ("BALIRegressor", "BALIClassifier"):
         try:

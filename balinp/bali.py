@@ -18,15 +18,17 @@ from balinp.damping import next_damping
 from balinp.data import Batch, Data, Stream, opened
 from balinp.evidence import HyperPrior
 from balinp.exact_step import take_exact_step
-from balinp.history import Record
+from balinp.history import History, Record
 from balinp.hyper_parameters import HyperParameters
+from balinp.joint_step import Outcome
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood, as_likelihood
 from balinp.mlp import ACTIVATIONS, MLP
 from balinp.model import Model
-from balinp.passes import PASSES, forward_pass
+from balinp.passes import PASSES, Present, forward_pass
 from balinp.priors import PRIORS
 from balinp.step import settle, take_step
+from balinp.threads import few_threads
 from balinp.validation import (
     as_choice,
     as_count,
@@ -134,7 +136,7 @@ class BALI(Model):
         self.hyper = HyperParameters(self.likelihood, prior_precision, precision_prior, noise_prior)
         self.rng = np.random.default_rng(self.seed)
         self.layers: list[MatrixNormalLayer] = []
-        self.history: list[Record] = []
+        self.history = History()
         self.steps = 0
         self.data_seen: float = 0
         self.damping = 0.0
@@ -220,7 +222,7 @@ class BALI(Model):
         )
         N = data.amount
         if not self.layers:
-            self._start(data.first)
+            self._start(data.first, N)
         previous = np.inf
         if self.targets_are_observations:  # of other data than these
             self.layers[0].state = replace(self.layers[0].state, moments=None)
@@ -258,14 +260,14 @@ class BALI(Model):
         N = data.amount if n_data is None else as_positive(n_data, "n_data")
         rate = None if rate is None else as_rate(rate)
         if not self.layers:
-            self._start(data)
+            self._start(data, N)
         return self._step(data.standing_for(N), N, rate)
 
-    def _start(self, data: Data) -> None:
+    def _start(self, data: Data, N: float) -> None:
         """Lay out the network, and start what is learnt from the spread of the targets."""
         widths = [data.X.shape[1], *self.hidden, data.Y.shape[1]]
         self.network = MLP(widths, self.activation, bias=self.bias)
-        self.hyper.start(widths, data.amount)
+        self.hyper.start(widths, N, self.likelihood)
         self.layers = [
             MatrixNormalLayer(
                 len(W) - self.bias,
@@ -286,25 +288,31 @@ class BALI(Model):
         N = batch.amount if batch.is_all else N
         self.steps += 1
         self.data_seen += batch.amount
-        now = self._present(N)
-        if self.targets_are_observations:
-            outcome, self.likelihood, rate = take_exact_step(now, batch, rate, self.hyper)
-        else:
-            way = chosen_way(self, batch, N, rate)
-            outcome, said = take_step(
-                now, batch, way, set_priors=lambda H: self.hyper.set_priors(self.layers, H)
-            )
-            if way.learns_damping:
-                self.damping = next_damping(self.damping, outcome.gain_ratio)
-            share = 1.0 if batch.is_all else way.rate
-            self.likelihood, rate = self.hyper.learn(now, outcome, said, way, share), way.rate
-        self.history.append(Record.of(outcome, rate, self.layers, self.likelihood))
+        now = self._present(batch, N)
+        with few_threads(self.network.widths):
+            if self.targets_are_observations:
+                outcome, self.likelihood, rate = take_exact_step(now, batch, rate, self.hyper)
+            else:
+                outcome, rate = self._take_step(now, batch, rate)
+            self.history.append(Record.of(outcome, rate, self.layers, self.likelihood))
         return self.history[-1]
+
+    def _take_step(self, now: Present, batch: Batch, rate: float | None) -> tuple[Outcome, float]:
+        way = chosen_way(self, batch, now.n_data, rate)
+        outcome, said = take_step(
+            now, batch, way, set_priors=lambda H: self.hyper.set_priors(self.layers, H)
+        )
+        if way.learns_damping:
+            self.damping = next_damping(self.damping, outcome.gain_ratio)
+        share = 1.0 if batch.is_all else way.rate
+        self.likelihood = self.hyper.learn(now, outcome, said, way, share)
+        return outcome, way.rate
 
     def _settle(self, data: Data | Stream, N: float) -> None:
         K = self.network.widths[-1]
         forward = forward_pass(self.forward, self.likelihood, K, self.steps + 1, is_all=True)
-        settle(self._present(N), data.batches(None, self.rng), forward)
+        with few_threads(self.network.widths):
+            settle(self._present(data.first.whole, N), data.batches(None, self.rng), forward)
 
     # -- files --------------------------------------------------------------------------------
 
@@ -315,4 +323,4 @@ class BALI(Model):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> BALI:
         """Read a model that `save` has written; its predictions are the same to the last bit."""
-        return persistence.load(path)
+        return persistence.load(path, cls)

@@ -21,23 +21,27 @@ from balinp.validation import LARGEST, as_data, as_matrix, as_positive, as_weigh
 PIECE = 2**23
 """Numbers in the largest array of a piece, of which a step holds several: 64 MiB."""
 
+SMALL_PIECE = 2**17
+"""The same where data pass once, as in a prediction: 1 MiB, less than what comes out of it."""
+
 Rows = slice | np.ndarray[Any, np.dtype[np.intp]]
 
 
-def pieces(rows: int, numbers: int) -> Iterator[slice]:
-    """Slices of so many rows, each with arrays of at most `PIECE` numbers, or one row.
+def pieces(rows: int, numbers: int, largest: int | None = None) -> Iterator[slice]:
+    """Slices of so many rows, each with arrays of at most `largest` numbers, or one row.
 
     Parameters
     ----------
     rows : how many there are.
     numbers : in the largest array, for each row.
+    largest : in the largest array of a piece; None is `PIECE`.
 
     Examples
     --------
     >>> list(pieces(5, PIECE // 2))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
-    size = max(1, PIECE // numbers)
+    size = max(1, (PIECE if largest is None else largest) // numbers)
     for start in range(0, rows, size):
         yield slice(start, min(start + size, rows))
 

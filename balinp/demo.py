@@ -119,8 +119,8 @@ def convergence_table(model: BALI) -> str:
     lines = ["   step   log joint   step factor   gain ratio   noise std"]
     for step in SHOWN_STEPS:
         record = model.history[step - 1]
-        assert record.noise_covariance is not None
-        noise_std = np.sqrt(record.noise_covariance.item())
+        assert record.noise_variances is not None
+        noise_std = np.sqrt(record.noise_variances.item())
         lines.append(
             f"   {step:4d}   {record.log_joint:9.2f}   {record.step:11.3f}   "
             f"{record.gain_ratio:10.3f}   {noise_std:9.4f}"

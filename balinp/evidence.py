@@ -108,7 +108,7 @@ def noise_target(
 ) -> Array:
     """Noise covariance (K, K) that the current posteriors ask for.
 
-    V <- (R^T R N/B + C Gamma C^T + 2b diag(u)) / (N + 2a), with C the Cholesky factor of the
+    V <- (E^T E N/B + C Gamma C^T + 2b diag(u)) / (N + 2a), with C the Cholesky factor of the
     current V and Gamma what the residuals at the mean leave out, in whitened units: the spread of
     the outputs that the weights' uncertainty causes (isotropic prior), or the prior's gradient,
     whose scale is the noise's own (conjugate prior). Weights of the data, from the trace, are
@@ -120,7 +120,7 @@ def noise_target(
     ----------
     layers : layers of the network.
     said : trace of the batch that they have last seen, whole or in pieces.
-    residual_squares : (K, K) array R^T R of the batch's residuals R = Y - f.
+    residual_squares : (K, K) array E^T E of the batch's residuals E = Y - f.
     noise_covariance : (K, K) array, the current V.
     n_data : N.
     hyper : hyper-prior on the noise precision.

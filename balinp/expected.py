@@ -16,16 +16,16 @@ from balinp.likelihood import Categorical, DatumLikelihood
 
 
 class Expected(DatumLikelihood):
-    """Average of a likelihood's terms over outputs f + e_s, for fixed deviations e_s.
+    """Average of a likelihood's terms over outputs f + xi, for fixed deviations xi.
 
-    With e_s drawn from what the layers' posteriors make of the outputs this is the expected
+    With xi drawn from what the layers' posteriors make of the outputs this is the expected
     log-likelihood; since the draws are fixed, the averages are smooth functions of f, and
     gradients and curvatures belong to one and the same function.
 
     Parameters
     ----------
     likelihood : what to average; a `balinp.likelihood.Likelihood`.
-    deviations : (S, B, K) array e, S draws for each datum of the batch.
+    deviations : (m, B, K) array xi, m draws for each datum of the batch.
 
     Derivation: FP-2
 
@@ -49,7 +49,7 @@ class Expected(DatumLikelihood):
         return f"{type(self).__name__}({self.likelihood!r}, draws={len(self.deviations)})"
 
     def log_density(self, Y: Array, f: Array) -> Array:
-        """E log p(y_n | f_n + e_n), shape (B,)."""
+        """E log p(y_n | f_n + xi_n), shape (B,)."""
         return self._average(self.likelihood.log_density(self._repeated(Y), self._deviated(f)))
 
     def gradient(self, Y: Array, f: Array) -> Array:

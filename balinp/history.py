@@ -1,15 +1,21 @@
-"""What training did, step by step."""
+"""What training did, step by step, as far back as is remembered."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from balinp._types import Array
 from balinp.evidence import effective_parameters
 from balinp.joint_step import Outcome
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood
+
+REMEMBERED, COPIED = 10_000, 10
+"""Records that a history keeps, and that a pickle or another copy of it keeps: the last ones."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,8 @@ class Record:
     gain_ratio : actual over predicted change of the log joint.
     rate : weight of the batch in the layers' moving averages.
     prior_precision : lam after the step; of the first layer, where it is learnt (EV-2).
-    noise_covariance : (K, K) array V after the step; None for a categorical likelihood.
+    noise_variances : (K,) array, the diagonal of V after the step; None for a likelihood that is
+        not Gaussian. The last V is `model.likelihood.covariance(K)`.
     effective_parameters : gamma of each layer.
     """
 
@@ -33,7 +40,7 @@ class Record:
     gain_ratio: float
     rate: float
     prior_precision: float
-    noise_covariance: Array | None
+    noise_variances: Array | None
     effective_parameters: tuple[float, ...]
 
     @classmethod
@@ -45,7 +52,9 @@ class Record:
         likelihood: Likelihood,
     ) -> Record:
         """What a step did, from its outcome and the model after it."""
-        K = layers[-1].n_out
+        variances = None
+        if isinstance(likelihood, Gaussian):
+            variances = np.diag(likelihood.covariance(layers[-1].n_out)).copy()
         return cls(
             log_joint=outcome.log_joint,
             step=outcome.step.factor,
@@ -53,6 +62,32 @@ class Record:
             gain_ratio=outcome.gain_ratio,
             rate=rate,
             prior_precision=layers[0].prior_precision,
-            noise_covariance=likelihood.covariance(K) if isinstance(likelihood, Gaussian) else None,
+            noise_variances=variances,
             effective_parameters=tuple(effective_parameters(layer) for layer in layers),
         )
+
+
+class History(list[Record]):
+    """Records of the last steps, the newest last.
+
+    What a model takes on disk, or between processes, does not grow with the number of its steps.
+
+    Examples
+    --------
+    >>> import pickle
+    >>> record = Record(-1.0, 1.0, 0.0, 1.0, 0.5, 1.0, None, (2.0,))
+    >>> history = History([record] * 500)
+    >>> len(history), len(pickle.loads(pickle.dumps(history)))
+    (500, 10)
+    """
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        super().__init__(records)
+
+    def append(self, record: Record) -> None:
+        """Add the record of a step; the oldest beyond `REMEMBERED` is forgotten."""
+        super().append(record)
+        del self[:-REMEMBERED]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return History, (list(self[-COPIED:]),)

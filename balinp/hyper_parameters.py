@@ -18,10 +18,11 @@ from balinp.evidence import (
     noise_target,
     prior_precision_target,
 )
+from balinp.gain import Gain, first_precision, mean_density_without_weights
 from balinp.joint_step import Outcome
 from balinp.kernels import root_weighted
 from balinp.layer import MatrixNormalLayer
-from balinp.likelihood import Gaussian, Likelihood
+from balinp.likelihood import Categorical, Gaussian, Likelihood
 from balinp.moments import Moments
 from balinp.passes import Present
 from balinp.pseudo_targets import Trace
@@ -29,9 +30,6 @@ from balinp.spectral import CURVATURE_FLOOR, SMALLEST_SCALE, geometric_mean, rai
 from balinp.step import Pieces
 from balinp.validation import as_positive
 from balinp.way import Way
-
-LOGIT_VARIANCE = 5.0
-"""Prior variance of logits, for inputs of unit size, that a learnt precision starts from."""
 
 WEAK = HyperPrior()
 LARGEST_SHAPE, SHAPE_SHARE = 50.0, 0.1
@@ -45,9 +43,6 @@ FIRST_NOISE, NOISE_SHARE = 0.01, 0.05
 """What a network with hidden layers takes for noise before it has learnt, as a share of the mean
 squares of the targets, and the share of the way, in logarithms, that the noise goes in a step with
 all data; in one with a batch it goes as much less as the layers do."""
-
-LARGEST_LOSS = 0.3
-"""Fall of the bound on the evidence, in nats a datum, at which lam is not learnt any further."""
 
 
 class HyperParameters:
@@ -68,7 +63,7 @@ class HyperParameters:
         the conjugate prior (EV-4).
     noise_units : (K,) array, what a rate of 1 of the noise prior means for each output: 1 if the
         prior is given, else the mean square of the first targets (EV-10).
-    bound, best_bound : on the evidence, in nats a datum, averaged over steps (EV-7).
+    gain : gain in evidence over a network without weights (GA-1).
     """
 
     def __init__(
@@ -88,7 +83,7 @@ class HyperParameters:
         self.is_gaussian = isinstance(likelihood, Gaussian)
         self.learns_noise = isinstance(likelihood, Gaussian) and likelihood.noise_variance is None
         self.mean_precisions: list[float] = []
-        self.bound, self.best_bound = -np.inf, -np.inf
+        self.gain = Gain()
 
     @property
     def learns_precision(self) -> bool:
@@ -97,19 +92,21 @@ class HyperParameters:
 
     # -- where they start ------------------------------------------------------------------------
 
-    def start(self, widths: Sequence[int], n_data: float) -> None:
+    def start(self, widths: Sequence[int], n_data: float, likelihood: Likelihood) -> None:
         """Prior precisions of layers of these widths, for so many data.
 
         A precision in proportion to n_in gives the outputs the same prior variance whatever the
-        width, 1 for inputs of unit size where it is n_in itself. Learnt ones start there.
+        width, 1 for inputs of unit size where it is n_in itself. Learnt ones start there, and those
+        of classes where labels of no pattern only just move hidden units.
 
-        Derivation: EV-2
+        Derivation: EV-2, GA-2
         """
         if self.given_precision is not None:
             self.mean_precisions = [self.given_precision] * (len(widths) - 1)
         else:
-            variance = 1.0 if self.is_gaussian else LOGIT_VARIANCE
-            self.mean_precisions = [n_in / variance for n_in in widths[:-1]]
+            of_classes = isinstance(likelihood, Categorical) and len(widths) > 2
+            relative = first_precision(n_data, widths) if of_classes else 1.0
+            self.mean_precisions = [relative * n_in for n_in in widths[:-1]]
         if self.precision_prior is None:
             deep = len(widths) > 2 and self.is_gaussian
             shape = min(LARGEST_SHAPE, SHAPE_SHARE * n_data)
@@ -167,39 +164,37 @@ class HyperParameters:
         """
         N, layers, likelihood = now.n_data, now.layers, now.likelihood
         if way.forward.has_bound:
-            self.follow_bound(evidence_bound(outcome.log_joint, layers) / N, way.rate)
-        self.learn_precision(layers, share)
+            gain = evidence_bound(outcome.log_joint, layers) / N
+            gain -= mean_density_without_weights(said.batch, likelihood)
+            self.gain = self.gain.after(gain, way.rate, self.mean_precisions[0])
+        self.learn_precision(layers, N, share)
         if self.learns_noise and isinstance(likelihood, Gaussian):
             V, squares = likelihood.covariance(layers[-1].n_out), outcome.residual_squares
             likelihood = self.learn_noise(V, layers, said, squares, N, share)
         self.set_priors(layers, layers[-1].state.observed.H)  # the scale of EV-4 follows H
         return likelihood
 
-    def follow_bound(self, bound: float, rate: float) -> None:
-        """Average the bound on the evidence, a datum, over steps, and remember its best.
+    def learn_precision(
+        self, layers: Sequence[MatrixNormalLayer], n_data: float, share: float
+    ) -> None:
+        """Move lam to what the layers' new posteriors ask for, or back to where the gain was best.
 
-        The update of lam believes in the layers' effective parameters, of which they have too
-        many. Where classes overlap, it can go on to weaken the prior while the bound, which pays
-        for every parameter, falls and falls.
+        The target of EV-2 believes in the layers' effective parameters, of which they have too
+        many. Where classes overlap, it goes on to weaken the prior while the bound on the
+        evidence, which pays for every parameter, falls and falls.
 
-        Derivation: EV-7
+        Derivation: EV-2, EV-4, GA-1
         """
-        first = np.isinf(self.bound)
-        self.bound = bound if first else (1 - rate) * self.bound + rate * bound
-        self.best_bound = max(self.best_bound, self.bound)
-
-    def learn_precision(self, layers: Sequence[MatrixNormalLayer], share: float) -> None:
-        """Move lam towards what the layers' new posteriors ask for, as long as the bound bears it.
-
-        Derivation: EV-2, EV-4, EV-7
-        """
-        if self.given_precision is not None or self.bound < self.best_bound - LARGEST_LOSS:
+        if not self.learns_precision:
             return
         assert self.precision_prior is not None
-        share = min(PRECISION_SHARE, share)
-        first = self.mean_precisions[0]
-        target = prior_precision_target(layers, first, self.precision_prior)
-        factor = (target / first) ** share
+        share, first = min(PRECISION_SHARE, share), self.mean_precisions[0]
+        if self.gain.is_kept(n_data):
+            target = prior_precision_target(layers, first, self.precision_prior)
+            change = share * np.log(target / first)
+        else:
+            change = np.clip(np.log(self.gain.best_precision / first), -share, share)
+        factor = float(np.exp(change))
         self.mean_precisions = [factor * precision for precision in self.mean_precisions]
 
     def replace_precision(self, layers: Sequence[MatrixNormalLayer]) -> float:

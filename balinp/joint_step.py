@@ -63,7 +63,7 @@ class Outcome(NamedTuple):
     step : shortened so far that it is a gain.
     gain_ratio : actual over predicted gain; 1 if it was not measured, 0 if no step is taken.
     log_joint : log p(Y, W) after the step, the batch standing for all data, in nats.
-    residual_squares : (K, K) array R^T R of the batch's residuals after the step.
+    residual_squares : (K, K) array E^T E of the batch's residuals after the step.
     """
 
     step: JointStep

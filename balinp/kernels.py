@@ -9,16 +9,16 @@ both are kept as moving averages. The jitted kernels do each in one pass; the fu
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from balinp._types import Array
+from balinp.compiled import compiled
 from balinp.spectral import SMALLEST_SCALE, root, rounding
 
 SMALL = 64
 """Columns up to which the jitted Gram matrix is faster than NumPy's."""
 
 
-@njit(cache=True)
+@compiled
 def _gram(rows: Array) -> Array:  # pragma: no cover - jitted
     d = rows.shape[1]
     product = np.dot(rows.T, rows)
@@ -28,7 +28,7 @@ def _gram(rows: Array) -> Array:  # pragma: no cover - jitted
     return product
 
 
-@njit(cache=True)
+@compiled
 def _forget(old: Array, new: Array, rate: float) -> Array:  # pragma: no cover - jitted
     blend = np.empty_like(old)
     before, after, blended = old.ravel(), new.ravel(), blend.ravel()
@@ -37,7 +37,7 @@ def _forget(old: Array, new: Array, rate: float) -> Array:  # pragma: no cover -
     return blend
 
 
-@njit(cache=True)
+@compiled
 def _semidefinite_rows(  # pragma: no cover - jitted
     matrices: Array, rank: int, tolerance: float
 ) -> Array:
@@ -81,7 +81,7 @@ def is_same_amount(one: float, other: float, rows: int) -> bool:
     >>> is_same_amount(0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1, 3)
     True
     """
-    return abs(one - other) <= rows * np.finfo(np.float64).eps * max(one, other)
+    return bool(abs(one - other) <= rows * np.finfo(np.float64).eps * max(one, other))
 
 
 def design(inputs: Array, bias: bool) -> Array:

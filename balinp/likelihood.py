@@ -109,7 +109,7 @@ class Likelihood(DatumLikelihood, Protocol):
 
         Parameters
         ----------
-        f : (B, K) means of Gaussian outputs; without a covariance (S, B, K) draws of outputs.
+        f : (B, K) means of Gaussian outputs; without a covariance (m, B, K) draws of outputs.
         covariance : (B, K, K) array; what the density does not depend on is left out of it.
         """
         return OutputPredictive(self, f, covariance)
@@ -247,7 +247,7 @@ class Categorical(Likelihood):
         return np.sqrt(p)[:, :, None] * (np.eye(f.shape[1]) - p[:, None, :])
 
     def mean_curvature(self, f: Array) -> Array:
-        """diag(p) - p p^T, averaged over draws of outputs f (S, B, K): shape (B, K, K)."""
+        """diag(p) - p p^T, averaged over draws of outputs f (m, B, K): shape (B, K, K)."""
         p = np.moveaxis(softmax(f, axis=2), 0, 1)
         return label_covariance(np.swapaxes(p, 1, 2) @ p / len(f))
 

@@ -151,7 +151,7 @@ class KroneckerGaussian:
     # -- sampling and densities ---------------------------------------------------------------
 
     def sample(self, rng: np.random.Generator, size: int | None = None) -> Array:
-        """Draw matrices: M + Q_A (E / sqrt L) Q_H^T with standard normal E.
+        """Draw matrices: M + Q_A (eps / sqrt L) Q_H^T with standard normal eps.
 
         Derivation: MN-3
 

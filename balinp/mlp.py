@@ -160,7 +160,7 @@ class MLP:
     ) -> Array:
         """Directional derivative of the outputs (B, K_out) along changes of all weights.
 
-        dz_l = h_l D_l + (phi'(z_{l-1}) * dz_{l-1}) W_l without the bias.
+        dz_l = X_l Delta_l + (phi'(z_{l-1}) * dz_{l-1}) W_l without the bias.
 
         Derivation: BP-3
         """

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
-from balinp.data import Batch, Data
+from balinp.data import SMALL_PIECE, Batch, Data
 from balinp.evidence import network_log_evidence
-from balinp.history import Record
+from balinp.history import History
 from balinp.hyper_parameters import HyperParameters
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood
@@ -21,6 +21,7 @@ from balinp.passes import Mean, Present
 from balinp.prediction import linearised_outputs, sampled_outputs
 from balinp.pseudo_targets import Trace, trace
 from balinp.step import Pieces
+from balinp.threads import few_threads
 from balinp.validation import LARGEST, as_count, as_data, as_matrix
 
 
@@ -29,21 +30,28 @@ class Model:
 
     Attributes
     ----------
-    hidden : widths of the hidden layers.
+    hidden, activation, forward, prior, bias, seed, rate, basis_tolerance : settings, see `BALI`.
     likelihood : the likelihood, with the noise as it is known now.
     layers : `MatrixNormalLayer`s, the first layer first; empty before any data.
     hyper : prior precisions, and how they and the noise are learnt.
-    history : a `Record` of each step.
+    history : a `Record` of each step, the last ones; pickles and files keep fewer, or none.
     steps, data_seen : number of steps, and of the data in all of them.
     damping : of the layers' next regressions, as a share of the data's mean precision (JS-5).
     rng : generator of initial weights, batch order and draws.
     """
 
     hidden: tuple[int, ...]
+    activation: str
+    forward: str
+    prior: str
+    bias: bool
+    seed: int
+    rate: float | None
+    basis_tolerance: float
     likelihood: Likelihood
     layers: list[MatrixNormalLayer]
     hyper: HyperParameters
-    history: list[Record]
+    history: History
     steps: int
     data_seen: float
     damping: float
@@ -111,9 +119,9 @@ class Model:
         """
         data = self._checked(X, Y, sample_weight)
         self._fitted()
-        return network_log_evidence(
-            self.layers, Pieces(data.whole, self._present(data.amount), Mean())
-        )
+        said = Pieces(data.whole, self._present(data.whole, data.amount), Mean(), SMALL_PIECE)
+        with few_threads(self.network.widths):
+            return network_log_evidence(self.layers, said)
 
     # -- prediction ----------------------------------------------------------------------------
 
@@ -141,8 +149,9 @@ class Model:
         X = as_data(X, "X", columns=self.network.widths[0])
         if samples is None:
             R = self.likelihood.combinations(self.network.widths[-1])
-            outputs = linearised_outputs(self.network, layers, X, combinations=R.T @ R)
-            return self.likelihood.predictive(*outputs)
+            with few_threads(self.network.widths):
+                outputs = linearised_outputs(self.network, layers, X, combinations=R.T @ R)
+                return self.likelihood.predictive(*outputs)
         X = as_matrix(X, "X", largest=LARGEST)
         rng = np.random.default_rng(as_count(seed, "seed", minimum=0))
         draws = sampled_outputs(self.network, layers, X, as_count(samples, "samples"), rng)
@@ -168,5 +177,8 @@ class Model:
             raise ValueError("BALI: expected a call of fit or step before this, got none")
         return self.layers
 
-    def _present(self, n_data: float) -> Present:
-        return Present(self.network, self.likelihood, self.layers, self.weights, n_data, self.rng)
+    def _present(self, batch: Batch, n_data: float) -> Present:
+        rows = len(batch) * n_data / batch.amount
+        return Present(
+            self.network, self.likelihood, self.layers, self.weights, n_data, rows, self.rng
+        )

@@ -47,7 +47,7 @@ class Moments:
         """From X (B, D), T (B, K) and weights (B,), or None for ones."""
         B = amount(X, w)
         rows = root_weighted(np.column_stack([X, T]), w) / np.sqrt(B)
-        return cls(_triangle(rows), X.shape[1], B)
+        return cls(triangle(rows), X.shape[1], B)
 
     def averaged(self, new: Moments, rate: float) -> Moments:
         """The moving average (1 - rate) old + rate new.
@@ -55,7 +55,7 @@ class Moments:
         Derivation: NP-1, EX-1
         """
         rows = [np.sqrt(1 - rate) * self.root, np.sqrt(rate) * new.root]
-        return Moments(_triangle(np.concatenate(rows)), self.n_in, self.amount + new.amount)
+        return Moments(triangle(np.concatenate(rows)), self.n_in, self.amount + new.amount)
 
     def __add__(self, other: Moments) -> Moments:
         """The average over the data of both."""
@@ -98,6 +98,6 @@ class Moments:
         return Spectrum(s**2, Q), s[:, None] * (U.T @ self.targets)
 
 
-def _triangle(rows: Array) -> Array:
+def triangle(rows: Array) -> Array:
     """R (C, n), triangular, with R^T R = rows^T rows."""
     return np.asarray(np.linalg.qr(rows, mode="r"), dtype=np.float64)

@@ -40,6 +40,7 @@ class Present:
     network, likelihood, layers : of the model.
     weights : posterior means of the layers, (D, K) arrays.
     n_data : N, the number of data that a step's batch stands for.
+    rows : number of rows that they are, if all have the mean weight of the batch's.
     rng : generator that draws are taken from.
     """
 
@@ -48,6 +49,7 @@ class Present:
     layers: Sequence[MatrixNormalLayer]
     weights: Sequence[Array]
     n_data: float
+    rows: float
     rng: np.random.Generator
 
     @cached_property
@@ -103,14 +105,14 @@ class Linearised(Mean):
         return Expected(now.likelihood, deviations)
 
     def deviations(self, now: Present, trace: Trace) -> Array:
-        """Draws (S, B, K) of what the posteriors leave uncertain of the outputs."""
+        """Draws (m, B, K) of what the posteriors leave uncertain of the outputs."""
         R = now.likelihood.combinations(now.network.widths[-1])
         variances = [
             squares @ (1.0 / q.precisions)
             for squares, q in zip(trace.input_squares, now.posteriors, strict=True)
         ]
         covariance = output_covariance(now.network, now.posteriors, trace.forward, variances, R)
-        draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / now.n_data / 2))
+        draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / now.rows / 2))
         return output_deviations(covariance, draws, now.rng) @ R
 
 

@@ -1,8 +1,9 @@
 """Models on disk: one .npz file of plain arrays. No pickle; nothing in a file is executed.
 
 The file holds a JSON header (format, version, settings, random state) and the arrays of each
-layer. Writing goes to a temporary file beside the target, which then takes its place, so that
-an interrupted save leaves the old file as it was.
+layer; the archive's comment is the SHA-256 digest of all that comes before it. Writing goes to a
+temporary file beside the target, which then takes its place, so that an interrupted save leaves
+the old file as it was.
 """
 
 from __future__ import annotations
@@ -11,28 +12,31 @@ import io
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
+from zipfile import ZipFile
 
 import numpy as np
 
 from balinp._types import Array
 from balinp.evidence import HyperPrior
+from balinp.gain import Gain
 from balinp.kept_bases import KeptFactors
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Categorical, Gaussian
 from balinp.mlp import MLP
+from balinp.model import Model
 from balinp.moments import Moments
 from balinp.natural_parameters import Factors
 from balinp.spectral import Spectrum
 from balinp.validation import as_count, as_finite, as_positive, as_share
 
-if TYPE_CHECKING:
-    from balinp.bali import BALI
+AnyModel = TypeVar("AnyModel", bound=Model)
 
 FORMAT = "balinp"
 VERSION = 2
@@ -40,13 +44,16 @@ FACTOR_ARRAYS = ("A", "H", "a", "Q_A", "h", "Q_H", "numbers")
 LAYER_ARRAYS = ("mean", "prior_mean", "last_change", "balanced", *FACTOR_ARRAYS)
 SETTLED_ARRAYS = tuple(f"settled_{name}" for name in FACTOR_ARRAYS)
 MOMENT_ARRAYS = ("moments", "moments_amount")
+END_OF_ARCHIVE = 22
+"""Bytes of an archive's last record, without its comment."""
+
 HEADER = (
     "widths", "settings", "learns_noise", "mean_precisions", "precision_prior", "noise_units",
-    "steps", "data_seen", "damping", "bounds", "random_state", "settled", "moments",
+    "steps", "data_seen", "damping", "gain", "random_state", "settled", "moments",
 )  # fmt: skip
 
 
-def save(model: BALI, path: str | os.PathLike[str]) -> None:
+def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a fitted model to `path`. The history of its training is not stored.
 
     Raises
@@ -57,7 +64,7 @@ def save(model: BALI, path: str | os.PathLike[str]) -> None:
     write(packed(model), Path(path))
 
 
-def packed(model: BALI) -> dict[str, Array]:
+def packed(model: Model) -> dict[str, Array]:
     """The model as plain arrays, of which `unpacked` makes it again; errors as in `save`."""
     if model.steps == 0:
         raise ValueError("save: expected a fitted model, got one that has seen no data")
@@ -73,7 +80,7 @@ def packed(model: BALI) -> dict[str, Array]:
         "steps": model.steps,
         "data_seen": model.data_seen,
         "damping": model.damping,
-        "bounds": [hyper.bound, hyper.best_bound] if np.isfinite(hyper.bound) else None,
+        "gain": astuple(hyper.gain) if np.isfinite(hyper.gain.value) else None,
         "noise_units": hyper.noise_units.tolist(),
         "random_state": model.rng.bit_generator.state,
         "settled": model.layers[0].state.settled is not None,
@@ -88,8 +95,12 @@ def packed(model: BALI) -> dict[str, Array]:
     return arrays
 
 
-def load(path: str | os.PathLike[str]) -> BALI:
+def load(path: str | os.PathLike[str], make: Callable[..., AnyModel]) -> AnyModel:
     """Read a model that `save` has written; its predictions are the same to the last bit.
+
+    Parameters
+    ----------
+    make : class of the model, called with its settings.
 
     Raises
     ------
@@ -97,14 +108,12 @@ def load(path: str | os.PathLike[str]) -> BALI:
         If the file is not one of this format and version, or is incomplete or inconsistent.
     """
     with readable(path) as arrays:
-        return unpacked(arrays)
+        return unpacked(arrays, make)
 
 
-def unpacked(arrays: Mapping[str, Array]) -> BALI:
+def unpacked(arrays: Mapping[str, Array], make: Callable[..., AnyModel]) -> AnyModel:
     """The model of which `packed` has made these arrays; ValueError or KeyError if none has."""
-    from balinp.bali import BALI
-
-    return _rebuilt(BALI, decoded(arrays["header"], FORMAT, VERSION, HEADER), arrays)
+    return _rebuilt(make, decoded(arrays["header"], FORMAT, VERSION, HEADER), arrays)
 
 
 @contextmanager
@@ -114,6 +123,7 @@ def readable(path: str | os.PathLike[str]) -> Iterator[dict[str, Array]]:
     # Damaged or foreign bytes make the readers of archives, of arrays and of JSON raise almost
     # any exception; what it was, is in the message and in the cause.
     try:
+        check_intact(content)
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except Exception as error:
@@ -124,6 +134,44 @@ def readable(path: str | os.PathLike[str]) -> Iterator[dict[str, Array]]:
         yield arrays
     except Exception as error:
         raise ValueError(f"path: {path!s} is not a readable model ({error})") from error
+
+
+def check_intact(content: bytes) -> None:
+    """Raise unless an archive is as it was written, to the last bit.
+
+    An archive without a comment has no digest: an earlier version has written it, or another
+    program. Then the checksums of its members must hold, and nothing may come after it.
+
+    Raises
+    ------
+    ValueError, zipfile.BadZipFile, zlib.error and others
+        If anything is damaged.
+    """
+    with ZipFile(io.BytesIO(content)) as archive:
+        comment = archive.comment
+        damaged = None if comment else archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"{damaged}: the checksum does not match")
+    end = content[-END_OF_ARCHIVE:]
+    if not comment and not (end.startswith(b"PK\5\6") and end.endswith(b"\0\0")):
+        raise ValueError("expected nothing after the archive, and none of it missing")
+    if comment and comment != digest(content[: -len(comment)]):
+        raise ValueError("the digest does not match")
+
+
+def digest(body: bytes) -> bytes:
+    """SHA-256 of what comes before an archive's comment, 64 hexadecimal digits."""
+    return sha256(body).hexdigest().encode()
+
+
+def archived(arrays: dict[str, Any]) -> bytes:
+    """An .npz file whose comment is the digest of the rest, as `check_intact` expects it."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    with ZipFile(buffer, "a") as archive:
+        archive.comment = digest(b"")  # of the right length
+    body = buffer.getvalue()[: -len(digest(b""))]
+    return body + digest(body)
 
 
 def encoded(header: dict[str, Any], kind: str, version: int) -> Array:
@@ -149,7 +197,7 @@ def only(found: Iterable[str], expected: Iterable[str], what: str) -> None:
         raise ValueError(f"{what}: missing {sorted(missing)}, unknown {sorted(unknown)}")
 
 
-def _settings(model: BALI) -> dict[str, Any]:
+def _settings(model: Model) -> dict[str, Any]:
     return {
         "hidden": model.hidden,
         "likelihood": "gaussian" if isinstance(model.likelihood, Gaussian) else "categorical",
@@ -202,11 +250,13 @@ def _factor_arrays(factors: Factors) -> dict[str, Array]:
     }
 
 
-def _rebuilt(kind: type[BALI], header: dict[str, Any], arrays: Mapping[str, Array]) -> BALI:
+def _rebuilt(
+    make: Callable[..., AnyModel], header: dict[str, Any], arrays: Mapping[str, Array]
+) -> AnyModel:
     settings = dict(header["settings"])
     for name in ("precision_prior", "noise_prior"):
         settings[name] = settings[name] and HyperPrior(**settings[name])
-    model = kind(**settings)
+    model = make(**settings)
     only(settings, _settings(model), "settings")
     model.network = MLP(header["widths"], model.activation, bias=model.bias)
     widths = model.network.widths
@@ -232,7 +282,7 @@ def _rebuilt(kind: type[BALI], header: dict[str, Any], arrays: Mapping[str, Arra
     return model
 
 
-def _restore_hyper_parameters(model: BALI, header: dict[str, Any]) -> None:
+def _restore_hyper_parameters(model: Model, header: dict[str, Any]) -> None:
     hyper = model.hyper
     hyper.learns_noise = bool(header["learns_noise"])
     hyper.mean_precisions = [as_positive(p, "mean_precisions") for p in header["mean_precisions"]]
@@ -242,11 +292,13 @@ def _restore_hyper_parameters(model: BALI, header: dict[str, Any]) -> None:
     hyper.precision_prior = prior and HyperPrior(**prior)
     hyper.noise_units = np.array([as_positive(u, "noise_units") for u in header["noise_units"]])
     model.damping = as_finite(header["damping"], "damping")
-    if header["bounds"] is not None:
-        hyper.bound, hyper.best_bound = (as_finite(b, "bounds") for b in header["bounds"])
+    if header["gain"] is not None:
+        value, best, precision = header["gain"]
+        gains = as_finite(value, "gain"), as_finite(best, "gain")
+        hyper.gain = Gain(*gains, as_positive(precision, "gain"))
 
 
-def _layer(model: BALI, n_in: int, n_out: int, arrays: dict[str, Array]) -> MatrixNormalLayer:
+def _layer(model: Model, n_in: int, n_out: int, arrays: dict[str, Array]) -> MatrixNormalLayer:
     D, K = n_in + model.bias, n_out
     shapes = {"A": (D, D), "Q_A": (D, D), "a": (D,), "H": (K, K), "Q_H": (K, K), "h": (K,)}
     shapes |= {"numbers": (3,), "balanced": (3,), "moments_amount": (1,)}
@@ -294,10 +346,11 @@ def _factors(arrays: Mapping[str, Array], prefix: str) -> Factors:
 
 def write(arrays: dict[str, Any], path: Path) -> None:
     """Write to a new file in the same directory, then move it into place."""
+    content = archived(arrays)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
         with open(part, "xb") as file:
-            np.savez(file, **arrays)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())  # on the disk before the old file is given up
         os.replace(part, path)

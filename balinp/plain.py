@@ -28,7 +28,7 @@ def forward(weights, X):
 
 
 def backward(weights, inputs, rows):
-    """Rows (N, C, K) at the outputs, carried back to the outputs of every layer."""
+    """Rows (B, C, K) at the outputs, carried back to the outputs of every layer."""
     carried = [rows]  # BP-1, BP-2: gradients and curvature roots obey the same rule
     for W, h in zip(weights[:0:-1], inputs[:0:-1]):
         carried.insert(0, carried[0] @ W[:-1].T * (1 - h**2)[:, None, :])
@@ -67,13 +67,14 @@ def regression(M, memory, X, T, H, is_known, N, lam, rate):
 
 
 def quadratic(weights, inputs, gradient, directions, root, N, lam):
-    """B and C of b s - s C s / 2, what the log joint density gains, to second order, s times along
-    some directions; and the part of C that the likelihood of a single datum has.
+    """Slopes b and curvatures C along some directions, and the likelihood's part of C a datum.
+
+    Following the directions s times gains b s - s C s / 2 of log joint density, to second order.
     """
     white = [tangent(weights, inputs, d) @ root.T for d in directions]
-    b = np.array([sum((R * D).sum() for R, D in zip(gradient, d)) for d in directions])
+    b = np.array([sum((R * Delta).sum() for R, Delta in zip(gradient, d)) for d in directions])
     datum = np.array([[(u * v).sum() for u in white] for v in white]) / len(inputs[0])
-    prior = [[sum((D * E).sum() for D, E in zip(d, e)) for e in directions] for d in directions]
+    prior = [[sum((u * v).sum() for u, v in zip(d, e)) for e in directions] for d in directions]
     return b, N * datum + lam * np.array(prior), datum
 
 
@@ -88,14 +89,14 @@ def step(weights, memories, X, Y, V, N, lam, rate):
     gradients = backward(weights, inputs, ((Y - outputs[-1]) @ precision)[:, None, :])
     roots = backward(weights, inputs, np.broadcast_to(root, (len(X), *root.shape)))
 
-    changes, gradient, averages, precisions = [], [], [], []
+    proposals = []
     for i, M in enumerate(weights):
         is_last = i == len(weights) - 1
         H = precision if is_last else output_precision(roots[i])
         T = outputs[i] + np.linalg.solve(H, gradients[i][:, 0].T).T  # PT-1: the pseudo-targets
-        proposal = regression(M, memories[i], design(inputs[i]), T, H, is_last, N, lam, rate)
-        for kept, part in zip((changes, gradient, averages, precisions), proposal):
-            kept.append(part)
+        X_i = design(inputs[i])
+        proposals.append(regression(M, memories[i], X_i, T, H, is_last, N, lam, rate))
+    changes, gradient, averages, precisions = zip(*proposals)
 
     # All layers move at once. How far is the maximum of a quadratic: in batches along the
     # proposed changes, at most all of them; with all data also along the last changes.
@@ -113,7 +114,7 @@ def step(weights, memories, X, Y, V, N, lam, rate):
 
     before = log_joint(weights)
     for c in [*2.0 ** -np.arange(11), 0.0]:  # JS-3: halved until it is a gain, at last to nothing
-        total = [c * sum(f * D for f, D in zip(s, pair)) for pair in zip(*directions)]
+        total = [c * sum(f * Delta for f, Delta in zip(s, pair)) for pair in zip(*directions)]
         moved = [W + Delta for W, Delta in zip(weights, total)]
         promised = c * (s @ b) - c**2 * (s @ C @ s) / 2
         if log_joint(moved) - before >= LEAST_GAIN * promised:

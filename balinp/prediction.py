@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from balinp._types import Array
-from balinp.data import pieces
+from balinp.data import SMALL_PIECE, pieces
 from balinp.layer import MatrixNormalLayer
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP, Forward
@@ -45,7 +45,7 @@ def linearised_outputs(
     posteriors = [layer.posterior for layer in layers]
     f = np.empty((len(X), combinations.shape[1]))
     covariance = np.empty((len(X), len(combinations), len(combinations)))
-    for rows in pieces(len(X), len(combinations) * max(network.widths)):
+    for rows in pieces(len(X), len(combinations) * max(network.widths), SMALL_PIECE):
         forward = network.forward(means, as_matrix(X[rows], "X", largest=LARGEST))
         variances = [
             posterior.output_variances(network.design(h))
@@ -91,9 +91,9 @@ def output_covariance(
 
 
 def output_deviations(covariance: Array, draws: int, rng: np.random.Generator) -> Array:
-    """Draws (S, B, C) from N(0, covariance), independent for each datum.
+    """Draws (m, B, C) from N(0, covariance), independent for each datum.
 
-    e = R eps with eps ~ N(0, I) and R R^T the covariance. Half of the draws mirror the others,
+    xi = F eps with eps ~ N(0, I) and F F^T the covariance. Half of the draws mirror the others,
     so that their average vanishes.
 
     Derivation: FP-2
@@ -101,13 +101,13 @@ def output_deviations(covariance: Array, draws: int, rng: np.random.Generator) -
     Parameters
     ----------
     covariance : (B, C, C) array, of combinations of the linearised network's outputs.
-    draws : even number S.
+    draws : even number m.
     rng : numpy.random.Generator
 
     Examples
     --------
-    >>> e = output_deviations(np.ones((3, 1, 1)), 4, np.random.default_rng(0))
-    >>> e.shape, bool(np.all(e.sum(axis=0) == 0))
+    >>> xi = output_deviations(np.ones((3, 1, 1)), 4, np.random.default_rng(0))
+    >>> xi.shape, bool(np.all(xi.sum(axis=0) == 0))
     ((4, 3, 1), True)
     """
     B, C, _ = covariance.shape
@@ -134,7 +134,7 @@ def sampled_outputs(
     posteriors = [layer.posterior for layer in layers]
 
     def noise(index: int, inputs: Array) -> Array:
-        # Q_H diag(sqrt v) Q_H^T e: the symmetric root, so that draws are continuous in q.
+        # Q_H diag(sqrt v) Q_H^T eps: the symmetric root, so that draws are continuous in q.
         v = posteriors[index].output_variances(network.design(inputs))
         Q = posteriors[index].column_basis
         return ((rng.standard_normal(v.shape) @ Q) * np.sqrt(v)) @ Q.T

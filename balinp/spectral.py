@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from balinp._types import Array
+from balinp.graded import graded_root, graded_singular, is_graded
 
 CURVATURE_FLOOR = 1e-8
 """Smallest eigenvalue of a hidden layer's output precision, as a fraction of their mean."""
@@ -57,9 +58,10 @@ def decompose(matrix: Array, name: str) -> Spectrum:
 
     With n rows and largest eigenvalue a_max, negative eigenvalues down to -100 n eps a_max are
     rounding errors of zeros and are returned as zero. A lower one means that the matrix is not
-    what its caller believes.
+    what its caller believes. Where the diagonal spans more than ten orders of magnitude, scales
+    are taken out first, and the rule holds for what is left.
 
-    Derivation: KR-4
+    Derivation: KR-4, KR-5
 
     Parameters
     ----------
@@ -69,15 +71,23 @@ def decompose(matrix: Array, name: str) -> Spectrum:
     Raises
     ------
     ValueError
-        If an eigenvalue lies below that.
+        If an eigenvalue lies below that, or the matrix is not finite.
 
     Examples
     --------
     >>> decompose(np.diag([2.0, 0.0]), "A").values
     array([0., 2.])
     """
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"{name}: expected a finite matrix, got one with NaN or infinite entries")
     if len(matrix) == 1:  # a single output's: nothing to decompose
         values, vectors = matrix[0], np.ones((1, 1))
+    elif is_graded(np.diag(matrix)):
+        scaled = graded_root(matrix, rounding(len(matrix), 1.0))
+        if scaled is not None:
+            _, s, Q = graded_singular(scaled)
+            return Spectrum(s[::-1] ** 2, Q[:, ::-1])
+        values, vectors = np.linalg.eigh(matrix)
     else:
         values, vectors = np.linalg.eigh(matrix)
     if values[0] < -rounding(len(values), abs(values[-1])):
@@ -149,7 +159,7 @@ def singular(root: Array) -> tuple[Array, Array, Array]:
     root = U diag(s) Q^T with U (m, n), Q (n, n): where m < n, the first n - m values are zero and
     so are their columns of U.
 
-    Derivation: KR-4
+    Derivation: KR-4, KR-5
 
     Examples
     --------
@@ -159,8 +169,12 @@ def singular(root: Array) -> tuple[Array, Array, Array]:
     """
     m, n = root.shape
     padded = np.concatenate([root, np.zeros((max(0, n - m), n))])
-    U, s, Qt = np.linalg.svd(padded, full_matrices=False)
-    return U[:m, ::-1], s[::-1], Qt[::-1].T
+    if is_graded((root**2).sum(axis=0)):
+        U, s, Q = graded_singular(padded)
+    else:
+        U, s, Qt = np.linalg.svd(padded, full_matrices=False)
+        Q = Qt.T
+    return U[:m, ::-1], s[::-1], Q[:, ::-1]
 
 
 def covariance_root(covariance: Array) -> Array:

@@ -43,13 +43,17 @@ def take_step(
     -------
     What the step was, and what the batch had said before it.
     """
+    # Forward pass, likelihood, backward pass (BP-1 to BP-4); then, of every layer, the
+    # pseudo-targets (PT-1) and what they add to its natural parameters (NP-1).
     said = Pieces(batch, now, way.forward)
     terms = summed(said, way.bases.older([layer.state.factors for layer in now.layers]))
     set_priors(terms[-1].H)
+    # Each layer's regression takes the other layers as they are (LR-3, NP-2).
     proposals = [
         layer.propose_from(sums, n_data=now.n_data, rate=way.rate, bases=way.bases)
         for layer, sums in zip(now.layers, terms, strict=True)
     ]
+    # But all move at once: how far (JS-1, JS-2, JS-4), and is it a gain (JS-3)?
     previous = [layer.last_change for layer in now.layers]
     step = joint_step(
         now.network,
@@ -103,13 +107,16 @@ class Pieces:
     batch : the rows.
     now : the network as the step begins.
     forward : pass that makes the traces.
+    largest : numbers in the largest array of a piece, see `balinp.data.pieces`.
     """
 
-    def __init__(self, batch: Batch, now: Present, forward: Mean) -> None:
-        self._batch, self._now, self._forward = batch, now, forward
+    def __init__(
+        self, batch: Batch, now: Present, forward: Mean, largest: int | None = None
+    ) -> None:
+        self.batch, self._now, self._forward = batch, now, forward
         n_in, *widths = now.network.widths
         numbers = max(n_in, (1 + widths[-1]) * max(widths))  # a row's inputs, or its rows of S^T
-        self._parts = list(pieces(len(batch), numbers))
+        self._parts = list(pieces(len(batch), numbers, largest))
         self._kept: Trace | None = None
         self._state = now.rng.bit_generator.state if len(self._parts) > 1 else None
 
@@ -124,4 +131,4 @@ class Pieces:
             yield self._trace(part)
 
     def _trace(self, part: slice) -> Trace:
-        return self._forward.trace(self._now, *self._batch.take(part))
+        return self._forward.trace(self._now, *self.batch.take(part))

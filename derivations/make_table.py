@@ -1,4 +1,4 @@
-"""Write the table "tag, functions, tests" into README.md, or check that it is up to date.
+"""Write the table "tag, functions, tests" into table.md, or check that it is up to date.
 
     python derivations/make_table.py            # rewrite the table
     python derivations/make_table.py --check    # exit with 1 if it is stale
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "derivations" / "README.md"
+TABLE = ROOT / "derivations" / "table.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
 TAG = re.compile(r"[A-Z]{2}-[1-9][0-9]*")
@@ -190,7 +190,7 @@ def anchor(heading: str) -> str:
 def with_table(text: str, rows: str) -> str:
     """The text with what stands between the two markers replaced."""
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise FormatError(f"README.md: expected one {BEGIN} and after it one {END}")
+        raise FormatError(f"table.md: expected one {BEGIN} and after it one {END}")
     return f"{text[: text.index(BEGIN)]}{BEGIN}\n{rows}\n{text[text.index(END) :]}"
 
 
@@ -199,12 +199,12 @@ def main(arguments: Sequence[str]) -> int:
     if arguments not in ([], ["--check"]):
         print("usage: make_table.py [--check]", file=sys.stderr)
         return 2
-    old = README.read_text(encoding="utf-8")
+    old = TABLE.read_text(encoding="utf-8")
     new = with_table(old, table(*read_all()))
     if not arguments:
-        README.write_text(new, encoding="utf-8")
+        TABLE.write_text(new, encoding="utf-8")
     elif new != old:
-        print("derivations/README.md is stale: run python derivations/make_table.py")
+        print("derivations/table.md is stale: run python derivations/make_table.py")
         return 1
     return 0
 

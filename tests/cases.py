@@ -30,7 +30,18 @@ def tolerance(condition: float = 1.0) -> float:
     used, so two correct methods may differ by a multiple of eps cond. In practice the multiple
     is about one; 100 leaves room for the sizes at hand.
     """
-    return max(1e-10, 100 * float(np.finfo(np.float64).eps) * condition)
+    allowed = max(1e-10, 100 * float(np.finfo(np.float64).eps) * condition)
+    assert allowed < 1e-4, f"with a condition number of {condition:.3g} nothing could fail"
+    return allowed
+
+
+def condition(matrix: Array) -> float:
+    """Condition number of a positive definite matrix, its rows and columns scaled to length 1.
+
+    Units of inputs and outputs are no difficulty: what is inverted is accurate in every column.
+    """
+    scale = np.sqrt(np.diag(matrix))
+    return float(np.linalg.cond(matrix / np.outer(scale, scale)))
 
 
 def assert_close(actual: Any, expected: Any, condition: float = 1.0, rtol: float = 0.0) -> None:
@@ -181,10 +192,9 @@ class Regression:
     def condition(self) -> float:
         """Condition number of what is inverted: of each factor if the precision has factors."""
         if self.prior == "isotropic":
-            return float(np.linalg.cond(self.precision))
+            return condition(self.precision)
         D = self.X.shape[1]
-        factors = self.V, self.X.T @ self.X + self.lam * np.eye(D)
-        return float(max(np.linalg.cond(factor) for factor in factors))
+        return max(condition(self.V), condition(self.X.T @ self.X + self.lam * np.eye(D)))
 
     def layer(self, **changes: Any) -> MatrixNormalLayer:
         """A layer with this prior whose mean starts somewhere else."""

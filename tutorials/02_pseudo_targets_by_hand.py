@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import norm
 
-from balinp import BALI, MLP, Gaussian, MatrixNormalLayer, dense
+from balinp import BALI, MLP, Gaussian, MatrixNormalLayer, dense, plain
 from balinp.joint_step import joint_step
 from balinp.pseudo_targets import trace
 
@@ -260,10 +260,10 @@ assert close((T_other - Z) @ other, G)
 # $H$. Its design $X$ has the rows $(x_n, 1)$. With the isotropic prior of precision $\lambda$, and
 # starting from the current weights $M$, tutorial 01 and
 # [LR-3](../derivations/03_regression.md#lr-3-the-posterior-mean-as-a-change-of-any-mean) give the
-# change $D$ of the weights:
+# change $\Delta$ of the weights:
 #
-# $$P\thinspace \mathrm{vec}\thinspace D = \mathrm{vec}\left( X^\top G - \lambda M \right), \qquad
-# P = H \otimes X^\top X + \lambda I .$$
+# $$P\thinspace \mathrm{vec}\thinspace \Delta = \mathrm{vec}\left( X^\top G - \lambda M \right),
+# \qquad P = H \otimes X^\top X + \lambda I .$$
 #
 # The matrix on the right is the gradient of the log joint density $\log p(y, W)$ by the layer's
 # weights, called $R$. We solve the four equations and compare with the layer and with the dense
@@ -274,18 +274,18 @@ lam = 1.0
 design = np.column_stack([x, np.ones(N)])
 R = design.T @ G - lam * hidden_weights
 P = np.kron(H, design.T @ design) + lam * np.eye(4)
-D = np.linalg.solve(P, R.ravel(order="F")).reshape(2, 2, order="F")
+change = np.linalg.solve(P, R.ravel(order="F")).reshape(2, 2, order="F")
 
 hidden_layer = MatrixNormalLayer(1, 2, prior_precision=lam, initial_mean=hidden_weights)
 proposal = hidden_layer.propose(X, T, H, n_data=N)
 dense_mean, dense_covariance = dense.posterior(design, T, V, np.zeros((2, 2)), np.eye(4) / lam)
 
 assert close(proposal.gradient, R)
-assert close(proposal.change, D)
-assert close(hidden_weights + D, dense_mean)
+assert close(proposal.change, change)
+assert close(hidden_weights + change, dense_mean)
 assert close(proposal.posterior.covariance(), dense_covariance)
 print("now:     ", *hidden_weights.round(3))
-print("proposed:", *(hidden_weights + D).round(3))
+print("proposed:", *(hidden_weights + change).round(3))
 
 # %% [markdown]
 # The picture shows both hidden units. Filled: outputs $z_n$ now, on a line. Open: pseudo-targets
@@ -308,7 +308,7 @@ def draw_targets(axes, unit, outputs, targets, before, after):
 
 figure, both = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True)
 for unit, axes in enumerate(both):
-    draw_targets(axes, unit, Z, T, hidden_weights, hidden_weights + D)
+    draw_targets(axes, unit, Z, T, hidden_weights, hidden_weights + change)
     axes.set_title(f"hidden unit {unit + 1}")
 both[0].set_ylabel("output before tanh")
 both[0].plot([], [], "C1--", label="proposed line")
@@ -323,37 +323,37 @@ plt.show()
 design_out = np.column_stack([np.tanh(Z), np.ones(N)])
 R_out = design_out.T @ G_out[:, None] - lam * output_weights
 P_out = h * design_out.T @ design_out + lam * np.eye(3)
-D_out = np.linalg.solve(P_out, R_out)
+change_out = np.linalg.solve(P_out, R_out)
 
 output_layer = MatrixNormalLayer(2, 1, prior_precision=lam, initial_mean=output_weights)
 proposal_out = output_layer.propose(np.tanh(Z), Y, np.array([[h]]), n_data=N)
-assert close(proposal_out.change, D_out)
-assert close(output_weights + D_out, np.linalg.solve(P_out, h * design_out.T @ Y))
+assert close(proposal_out.change, change_out)
+assert close(output_weights + change_out, np.linalg.solve(P_out, h * design_out.T @ Y))
 
 # %% [markdown]
 # ## 7. The joint step
 #
 # Each layer's proposal takes the other layer as it is. If both move all the way, they both correct
 # the same error, and the network overshoots. So BALI moves all layers together by a common factor
-# $s$. Along $s D$ the log joint density is approximately a quadratic in $s$:
+# $s$. Along $s \Delta$ the log joint density is approximately a quadratic in $s$:
 #
-# $$m(s) = s\thinspace \beta - \tfrac12 s^2 \kappa, \qquad
-# \beta = \sum_l \langle R_l, D_l \rangle, \qquad
-# \kappa = h \sum_n df_n^2 + \lambda \sum_l \lVert D_l \rVert^2 .$$
+# $$\psi(s) = s\thinspace \beta - \tfrac12 s^2 \kappa, \qquad
+# \beta = \sum_l \langle R_l, \Delta_l \rangle, \qquad
+# \kappa = h \sum_n df_n^2 + \lambda \sum_l \lVert \Delta_l \rVert^2 .$$
 #
-# Here $l$ runs over the two layers, $\langle R, D \rangle$ is the sum of the products of entries,
-# and $df_n$ is the change of the output $f_n$ to first order if *both* layers move by their $D$.
-# (The factor $s$ is not one of the roots $s_k$ of section 3.)
+# Here $l$ runs over the two layers, $\langle R, \Delta \rangle$ is the sum of the products of
+# entries, and $df_n$ is the change of the output $f_n$ to first order if *both* layers move by
+# their $\Delta$. (The factor $s$ is not one of the roots $s_k$ of section 3.)
 # The maximum is at $s = \beta / \kappa$
 # ([JS-1](../derivations/08_joint_step.md#js-1-one-direction)).
 #
 # By the product rule, $df_n$ has a part from each layer.
 
 # %%
-dZ = design @ D
-df = (slopes * dZ) @ np.array([v1, v2]) + (design_out @ D_out)[:, 0]
-beta = (R * D).sum() + (R_out * D_out).sum()
-kappa = h * (df**2).sum() + lam * ((D**2).sum() + (D_out**2).sum())
+dZ = design @ change
+df = (slopes * dZ) @ np.array([v1, v2]) + (design_out @ change_out)[:, 0]
+beta = (R * change).sum() + (R_out * change_out).sum()
+kappa = h * (df**2).sum() + lam * ((change**2).sum() + (change_out**2).sum())
 s = beta / kappa
 print(f"s = {beta:.4f} / {kappa:.4f} = {s:.4f}")
 
@@ -363,9 +363,9 @@ chosen = joint_step(
     traced,
     [proposal, proposal_out],
     N,
-    previous=[np.zeros_like(D), np.zeros_like(D_out)],  # nothing has moved before
+    previous=[np.zeros_like(change), np.zeros_like(change_out)],  # nothing has moved before
 )
-assert close(chosen.step, s)
+assert close(chosen.factor, s)
 assert chosen.momentum == 0
 assert close(chosen.predicted_gain, beta * s - 0.5 * s**2 * kappa)
 
@@ -384,14 +384,16 @@ def log_joint(weights):
 
 def moved(s):
     """The weights after following both proposals by a factor s."""
-    return [hidden_weights + s * D, output_weights + s * D_out]
+    return [hidden_weights + s * change, output_weights + s * change_out]
 
 
 start = log_joint(moved(0.0))
 factors = np.linspace(0, 1.3, 131)
 true_change = np.array([log_joint(moved(factor)) - start for factor in factors])
 plt.plot(factors, true_change, label="log joint density")
-plt.plot(factors, beta * factors - 0.5 * kappa * factors**2, "C1--", label="its quadratic $m(s)$")
+plt.plot(
+    factors, beta * factors - 0.5 * kappa * factors**2, "C1--", label="its quadratic $\\psi(s)$"
+)
 plt.axvline(s, color="0.6", lw=1)
 plt.plot(s, log_joint(moved(s)) - start, "C0o", label=f"chosen, $s = {s:.2f}$")
 plt.plot(1, log_joint(moved(1.0)) - start, "C3s", label="both layers all the way")
@@ -431,12 +433,12 @@ def by_hand(first, second):
 
     R, R_out = design.T @ G - lam * first, basis.T @ G_out - lam * second
     P = np.kron(H, design.T @ design) + lam * np.eye(4)
-    D = np.linalg.solve(P, R.ravel(order="F")).reshape(2, 2, order="F")
-    D_out = np.linalg.solve(h * basis.T @ basis + lam * np.eye(3), R_out)
-    df = (jacobian * (design @ D)).sum(axis=1) + (basis @ D_out)[:, 0]
-    kappa = h * (df**2).sum() + lam * ((D**2).sum() + (D_out**2).sum())
-    s = ((R * D).sum() + (R_out * D_out).sum()) / kappa
-    return Z, G, H, T, [first + s * D, second + s * D_out]
+    change = np.linalg.solve(P, R.ravel(order="F")).reshape(2, 2, order="F")
+    change_out = np.linalg.solve(h * basis.T @ basis + lam * np.eye(3), R_out)
+    df = (jacobian * (design @ change)).sum(axis=1) + (basis @ change_out)[:, 0]
+    kappa = h * (df**2).sum() + lam * ((change**2).sum() + (change_out**2).sum())
+    s = ((R * change).sum() + (R_out * change_out).sum()) / kappa
+    return Z, G, H, T, [first + s * change, second + s * change_out]
 
 
 assert close(by_hand(hidden_weights, output_weights)[3], T)
@@ -519,6 +521,52 @@ assert np.abs(pull_of_data - pull_of_prior).max() < 1e-4 * np.abs(pull_of_prior)
 assert np.abs(T_end - Z_end).max() > 0.01
 
 # %% [markdown]
+# ## 10. The whole method on one page
+#
+# [plain.py](../balinp/plain.py) has all of this for any tanh network and any number of outputs, in
+# a hundred lines of NumPy with dense matrices: `forward`, `backward`, `regression`, `step`,
+# `predict`. Its `step` is sections 1 to 7 and what section 9 left out: the moving averages of
+# $X^\top X / B$ and $H$
+# ([NP-1](../derivations/04_forgetting.md#np-1-the-moving-average-prior-outside)); with all data at
+# once the direction of the previous step
+# ([JS-2](../derivations/08_joint_step.md#js-2-two-directions)), and in batches a cap on how far
+# predictions move
+# ([JS-4](../derivations/08_joint_step.md#js-4-a-cap-for-pseudo-targets-that-are-local)). Read it
+# now: you know every line.
+#
+# `balinp` computes the same with Kronecker factors in their eigenbases. Both are trained from one
+# random start: forty steps on all data, then forty on batches of two and three. (After a step that
+# gains less than a quarter of what it promised `balinp` damps the next; none of these does.)
+
+# %%
+model = BALI(
+    hidden=(2,), activation="tanh", noise_variance=noise_variance, prior_precision=lam, seed=0,
+    basis_tolerance=0,  # decompose in every step: nothing is approximated
+).fit(X, Y, epochs=0)  # fmt: skip
+V = np.array([[noise_variance]])
+weights, memories = model.weights, [None, None]
+for step in range(80):
+    rows = slice(None) if step < 40 else [slice(0, 2), slice(2, 5)][step % 2]
+    record = model.step(X[rows], Y[rows], n_data=N)
+    weights, memories, precisions = plain.step(
+        weights, memories, X[rows], Y[rows], V, N, lam, record.rate
+    )
+    for W, expected in zip(model.weights, weights, strict=True):
+        assert close(W, expected, rtol=1e-9)  # 80 steps magnify rounding
+assert min(record.gain_ratio for record in model.history) > 0.25
+
+predictive = model.predict(fine[:, None])
+mean, covariance = plain.predict(weights, precisions, fine[:, None], V)
+print(f"largest difference of the means {np.abs(predictive.mean - mean).max():.0e}, ", end="")
+print(f"of the variances {np.abs(predictive.covariance - covariance).max():.0e}")
+assert close(predictive.mean, mean, rtol=1e-9)
+assert close(predictive.covariance, covariance, rtol=1e-9)
+
+# %% [markdown]
+# What is left is speed, choice and learning the noise: Kronecker factors in place of $P$
+# ([01](../derivations/01_kronecker.md)), other likelihoods, priors and activations, and
+# hyper-parameters from the evidence ([09](../derivations/09_evidence.md)).
+#
 # ## Exercises
 #
 # Replace `None` by your answer and run the cell. Below it, in a cell that JupyterLab folds, is the

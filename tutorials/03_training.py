@@ -168,14 +168,14 @@ def step_from_parts(layers, rate):
 
     def gain(step):
         after = [
-            W + step.step * proposal.change + step.momentum * change
+            W + step.factor * proposal.change + step.momentum * change
             for W, proposal, change in zip(before, proposals, previous, strict=True)
         ]
         return log_joint(flat(after)) - log_joint(flat(before))
 
     chosen, _ = shortened(chosen, gain, resolution=1e-10)
     for layer in layers:  # 4. accept
-        layer.accept(chosen.step, chosen.momentum)
+        layer.accept(chosen.factor, chosen.momentum)
         layer.rebalance()  # what is remembered is re-expressed about the new mean (NP-2)
     return chosen, told, proposals
 
@@ -193,7 +193,7 @@ for t in range(1, 7):
     chosen, told, proposals = step_from_parts(twin.layers, rate=max(0.5, t**-0.5))
     record = model.step(X, Y)
     value = log_joint(flat(twin.weights))
-    print(f"{t:4d}  {chosen.step:9.3f}  {chosen.momentum:11.3f}  {value:9.2f}")
+    print(f"{t:4d}  {chosen.factor:9.3f}  {chosen.momentum:11.3f}  {value:9.2f}")
 
     assert close(flat(twin.weights), flat(model.weights), rtol=1e-8)  # errors grow step by step
     assert close(record.log_joint, value, rtol=1e-8)
@@ -375,7 +375,7 @@ print(f" BALI {min(ends):.2f} to {max(ends):.2f}")
 # - With mini-batches BALI has one direction and not two, and no comparison here says how it does.
 # - What BALI does not need is the learning rate.
 #
-# On real data see "Measured" in the [README](../README.md).
+# On real data see [results](../balinp/experiments/results/README.md#convergence).
 #
 # ## 3. Where training stops
 #
@@ -560,7 +560,7 @@ for seed, learner in enumerate(learners):
     left.plot(
         steps, [r.prior_precision for r in learner.history], f"C{seed}", label=f"start {seed}"
     )
-    right.plot(steps, [np.sqrt(r.noise_covariance[0, 0]) for r in learner.history], f"C{seed}")
+    right.plot(steps, [np.sqrt(r.noise_variances[0]) for r in learner.history], f"C{seed}")
 left.set(xlabel="step", ylabel=r"prior precision $\lambda$", xscale="log")
 left.legend()
 right.axhline(true_std, color="0.5", ls="--", lw=1, label="truth")

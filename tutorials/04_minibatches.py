@@ -717,12 +717,12 @@ def steps_from_parts(size, steps, seed, cap):
 
         def gain(step, before=before, proposals=proposals, rows=rows):
             pairs = zip(before, proposals, strict=True)
-            after = [W + step.step * proposal.change for W, proposal in pairs]
+            after = [W + step.factor * proposal.change for W, proposal in pairs]
             return log_joint(after, rows) - log_joint(before, rows)
 
         chosen, _ = shortened(chosen, gain, resolution=1e-9)
         for layer in layers:
-            layer.accept(chosen.step)
+            layer.accept(chosen.factor)
             layer.rebalance()
         values.append(log_joint(model.weights))
     return np.array(values)

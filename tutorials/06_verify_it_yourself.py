@@ -7,16 +7,14 @@
 # tested, by putting mistakes into the code to see whether they notice.
 #
 # You need a **clone** of the repository, since tests and derivations are not part of the installed
-# package, and `pytest`. No file of the clone is changed: mistakes go into a copy in a temporary
-# directory.
+# package, and `pytest`. No file of the clone is changed: a mistake is made in the memory of a fresh
+# Python, and ends with it.
 
 # %%
 import difflib
 import os
 import subprocess
 import sys
-import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 repository = Path.cwd().parent
@@ -83,15 +81,29 @@ assert "from balinp" not in check.read_text("utf-8")
 # %% [markdown]
 # ## 2. The tests of one equation
 #
-# In a terminal, `pytest --equation PT-2` runs the tests that carry this mark. Here they run in a
-# copy of the repository, with Numba's compilation switched off to save time. `first_failure`
-# returns the name of the first test that fails, or `None`.
+# In a terminal, `pytest --equation PT-2` runs the tests that carry this mark. Here a fresh Python
+# runs those of one file.
+
 
 # %%
-directory = tempfile.TemporaryDirectory()
-copy = mutants.copied(repository, Path(directory.name) / "copy")
+def fresh_python(*arguments):
+    """What a fresh Python prints in the clone's directory, and its exit status."""
+    new = {"PYTHONPATH": f"{repository}{os.pathsep}{repository / 'tests'}"}
+    run = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=repository,
+        env=os.environ | new,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return run.stdout, run.returncode
 
-assert mutants.first_failure(copy, ["tests/network/test_pseudo_targets.py"], "PT-2") is None
+
+pytest = ["-p", "no:cacheprovider", "-q", "-x"]
+one_file = ["--equation", "PT-2", "tests/network/test_pseudo_targets.py"]
+report, status = fresh_python("-m", "pytest", *pytest, *one_file)
+assert status == 0
 print("with the correct code no test of PT-2 in this file fails")
 
 # %% [markdown]
@@ -99,11 +111,11 @@ print("with the correct code no test of PT-2 in this file fails")
 #
 # ## 3. One mistake
 #
-# `tests/mutants.py` lists mistakes, each a change of one place in one module. Such a changed
+# `tests/mutants/` lists mistakes, each a change of one place in one module. Such a changed
 # program is called a **mutant**. Take one in which the gradient has the wrong sign.
 
 # %%
-listed = {(m.tag, m.mistake): m for m in mutants.parse(mutants.MUTANTS)}
+listed = {(m.tag, m.mistake): m for m in mutants.listed()}
 untouched = {m.path: (repository / m.path).read_text("utf-8") for m in listed.values()}
 
 
@@ -111,7 +123,7 @@ def show(mutant):
     """The lines of the module that a mutant changes."""
     correct = (repository / mutant.path).read_text("utf-8")
     lines = difflib.unified_diff(
-        correct.splitlines(), mutant.applied(repository).splitlines(), lineterm="", n=0
+        correct.splitlines(), mutant.applied().splitlines(), lineterm="", n=0
     )
     print(mutant.path)
     print(
@@ -123,65 +135,45 @@ wrong_sign = listed["PT-1", "sign of the gradient"]
 show(wrong_sign)
 
 # %% [markdown]
-# What does the program do with it? A fresh Python takes `balinp` from the copy, and computes the
+# What does the program do with it? `mutants.make` makes the mistake in the Python that calls it:
+# the module is compiled from the changed text. A fresh Python does so, and computes the
 # pseudo-target of an output layer whose output is 9 where the observation is 3. By PT-2 it must be
 # 3, whatever the noise.
 
 
 # %%
-@contextmanager
-def mistaken(mutant):
-    """The copy with a mistake in it, for as long as the block lasts."""
-    path = copy / mutant.path
-    correct = path.read_text("utf-8")
-    path.write_text(mutant.applied(copy), "utf-8")
-    try:
-        yield
-    finally:
-        path.write_text(correct, "utf-8")
+def making(mutant):
+    """The lines of a program that make a mistake; none where there is no mutant."""
+    return f"import mutants\nmutants.make(mutants.{mutant!r})" if mutant else ""
 
 
-def in_the_copy(*arguments):
-    """What a fresh Python prints that takes balinp from the copy, and its exit status."""
-    new = {"PYTHONPATH": str(copy), "NUMBA_DISABLE_JIT": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    run = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=copy,
-        env=os.environ | new,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return run.stdout, run.returncode
-
-
-def pseudo_target(noise_variance):
-    """The pseudo-target for an output of 9 and an observation of 3, from the copy."""
+def pseudo_target(noise_variance, mutant=None):
+    """The pseudo-target for an output of 9 and an observation of 3, from a fresh Python."""
     program = f"""
+{making(mutant)}
 import numpy as np
 from balinp import MLP, Gaussian
 from balinp.pseudo_targets import trace
 X, Y, weights = np.array([[2.0]]), np.array([[3.0]]), [np.array([[4.0], [1.0]])]
 print(trace(MLP([1, 1]), Gaussian({noise_variance}), weights, X, Y).pseudo_targets[0][0, 0])
 """
-    printed, status = in_the_copy("-c", program)
+    printed, status = fresh_python("-c", program)
     assert status == 0
     return float(printed)
 
 
 correct = pseudo_target(0.25)
-with mistaken(wrong_sign):
-    wrong = pseudo_target(0.25)
+wrong = pseudo_target(0.25, wrong_sign)
 print(f"correct code: {correct:.6f}, with the wrong sign: {wrong:.6f}")
 assert abs(correct - 3) < 1e-12  # y
 assert abs(wrong - 15) < 1e-12  # f - V g = f - (y - f) = 9 + 6: as far, on the wrong side
 
 # %% [markdown]
-# No error, no warning, a number. The tests do better. `tried` applies the mutant to the copy, runs
-# the tests of its equation, and puts the correct code back.
+# No error, no warning, a number. The tests do better. `tried` makes the mistake in a process of its
+# own, and runs the tests of its equation there up to the first that fails.
 
 # %%
-verdict = mutants.tried(wrong_sign, copy)
+verdict = mutants.tried(wrong_sign)
 print("first to fail:", verdict.killer)
 
 
@@ -220,7 +212,7 @@ for key in chosen:
 # 4. Old and new data change their weights in the moving average (NP-1).
 
 # %%
-verdicts = {key: mutants.tried(listed[key], copy) for key in chosen}
+verdicts = {key: mutants.tried(listed[key]) for key in chosen}
 for (tag, mistake), verdict in verdicts.items():
     print(f"{tag}: {mistake}")
     print(f"    {verdict.killer}")
@@ -235,11 +227,9 @@ for (tag, _), verdict in verdicts.items():
 # These are the lines of that report that matter.
 
 # %%
-pytest = ["-m", "pytest", "-p", "no:cacheprovider", "-q"]
-with mistaken(listed["PT-2", "only half the way to the observation"]):
-    report, status = in_the_copy(
-        *pytest, "-x", "--equation", "PT-2", "tests/network/test_pseudo_targets.py"
-    )
+half_way = listed["PT-2", "only half the way to the observation"]
+program = f"{making(half_way)}\nimport pytest\nraise SystemExit(pytest.main({pytest + one_file}))"
+report, status = fresh_python("-c", program)
 shown = [x for x in report.splitlines() if x.startswith(("this test checks", "FAILED"))]
 print(*[line.split(" - ")[0] for line in shown], sep="\n")
 assert status == 1
@@ -253,15 +243,14 @@ assert "this test checks PT-2" in report
 
 # %%
 harmless = mutants.Mutant(
-    module="factors",
+    module="kernels",
     tag="NP-1",
     mistake="none, the same sum in another order",
     old="before[i] + rate * (after[i] - before[i])",
     new="rate * (after[i] - before[i]) + before[i]",
 )
-with mistaken(harmless):
-    files = ["tests/layer/test_kernels.py", "tests/layer/test_natural_parameters.py"]
-    assert mutants.first_failure(copy, files, "NP-1") is None
+files = ["tests/layer/test_kernels.py", "tests/layer/test_natural_parameters.py"]
+assert mutants.tried(harmless, files).killer is None
 print("nothing fails")
 
 # %% [markdown]
@@ -276,7 +265,7 @@ print("nothing fails")
 #
 # **1.** Here are three more mistakes without their names. Which equation does each break? Choose
 # from KR-1, MN-1, BP-1, PT-1, JS-1 and EV-1. The
-# [table of tags](../derivations/README.md) is allowed.
+# [table of tags](../derivations/table.md) is allowed.
 
 # %%
 unnamed = {
@@ -294,7 +283,7 @@ answer_1 = None  # {"A": "...", "B": "...", "C": "..."}
 # %% tags=["answer"] jupyter={"source_hidden": true}
 reference_1 = {"A": "EV-1", "B": "BP-1", "C": "KR-1"}
 for letter, mutant in unnamed.items():
-    killer = mutants.tried(mutant, copy).killer
+    killer = mutants.tried(mutant).killer
     print(f"{letter}: {killer} checks {', '.join(tags_of(killer))}")
     assert reference_1[letter] in tags_of(killer)
 assert answer_1 is None or answer_1 == reference_1
@@ -309,7 +298,8 @@ answer_2 = None  # a set of names, {"test_...", ...}
 
 # %% tags=["answer"] jupyter={"source_hidden": true}
 files = sorted({f"tests/{use.place.split('::')[0]}" for use in marked if use.tag == "PT-3"})
-report, status = in_the_copy(*pytest, "--collect-only", "--equation", "PT-3", *files)
+options = [*pytest, "--collect-only", "--equation", "PT-3"]
+report, status = fresh_python("-m", "pytest", *options, *files)
 lines = [line for line in report.splitlines() if "::" in line]
 assert status == 0
 reference_2 = {line.split("::")[-1].split("[")[0] for line in lines}
@@ -336,17 +326,14 @@ for line in [reference_3] if answer_3 is None else [reference_3, answer_3]:
         old="return mean_outputs + H.solve_rows(gradients)",
         new=line,
     )
-    with mistaken(own):
-        assert abs(pseudo_target(1.0) - 3) < 1e-12
-    killer = mutants.tried(own, copy).killer
+    assert abs(pseudo_target(1.0, own) - 3) < 1e-12
+    killer = mutants.tried(own).killer
     assert killer is not None
     print("found by", killer, "which checks", *tags_of(killer))
 
 # %% [markdown]
-# Last, the copy is thrown away, and the clone is what it was.
+# Last, the clone is what it was.
 
 # %%
 for name, text in untouched.items():
     assert (repository / name).read_text("utf-8") == text
-directory.cleanup()
-assert not copy.exists()

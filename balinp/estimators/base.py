@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,13 +15,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from balinp._types import Array
 from balinp.bali import BALI
+from balinp.data import SMALL_PIECE, pieces
 from balinp.defaults import Training
 from balinp.estimators import files
 from balinp.estimators.files import Estimator
+from balinp.estimators.rows import merged, refuse_text, rounded
 from balinp.kernels import amount
 from balinp.predictive import Predictive
 from balinp.standardise import Scale
-from balinp.validation import LARGEST, as_choice, as_count, as_matrix, as_weights, refuse_masked
+from balinp.units import restate
+from balinp.validation import LARGEST, as_choice, as_count, as_matrix
 
 GRID = 2.0**20
 """Standardised values that training tells apart, per standard deviation."""
@@ -53,9 +57,9 @@ class BALIEstimator(BaseEstimator):
 
     # -- training ------------------------------------------------------------------------------
 
-    def _fit(self, X: Array, Y: Array, w: Array) -> None:
+    def _fit(self, X: Array, Y: Array, w: Array, resolution: float) -> None:
         """Train new members on present, merged rows."""
-        members = self._start(X, Y, w)
+        members = self._start(X, Y, w, resolution)
         X, Y = self._input_scale.to_standard(X), self._target_scale.to_standard(Y)
         X_seen, Y_seen, w_seen = self._as_trained_on(X, Y, w, members[0])
         batch_size = self._batch_size(len(X))
@@ -70,15 +74,25 @@ class BALIEstimator(BaseEstimator):
         )
         self._data_seen: float = amount(X, w)
         evidences = [member.log_evidence(X, Y, sample_weight=w) for member in self.members_]
-        log_scale = float(np.log(self._target_scale.std).sum())
+        log_scale = float(np.log(self._target_scale.unit).sum())
         self.log_evidence_: float = float(np.mean(evidences)) - self._data_seen * log_scale
 
-    def _partial_fit(self, X: Array, Y: Array, w: Array) -> None:
-        """One step on each batch of new rows, which join those that were seen before."""
-        if hasattr(self, "members_"):
-            members, seen = self.members_, self._data_seen
+    def _partial_fit(self, X: Array, Y: Array, w: Array, resolution: float) -> None:
+        """One step on each batch of new rows, which join those that were seen before.
+
+        As long as all rows are the same, there is no unit to learn anything in. They are one row
+        with their weight, which joins the first that differ: with these the stream begins.
+        """
+        is_first = not hasattr(self, "members_")
+        if not is_first and self.standardize and self._is_one_row():
+            X, Y = np.vstack([X, self._input_scale.mean]), np.vstack([Y, self._target_scale.mean])
+            X, Y, w = merged(X, Y, np.append(w, self._data_seen))
+            is_first = True
+        if is_first:
+            members, seen = self._start(X, Y, w, resolution), 0.0
         else:
-            members, seen = self._start(X, Y, w), 0.0
+            members, seen = self.members_, self._data_seen
+            self._follow_units(X, Y, w, resolution)
         X, Y = self._input_scale.to_standard(X), self._target_scale.to_standard(Y)
         X_seen, Y_seen, w_seen = self._as_trained_on(X, Y, w, members[0])
         B = self._batch_size(len(X)) or len(X)
@@ -89,15 +103,55 @@ class BALIEstimator(BaseEstimator):
         if hasattr(self, "log_evidence_"):
             del self.log_evidence_  # of data that are no longer all the data
 
-    def _start(self, X: Array, Y: Array, w: Array) -> list[BALI]:
-        """Fix the units; return members that have learnt nothing."""
-        standard = self.standardize
-        self._input_scale = _scale(X, w, "X") if standard else Scale.identity(X.shape[1])
-        rescales_targets = standard and self.training.model["likelihood"] == "gaussian"
-        self._target_scale = _scale(Y, w, "y") if rescales_targets else Scale.identity(Y.shape[1])
+    def _start(self, X: Array, Y: Array, w: Array, resolution: float) -> list[BALI]:
+        """Take the units of the data; return members that have learnt nothing."""
+        self._input_scale, self._target_scale = self._scales(X, Y, w, resolution)
         count = as_count(self.n_members, "n_members")
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=count)
         return [BALI(**self._model_options(), seed=int(seed)) for seed in seeds]
+
+    def _scales(
+        self, X: Array, Y: Array, w: Array, resolution: float, seen: float = 0.0
+    ) -> tuple[Scale, Scale]:
+        """Of inputs and targets, together with `seen` data before them; labels have no units.
+
+        Derivation: NP-8
+        """
+        inputs, targets = Scale.identity(X.shape[1]), Scale.identity(Y.shape[1])
+        rescales_targets = self.training.model["likelihood"] == "gaussian"
+        if self.standardize:
+            inputs = Scale.of(X, w, resolution)
+            targets = Scale.of(Y, w, resolution) if rescales_targets else targets
+            if seen:
+                new = amount(X, w)
+                inputs = self._input_scale.joined(seen, inputs, new, resolution)
+                targets = self._target_scale.joined(seen, targets, new, resolution)
+        return _divisible(inputs, "X"), _divisible(targets, "y")
+
+    def _is_one_row(self) -> bool:
+        """Whether inputs and targets have not varied so far."""
+        return not (self._input_scale.std.any() or self._target_scale.std.any())
+
+    def _follow_units(self, X: Array, Y: Array, w: Array, resolution: float) -> None:
+        """Let new rows move the units, and say in them what the members have learnt.
+
+        Derivation: NP-8
+        """
+        inputs, targets = self._input_scale, self._target_scale
+        scales = self._scales(X, Y, w, resolution, self._data_seen)
+        self._input_scale, self._target_scale = scales
+        noise = self._given_noise()
+        for member in self.members_:
+            restate(
+                member,
+                inputs.units_in(self._input_scale),
+                targets.units_in(self._target_scale, constant_has_unit=noise is not None),
+                noise,
+            )
+
+    def _given_noise(self) -> Array | None:
+        """The noise covariance in standardised units, if it is given."""
+        return None
 
     def _as_trained_on(
         self, X: Array, Y: Array, w: Array, model: BALI
@@ -141,13 +195,36 @@ class BALIEstimator(BaseEstimator):
 
     # -- prediction ----------------------------------------------------------------------------
 
-    def _predictives(self, X: Any) -> list[Predictive]:
-        """What each member predicts, targets in standardised units."""
+    def _inputs(self, X: Any) -> Array:
+        """The rows X (B, n_features) of a prediction, checked."""
         check_is_fitted(self, "members_")
         refuse_text(X, "X")
-        X = as_matrix(validate_data(self, X, reset=False, dtype=np.float64), "X", largest=LARGEST)
+        return as_matrix(
+            validate_data(self, X, reset=False, dtype=np.float64), "X", largest=LARGEST
+        )
+
+    def _predictives(self, X: Array) -> list[Predictive]:
+        """What each member predicts for checked rows, targets in standardised units."""
         X = self._input_scale.to_standard(X)
         return [member.predict(X) for member in self.members_]
+
+    @abstractmethod
+    def _distribution(self, X: Array) -> Any:
+        """The predictive distribution of checked rows, in original units."""
+
+    def _in_pieces(self, X: Any, *parts: Callable[[Any], Array]) -> list[Array]:
+        """Parts of the predictive distribution, data first, that are never all there at once.
+
+        Covariances of all outputs, for all rows, would be the largest array of a prediction.
+        """
+        X = self._inputs(X)
+        n_in, K = X.shape[1], self.members_[0].network.widths[-1]
+        found: list[list[Array]] = [[] for _ in parts]
+        for rows in pieces(len(X), max(n_in, len(self.members_) * K**2), SMALL_PIECE):
+            predictive = self._distribution(X[rows])
+            for values, part in zip(found, parts, strict=True):
+                values.append(part(predictive))
+        return [np.concatenate(values) for values in found]
 
     # -- files ---------------------------------------------------------------------------------
 
@@ -162,78 +239,13 @@ class BALIEstimator(BaseEstimator):
         return files.load(cls, path)
 
 
-def refuse_text(value: Any, name: str) -> None:
-    """Raise TypeError on what scikit-learn would read as numbers but is text, dates, or masked.
-
-    Objects that are numbers pass, as scikit-learn's rules for estimators demand.
-    """
-    refuse_masked(value, name)
-    try:
-        raw = np.asarray(value)
-    except (TypeError, ValueError):
-        return  # no array: scikit-learn says so
-    objects = raw.ravel() if raw.dtype.kind == "O" else ()
-    text = next((entry for entry in objects if isinstance(entry, (str, bytes))), None)
-    if raw.dtype.kind in "USMm" or text is not None:
-        found = f"dtype {raw.dtype}" if text is None else f"the text {text!r}"
-        raise TypeError(f"{name}: expected real numbers, got {found}")
-
-
-def _scale(values: Array, w: Array, name: str) -> Scale:
-    scale = Scale.of(values, w)
-    if scale.std.min() < SMALLEST_SPREAD:
+def _divisible(scale: Scale, name: str) -> Scale:
+    if scale.unit.min() < SMALLEST_SPREAD:
         raise ValueError(
             f"{name}: expected columns that are constant or have a standard deviation of at least "
-            f"{SMALLEST_SPREAD:g}, got {scale.std.min():.3g} in column {scale.std.argmin()}"
+            f"{SMALLEST_SPREAD:g}, got {scale.unit.min():.3g} in column {scale.unit.argmin()}"
         )
     return scale
-
-
-def present(X: Array, y: Any, sample_weight: Any) -> tuple[Array, Any, Array]:
-    """The rows of positive weight, and their weights; ones without weights."""
-    w = as_weights(sample_weight, "sample_weight", len(X))
-    if w is None:
-        return X, y, np.ones(len(X))
-    return X[w > 0], y[w > 0], w[w > 0]
-
-
-def merged(X: Array, Y: Array, w: Array) -> tuple[Array, Array, Array]:
-    """Rows (x, y) in lexicographic order, equal ones merged and their weights added.
-
-    By LR-6 nothing else has to be done for weights to be repetitions. And since the order does
-    not depend on how the rows came, neither do rounding errors, batches and sampled passes: equal
-    rows are ordered by weight, so that even the sum of their weights is the same to the last bit.
-
-    Derivation: LR-6
-
-    Examples
-    --------
-    >>> X, Y = np.array([[2.0], [1.0], [2.0]]), np.array([[0.0], [5.0], [0.0]])
-    >>> merged(X, Y, np.array([1.0, 1.0, 0.5]))
-    (array([[1.],
-           [2.]]), array([[5.],
-           [0.]]), array([1. , 1.5]))
-    """
-    rows = np.hstack([X, Y])
-    order = np.lexsort(np.vstack([w, rows.T[::-1]]))  # the last key is the first to sort by
-    rows = rows[order]
-    is_new = np.append(True, (rows[1:] != rows[:-1]).any(axis=1))
-    first = np.flatnonzero(is_new)
-    w = np.add.reduceat(w[order], first)
-    kept = order[first]
-    return X[kept], Y[kept], w
-
-
-def rounded(values: Array) -> Array:
-    """Numbers rounded to 30 binary digits: relatively, to 5e-10.
-
-    Examples
-    --------
-    >>> rounded(np.array([0.1 + 0.2 + 0.7, 3.0]))
-    array([1., 3.])
-    """
-    digits, exponents = np.frexp(values)
-    return np.asarray(np.ldexp(np.round(digits * 2.0**30) / 2.0**30, exponents))
 
 
 def _steps(model: BALI, X: Array, Y: Array, w: Array | None, B: int, seen: float) -> BALI:

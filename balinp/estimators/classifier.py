@@ -12,7 +12,8 @@ from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
 from balinp.defaults import CLASSIFICATION_TRAINING, Training
-from balinp.estimators.base import BALIEstimator, merged, present, refuse_text
+from balinp.estimators.base import BALIEstimator
+from balinp.estimators.rows import FLOATS, counted, merged, present, refuse_text, resolution
 from balinp.predictive import CategoricalPredictive
 from balinp.validation import LARGEST, as_matrix, refuse_masked
 
@@ -78,17 +79,19 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
 
         Parameters
         ----------
-        sample_weight : (N,) weights: 2 is the row twice, 0 is no row.
+        sample_weight : (N,) weights: 2 is the row twice, 0 is no row. Its label is still one of
+            `classes_`; a class without any weight gets what probability the prior leaves it.
+            Weights that sum to 1, as boosting hands them on, are shares of all rows that have
+            weight: as counts they would amount to a single row.
 
         Raises
         ------
         ValueError
-            If rows of positive weight have one class only: nothing can be learnt about a class
-            that the data do not name. `partial_fit` can be told of it.
+            If y names one class only. `partial_fit` can be told of others.
         """
-        X, y, w = self._data(X, y, sample_weight, first=True)
+        X, y = self._data(X, y, first=True)
         self._set_classes(np.unique(y))
-        self._fit(*merged(X, self._one_hot(y), w))
+        self._fit(*self._rows(X, y, counted(sample_weight, len(X))))
         return self
 
     def partial_fit(
@@ -103,26 +106,32 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
 
         Notes
         -----
-        Every call is taken to bring rows that were not seen before; units are those of the first
-        call's data. Old data are gradually forgotten.
+        Every call is taken to bring rows that were not seen before. Units are those of all rows
+        so far: new rows move them, and what was learnt is said in the new ones. Old data are
+        gradually forgotten.
         """
         first = not hasattr(self, "members_")
         if first and classes is None:
             raise ValueError("classes: expected all class labels in the first call, got None")
-        X, y, w = self._data(X, y, sample_weight, first=first)
+        X, y = self._data(X, y, first=first)
         if first:
             self._set_classes(np.unique(classes))
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             raise ValueError(f"classes: expected {self.classes_} as before, got {classes}")
-        self._partial_fit(*merged(X, self._one_hot(y), w))
+        self._partial_fit(*self._rows(X, y, sample_weight))
         return self
 
-    def _data(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> tuple[Array, Any, Array]:
+    def _data(self, X: Any, y: Any, *, first: bool) -> tuple[Array, Any]:
         refuse_text(X, "X")
         refuse_masked(y, "y")  # labels may be text
-        X, y = validate_data(self, X, y, reset=first, dtype=np.float64)
+        X, y = validate_data(self, X, y, reset=first, dtype=FLOATS)
         check_classification_targets(y)
-        return present(as_matrix(X, "X", largest=LARGEST), y, sample_weight)
+        return X, y
+
+    def _rows(self, X: Array, y: Any, w: Array | None) -> tuple[Array, Array, Array, float]:
+        """Inputs, targets and weights of the rows that have weight, equal ones merged."""
+        X, eps = as_matrix(X, "X", largest=LARGEST), resolution(X)
+        return *merged(*present(X, self._one_hot(y), w)), eps
 
     def _set_classes(self, classes: Any) -> None:
         if len(classes) < 2:
@@ -144,12 +153,15 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
         `epistemic` is the covariance of the class probabilities over networks, `aleatoric` the
         covariance of the label that remains given a network.
         """
+        return self._distribution(self._inputs(X))
+
+    def _distribution(self, X: Array) -> CategoricalPredictive:
         members = cast(list[CategoricalPredictive], self._predictives(X))
         return members[0] if len(members) == 1 else CategoricalPredictive.of(members)
 
     def predict_proba(self, X: Any) -> Array:
         """Class probabilities (B, n_classes), columns in the order of `classes_`."""
-        return self.predict_distribution(X).probabilities
+        return self._in_pieces(X, lambda predictive: predictive.probabilities)[0]
 
     def predict(self, X: Any) -> Any:
         """The most probable class of each row, shape (B,)."""

@@ -9,20 +9,39 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from sklearn.base import is_classifier
 
 from balinp._types import Array
+from balinp.bali import BALI
 from balinp.persistence import decoded, encoded, only, packed, readable, unpacked, write
 from balinp.standardise import Scale
 from balinp.validation import as_count, as_finite, as_positive
 
-if TYPE_CHECKING:
-    from balinp.estimators.base import BALIEstimator
 
-Estimator = TypeVar("Estimator", bound="BALIEstimator")
+class Fitted(Protocol):
+    """What is asked of an estimator here; `BALIEstimator` has it all."""
+
+    members_: list[BALI]
+    n_features_in_: int
+    feature_names_in_: Any
+    classes_: Any
+    log_evidence_: float
+    _data_seen: float
+    _one_output: bool
+    _input_scale: Scale
+    _target_scale: Scale
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters of the constructor."""
+
+    def set_params(self, **parameters: Any) -> Any:
+        """Set parameters of the constructor."""
+
+
+Estimator = TypeVar("Estimator", bound=Fitted)
 
 FORMAT = "balinp estimator"
 VERSION = 1
@@ -32,7 +51,7 @@ SOMETIMES = ("feature_names_in_", "log_evidence_")
 SCALES = ("input_scale_mean", "input_scale_std", "target_scale_mean", "target_scale_std")
 
 
-def save(estimator: BALIEstimator, path: str | os.PathLike[str]) -> None:
+def save(estimator: Fitted, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator to `path`. The history of its training is not stored.
 
     Raises
@@ -81,7 +100,7 @@ def load(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
         members = [
             _split(arrays, f"member{i}_") for i in range(as_count(header["members"], "members"))
         ]
-        estimator.members_ = [unpacked(member) for member, _ in members]
+        estimator.members_ = [unpacked(member, BALI) for member, _ in members]
         classes = ("classes",) if is_classifier(estimator) else ()
         names = [name for _, prefixed in members for name in prefixed]
         only(arrays, ["header", *SCALES, *classes, *names], "arrays")
@@ -97,7 +116,7 @@ def load(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
         return estimator
 
 
-def _set_fitted(estimator: BALIEstimator, fitted: dict[str, Any]) -> None:
+def _set_fitted(estimator: Fitted, fitted: dict[str, Any]) -> None:
     """Set what fitting has left beside the members, after a look at each."""
     own = () if is_classifier(estimator) else ("_one_output",)
     only(fitted, {"n_features_in_", "_data_seen", *own} | (fitted.keys() & {*SOMETIMES}), "fitted")
@@ -114,7 +133,7 @@ def _set_fitted(estimator: BALIEstimator, fitted: dict[str, Any]) -> None:
         estimator.feature_names_in_ = np.array(names, dtype=object)
 
 
-def _one_size(estimator: BALIEstimator) -> tuple[int, int]:
+def _one_size(estimator: Fitted) -> tuple[int, int]:
     """Numbers of inputs and outputs, the same for all members and for the estimator."""
     sizes = {(m.network.widths[0], m.network.widths[-1]) for m in estimator.members_}
     if len(sizes) != 1 or {n_in for n_in, _ in sizes} != {estimator.n_features_in_}:
@@ -133,8 +152,8 @@ def _scale(arrays: dict[str, Array], name: str, columns: int) -> Scale:
     for array in (mean, std):
         if array.shape != (columns,) or array.dtype != np.float64 or not np.isfinite(array).all():
             raise ValueError(f"{name}: expected {columns} finite float64 numbers")
-    if not (std > 0).all():
-        raise ValueError(f"{name}: expected positive standard deviations")
+    if not (std >= 0).all():
+        raise ValueError(f"{name}: expected standard deviations of at least 0")
     return Scale(mean, std)
 
 

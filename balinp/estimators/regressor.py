@@ -12,7 +12,8 @@ from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
 from balinp.defaults import REGRESSION_TRAINING, Training
-from balinp.estimators.base import BALIEstimator, merged, present, refuse_text, rounded
+from balinp.estimators.base import BALIEstimator
+from balinp.estimators.rows import FLOATS, merged, present, refuse_text, resolution, rounded
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, MixturePredictive
 from balinp.validation import LARGEST, as_count, as_matrix, as_widths
@@ -113,10 +114,13 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         """Learn from new data, after those of `fit` or of earlier calls: one step a batch.
 
         Every call is taken to bring rows that were not seen before; giving the same ones again
-        counts them again. With ``hidden=()``, ``standardize=False`` and given `prior_precision`
-        and `noise_variance` the result is that of `fit` on all data together, to rounding. Learnt
-        hyper-parameters move by one damped step a batch, and in networks with hidden layers old
-        data are gradually forgotten. Units are those of the first call's data.
+        counts them again. Units are those of all rows so far: new rows move them, and what was
+        learnt is said in the new ones. With ``hidden=()`` and given `prior_precision` and
+        `noise_variance` the result is that of `fit` on all data together, to rounding, from
+        whatever row the stream starts. Learnt hyper-parameters move by one damped step a batch,
+        and in networks with hidden layers old data are gradually forgotten.
+
+        Derivation: NP-3, NP-8
         """
         first = not hasattr(self, "members_")
         self._partial_fit(*self._data(X, y, sample_weight, first=first))
@@ -124,12 +128,13 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
 
     def _data(
         self, X: Any, y: Any, sample_weight: Any, *, first: bool
-    ) -> tuple[Array, Array, Array]:
+    ) -> tuple[Array, Array, Array, float]:
         refuse_text(X, "X")
         refuse_text(y, "y")
         X, y = validate_data(
-            self, X, y, reset=first, dtype=np.float64, multi_output=True, y_numeric=True
+            self, X, y, reset=first, dtype=FLOATS, multi_output=True, y_numeric=True
         )
+        eps = max(resolution(X), resolution(y))
         X, Y = as_matrix(X, "X", largest=LARGEST), y.astype(np.float64).reshape(len(y), -1)
         Y = as_matrix(Y, "y", largest=LARGEST)
         if first:
@@ -138,15 +143,17 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
             raise ValueError(
                 f"y: expected {len(self._target_scale.mean)} outputs as before, got {Y.shape[1]}"
             )
-        return merged(*present(X, Y, sample_weight))
+        return *merged(*present(X, Y, sample_weight)), eps
 
     def _model_options(self) -> dict[str, Any]:
-        options = super()._model_options()
-        if self.noise_variance is not None:
-            V = Gaussian(self.noise_variance).covariance(len(self._target_scale.mean))
-            V = V / self._target_scale.squares
-            options["noise_variance"] = rounded(V) if as_widths(self.hidden, "hidden") else V
-        return options
+        return {**super()._model_options(), "noise_variance": self._given_noise()}
+
+    def _given_noise(self) -> Array | None:
+        if self.noise_variance is None:
+            return None
+        V = Gaussian(self.noise_variance).covariance(len(self._target_scale.mean))
+        V = V / self._target_scale.squares
+        return rounded(V) if as_widths(self.hidden, "hidden") else V
 
     def predict_distribution(self, X: Any) -> GaussianPredictive:
         """Predictive distribution of each row of X, in original units.
@@ -154,6 +161,9 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         A `GaussianPredictive`, or a `MixturePredictive` of several members: mean, epistemic and
         aleatoric covariance apart, intervals, densities, samples; outputs always a matrix.
         """
+        return self._distribution(self._inputs(X))
+
+    def _distribution(self, X: Array) -> GaussianPredictive:
         members = cast(list[GaussianPredictive], self._predictives(X))
         predictive = members[0] if len(members) == 1 else MixturePredictive.of(members)
         return self._target_scale.to_original(predictive)
@@ -169,16 +179,18 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         """
         if return_std and return_cov:
             raise ValueError("predict: expected return_std or return_cov, got both")
-        predictive = self.predict_distribution(X)
-        mean = self._shaped(predictive.mean)
+        if return_cov:
+            mean, covariance = self._in_pieces(X, lambda p: p.mean, lambda p: p.covariance)
+            return self._shaped(mean), covariance
         if return_std:
-            return mean, self._shaped(predictive.std)
-        return (mean, predictive.covariance) if return_cov else mean
+            mean, std = self._in_pieces(X, lambda p: p.mean, lambda p: p.std)
+            return self._shaped(mean), self._shaped(std)
+        return self._shaped(self._in_pieces(X, lambda p: p.mean)[0])
 
     def predict_interval(self, X: Any, level: float = 0.95) -> tuple[Array, Array]:
         """Ends of the central interval of each output, noise included, in the mean's shape."""
-        low, high = self.predict_distribution(X).interval(level)
-        return self._shaped(low), self._shaped(high)
+        ends = self._in_pieces(X, lambda p: np.stack(p.interval(level), axis=1))[0]
+        return self._shaped(ends[:, 0]), self._shaped(ends[:, 1])
 
     def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Array:
         """Draws of y, noise included: (B, n_samples), or (B, n_outputs, n_samples).
@@ -187,7 +199,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         """
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
         count = as_count(n_samples, "n_samples")
-        draws = np.moveaxis(self.predict_distribution(X).sample(rng, count), 0, 2)
+        draws = self._in_pieces(X, lambda p: np.moveaxis(p.sample(rng, count), 0, 2))[0]
         return draws[:, 0] if self._one_output else draws
 
     def _shaped(self, matrix: Array) -> Array:

@@ -14,7 +14,12 @@ from balinp import metrics
 from balinp._types import Array
 from balinp.experiments import CLASSIFICATION, REGRESSION
 from balinp.metrics.calibration import LEVELS, coverage, coverage_curve
-from balinp.predictive import CategoricalPredictive, Predictive
+from balinp.predictive import (
+    CategoricalPredictive,
+    GaussianPredictive,
+    MixturePredictive,
+    Predictive,
+)
 
 Record: TypeAlias = dict[str, Any]
 
@@ -71,8 +76,19 @@ def scores(predictive: Predictive, Y: Array) -> dict[str, float]:
         "log_likelihood_gaussian": float(predictive.logpdf_gaussian(Y).mean()),
         "log_likelihood_mixture": float(predictive.logpdf_mixture(Y).mean()),
         "coverage_95": coverage(predictive, Y, 0.95),
-        "crps": metrics.crps_gaussian(Y, predictive.mean, predictive.std),
+        "crps": _crps(predictive, Y),
     }
+
+
+def _crps(predictive: GaussianPredictive, Y: Array) -> float:
+    """The CRPS of the predictive itself: of a mixture, not of the Gaussian matched to it.
+
+    Derivation: SC-1, SC-6
+    """
+    if not isinstance(predictive, MixturePredictive):
+        return metrics.crps_gaussian(Y, predictive.mean, predictive.std)
+    stds = np.broadcast_to(predictive.component_std, predictive.outputs.shape)
+    return metrics.crps_mixture(Y, predictive.outputs, stds)
 
 
 def calibration(predictive: Predictive, Y: Array) -> Array:

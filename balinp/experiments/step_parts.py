@@ -85,7 +85,6 @@ ENTRIES: dict[Function, Entry] = {
     HyperParameters.set_priors: Entry(HYPER),
     HyperParameters.learn_precision: Entry(HYPER),
     HyperParameters.learn_noise: Entry(HYPER),
-    HyperParameters.follow_bound: Entry(HYPER),
     evidence.effective_parameters: Entry(HYPER),
 }
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from balinp.experiments.convergence import COMPARED_AT
-from balinp.experiments.methods import REFERENCE
+from balinp.experiments.methods import ENSEMBLE, REFERENCE
 from balinp.experiments.scores import Record
 from balinp.experiments.table import (
     by_split,
@@ -40,6 +40,25 @@ def difference_summary(rows: Sequence[Row], kind: str) -> str:
         return ["0" if method == REFERENCE else next(shown) for method in methods]
 
     return _by_method(rows, cells)
+
+
+def best_summary(rows: Sequence[Row], key: str) -> str:
+    """Means of one score ± standard errors of BALI, of its ensemble, and of the best other method.
+
+    Data sets in rows. Others are all methods that are not BALI; the best has the highest mean.
+    """
+    best = [_best_other(records, key) for _, records in rows]
+    columns = [
+        column_cells([by_split(r, m, key) for m, (_, r) in zip(methods, rows, strict=True)])
+        for methods in ([REFERENCE] * len(rows), [ENSEMBLE] * len(rows), best)
+    ]
+    titles = ["data set", REFERENCE, ENSEMBLE, "best other method", "its name"]
+    return markdown(titles, [[title for title, _ in rows], *columns, best])
+
+
+def _best_other(records: Sequence[Record], key: str) -> str:
+    others = [name for name in method_names(records) if not name.startswith("BALI")]
+    return max(others, key=lambda name: by_split(records, name, key).mean())
 
 
 def gap_summary(rows: Sequence[Row]) -> str:

@@ -1,25 +1,25 @@
 """Scores of predictions, as plain functions of arrays.
 
 Regression takes targets and means of shape (N, K), one datum a row. Classification takes class
-probabilities (N, K) and either labels 0..K-1 of shape (N,) or one-hot rows (N, K). Shapes are
-never broadcast: an (N,) vector against an (N, 1) column would silently score N x N pairs.
-Every function raises, naming the argument: TypeError for what is not real numbers, ValueError for
-a wrong shape, an empty array, NaN or infinity, or values outside the domain its docstring states.
+probabilities (N, K), right up to 1e-6, and labels 0..K-1 (N,) or one-hot rows (N, K). Shapes are
+never broadcast: an (N,) vector against an (N, 1) column would silently score N x N pairs. Every
+function raises, naming the argument: TypeError for what is not real numbers, ValueError for a
+wrong shape, an empty array, NaN or infinity, or values outside the domain its docstring states.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import entr, erf, logsumexp, ndtri
+from scipy.special import entr, erf
 from scipy.stats import rankdata
 
 from balinp._types import Array
 from balinp.metrics.calibration import reliability
 from balinp.validation import as_array, as_matrix, as_one_hot
 
-SUM_TOLERANCE = 1e-6  # of probabilities over classes; leaves room for float32 softmax outputs
-SYMMETRY_TOLERANCE = 1e-10  # of each covariance, relative to its largest entry
+TOLERANCE = 1e-6
+"""Of probabilities, and of their sum over classes: leaves room for a softmax in float32."""
 
 
 # Regression
@@ -37,83 +37,13 @@ def rmse(Y: npt.ArrayLike, mean: npt.ArrayLike) -> float:
     return float(np.sqrt(np.mean((targets - centres) ** 2)))
 
 
-def log_likelihood_gaussian(
-    Y: npt.ArrayLike, mean: npt.ArrayLike, covariance: npt.ArrayLike
-) -> float:
-    """Mean over data of log N(y_n; mean_n, covariance_n), in nats.
-
-    `Y` and `mean` are (N, K), `covariance` is (N, K, K), symmetric positive definite. Each datum
-    is scored by one Gaussian; when the prediction is a mixture, pass the mixture's own mean and
-    total covariance. `log_likelihood_mixture` is the other usual definition, and the two differ.
-
-    Derivation: PR-4
-
-    Examples
-    --------
-    >>> round(log_likelihood_gaussian([[1.0]], [[0.0]], [[[1.0]]]), 6)
-    -1.418939
-    """
-    targets, centres = _targets_and_means(Y, mean)
-    n, k = targets.shape
-    root = _cholesky(covariance, (n, k, k))
-    return float(np.mean(_log_densities(targets, centres[None], root)))
-
-
-def log_likelihood_mixture(
-    Y: npt.ArrayLike, means: npt.ArrayLike, covariance: npt.ArrayLike
-) -> float:
-    """Mean over data of log (1/S) sum_s N(y_n; means_sn, covariance_n), in nats.
-
-    `Y` is (N, K), `means` (S, N, K), one slice a sample of the weights. `covariance`, of the noise
-    alone, is (K, K) for all data or (N, K, K), symmetric positive definite. Densities are averaged
-    before the logarithm is taken, by log-sum-exp, so that none underflows.
-
-    Derivation: PR-4
-
-    Examples
-    --------
-    >>> round(log_likelihood_mixture([[0.0]], [[[-1.0]], [[1.0]]], [[1.0]]), 6)
-    -1.418939
-    """
-    targets = as_matrix(Y, "Y")
-    n, k = targets.shape
-    centres = as_array(means, "means")
-    if centres.shape[1:] != (n, k) or len(centres) == 0:
-        raise ValueError(f"means: expected shape (S, {n}, {k}), got {centres.shape}")
-    root = _cholesky(covariance, (k, k) if np.ndim(covariance) == 2 else (n, k, k))
-    log_densities = _log_densities(targets, centres, root)
-    return float(np.mean(logsumexp(log_densities, axis=0)) - np.log(len(centres)))
-
-
-def interval_coverage(
-    Y: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike, level: float = 0.95
-) -> float:
-    """Fraction of the entries of `Y` inside the central Gaussian interval of probability `level`.
-
-    `Y`, `mean` and `std` are (N, K), `std` positive, `level` strictly between 0 and 1. The interval
-    is mean +- q std, with q the (1 + level) / 2 quantile of N(0, 1). Each output counts by itself:
-    with K > 1 this is the coverage of the marginals, not of a joint region.
-
-    Derivation: SC-2
-
-    Examples
-    --------
-    >>> interval_coverage([[0.0], [1.9], [2.0], [-9.0]], np.zeros((4, 1)), np.ones((4, 1)))
-    0.5
-    """
-    targets, centres, widths = _targets_means_and_stds(Y, mean, std)
-    if not 0 < level < 1:
-        raise ValueError(f"level: expected a number strictly between 0 and 1, got {level!r}")
-    quantile = -ndtri((1 - level) / 2)  # the lower tail keeps its digits when level is near 1
-    return float(np.mean(np.abs(targets - centres) <= quantile * widths))
-
-
 def crps_gaussian(Y: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike) -> float:
     """Continuous ranked probability score of Gaussian marginals, mean over all N K entries.
 
     `Y`, `mean` and `std` are (N, K), `std` positive. With z = (y - mean) / std the score of an
     entry, the integral of (F(t) - [t >= y])^2 over t, is
-    std (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)). It has the unit of y; lower is better.
+    std (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)). It has the unit of y; lower is better. A
+    mixture's is `crps_mixture`.
 
     Source: Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation.
 
@@ -124,11 +54,43 @@ def crps_gaussian(Y: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike) -> 
     >>> round(crps_gaussian([[0.0]], [[0.0]], [[1.0]]), 6)
     0.233695
     """
-    targets, centres, widths = _targets_means_and_stds(Y, mean, std)
-    z = (targets - centres) / widths
-    density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
-    score = z * erf(z / np.sqrt(2)) + 2 * density - 1 / np.sqrt(np.pi)  # 2 Phi(z) - 1 is the erf
-    return float(np.mean(widths * score))
+    targets, centres = _targets_and_means(Y, mean)
+    widths = as_matrix(std, "std", rows=len(targets), columns=targets.shape[1])
+    if np.min(widths) <= 0:
+        raise ValueError(f"std: expected numbers above 0, got {np.min(widths)}")
+    score = _mean_distance(targets - centres, widths) - widths / np.sqrt(np.pi)
+    return float(np.mean(score))
+
+
+def crps_mixture(Y: npt.ArrayLike, means: npt.ArrayLike, stds: npt.ArrayLike) -> float:
+    """Continuous ranked probability score of equal mixtures of Gaussians, mean over all entries.
+
+    `Y` is (N, K), `means` and `stds` are (S, N, K), one slice a component, `stds` positive. With
+    A(m, v) the mean distance of N(m, v) from zero, the score of an entry is the average over s of
+    A(y - m_s, v_s), less half of the average over s and r of A(m_s - m_r, v_s + v_r).
+
+    Derivation: SC-6
+
+    Examples
+    --------
+    >>> round(crps_mixture([[0.0]], [[[0.0]], [[0.0]]], [[[1.0]], [[1.0]]]), 6)
+    0.233695
+    >>> round(crps_mixture([[0.0]], [[[-2.0]], [[2.0]]], [[[1.0]], [[1.0]]]), 6)
+    0.734398
+    """
+    targets = as_matrix(Y, "Y")
+    centres, widths = as_array(means, "means"), as_array(stds, "stds")
+    shape = (*centres.shape[:1], *targets.shape)
+    for name, array in (("means", centres), ("stds", widths)):
+        if array.shape != shape or not array.size:
+            raise ValueError(f"{name}: expected shape (S, N, K) as {shape}, got {array.shape}")
+    if np.min(widths) <= 0:
+        raise ValueError(f"stds: expected numbers above 0, got {np.min(widths)}")
+    score = _mean_distance(targets - centres, widths).mean(axis=0)
+    for centre, width in zip(centres, widths, strict=True):
+        distances = _mean_distance(centres - centre, np.hypot(widths, width))
+        score -= 0.5 * distances.mean(axis=0) / len(centres)
+    return float(np.mean(score))
 
 
 # Classification
@@ -285,32 +247,13 @@ def fpr95(score_in: npt.ArrayLike, score_out: npt.ArrayLike) -> float:
 # Shared steps and checks
 
 
-def _log_densities(targets: Array, means: Array, root: Array) -> Array:
-    """Log N(y_n; means_sn, root root^T) of shape (S, N); `root` (K, K) or (N, K, K) triangular."""
-    residuals = np.moveaxis(targets - means, 0, -1)  # (N, K, S)
-    squares = np.sum(np.linalg.solve(root, residuals) ** 2, axis=-2)  # (N, S)
-    half_log_det = np.sum(np.log(np.diagonal(root, axis1=-2, axis2=-1)), axis=-1)
-    constant = 0.5 * targets.shape[1] * np.log(2 * np.pi) + half_log_det
-    log_densities: Array = -0.5 * squares.T - constant
-    return log_densities
+def _mean_distance(mean: Array, std: Array) -> Array:
+    """E |X| of X ~ N(mean, std^2), where 2 Phi(z) - 1 is the erf.
 
-
-def _cholesky(covariance: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
-    matrices = as_array(covariance, "covariance")
-    if matrices.shape != shape:
-        raise ValueError(f"covariance: expected shape {shape}, got {matrices.shape}")
-    # Cholesky reads one triangle only, so an asymmetric matrix would pass unnoticed.
-    asymmetry = np.max(np.abs(matrices - np.swapaxes(matrices, -1, -2)), axis=(-2, -1))
-    if np.any(asymmetry > SYMMETRY_TOLERANCE * np.max(np.abs(matrices), axis=(-2, -1))):
-        raise ValueError(
-            f"covariance: expected symmetric matrices, got asymmetry {np.max(asymmetry):.3g}"
-        )
-    try:
-        return np.asarray(np.linalg.cholesky(matrices), dtype=np.float64)
-    except np.linalg.LinAlgError:
-        raise ValueError(
-            "covariance: expected positive definite matrices, got one without a Cholesky factor"
-        ) from None
+    Derivation: SC-1, SC-6
+    """
+    z = mean / std
+    return np.asarray(mean * erf(z / np.sqrt(2)) + std * np.sqrt(2 / np.pi) * np.exp(-0.5 * z**2))
 
 
 def _targets_and_means(Y: npt.ArrayLike, mean: npt.ArrayLike) -> tuple[Array, Array]:
@@ -319,27 +262,17 @@ def _targets_and_means(Y: npt.ArrayLike, mean: npt.ArrayLike) -> tuple[Array, Ar
     return targets, as_matrix(mean, "mean", rows=rows, columns=columns)
 
 
-def _targets_means_and_stds(
-    Y: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike
-) -> tuple[Array, Array, Array]:
-    targets, centres = _targets_and_means(Y, mean)
-    rows, columns = targets.shape
-    widths = as_matrix(std, "std", rows=rows, columns=columns)
-    if np.min(widths) <= 0:
-        raise ValueError(f"std: expected numbers above 0, got {np.min(widths)}")
-    return targets, centres, widths
-
-
 def _probabilities(probabilities: npt.ArrayLike) -> Array:
+    """Class probabilities; what is off by rounding becomes what was meant, 0 or 1."""
     p = as_matrix(probabilities, "probabilities")
-    if np.min(p) < 0 or np.max(p) > 1:
+    if np.min(p) < -TOLERANCE or np.max(p) > 1 + TOLERANCE:
         raise ValueError(
             f"probabilities: expected numbers in [0, 1], got {np.min(p)} to {np.max(p)}"
         )
     error = np.max(np.abs(np.sum(p, axis=1) - 1))
-    if error > SUM_TOLERANCE:
+    if error > TOLERANCE:
         raise ValueError(f"probabilities: expected rows that sum to 1, got one {error:.3g} off")
-    return p
+    return np.clip(p, 0.0, 1.0)
 
 
 def _labels_and_probabilities(

@@ -218,10 +218,8 @@ def _draw_image(axes: Any, ratio: Array, title: str) -> Any:
 
 def _noise_stds(history: Sequence[Record]) -> Array:
     """Noise standard deviations (K, steps); (0, steps) for classes, which have none."""
-    covariances = [r.noise_covariance for r in history if r.noise_covariance is not None]
-    if not covariances:
-        return np.empty((0, len(history)))
-    return np.sqrt(np.diagonal(covariances, axis1=1, axis2=2)).T
+    variances = [r.noise_variances for r in history if r.noise_variances is not None]
+    return np.sqrt(variances).T if variances else np.empty((0, len(history)))
 
 
 def _fitted_layers(model: Any) -> list[MatrixNormalLayer]:

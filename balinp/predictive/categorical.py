@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import softmax
 
 from balinp._types import Array
+from balinp.data import SMALL_PIECE, pieces
+from balinp.predictive.draws import balancing, reaching_draws, weighted_quantiles
+from balinp.predictive.expected_softmax import expected_softmax
 from balinp.softmax import contrasts, label_covariance
 from balinp.spectral import root
-from balinp.validation import as_count, as_level, as_one_hot
+from balinp.validation import as_count, as_level, as_matrix, as_one_hot
+
+LEAST_WEIGHT = 1e-14
+"""Weight of the class probabilities themselves among their draws."""
 
 
 class CategoricalPredictive:
-    """Class probabilities when the logits are uncertain, from draws of the probabilities.
+    """Class probabilities of networks that differ, and of their mixture.
 
-    Made by `from_gaussian` (linearised network) or `from_samples` (sampled networks). With p the
-    class probabilities of a single draw, the moments are those of the one-hot label: `mean` is
-    `probabilities`, E[p]; `epistemic` is Cov(p); `aleatoric` is E[diag(p) - p p^T].
+    Made by `from_gaussian` (a linearised network), `from_samples` (drawn networks), `of` (several
+    of these), or from the class probabilities of each network. With p the probabilities of one
+    network, the moments are those of the one-hot label: `mean` is `probabilities`, E[p];
+    `epistemic` is Cov(p); `aleatoric` is E[diag(p) - p p^T].
 
     Parameters
     ----------
-    probability_draws : (S, B, K) array, p of each of S draws.
-    weights : (S,) array of the draws' weights, of sum 1; None for equal ones.
+    probability_draws : (S, B, K) array, p of each of S networks.
+    weights : (S,) array of the networks' weights, of sum 1; None for equal ones.
 
     Derivation: PR-2, PR-3
 
@@ -42,13 +49,16 @@ class CategoricalPredictive:
            [-0.17,  0.17]])
     """
 
+    probabilities: Array
+    weights: Array
+
     def __init__(self, probability_draws: Array, weights: Array | None = None) -> None:
         draws = len(probability_draws)
-        self.probability_draws = probability_draws
-        self.weights: Array = np.full(draws, 1.0 / draws) if weights is None else weights
+        self._draws = probability_draws
+        self.weights = np.full(draws, 1.0 / draws) if weights is None else weights
         average = np.tensordot(self.weights, probability_draws, axes=1)
         # Rounding must not lift a sum of probabilities above 1.
-        self.probabilities: Array = average / average.sum(axis=1, keepdims=True)
+        self.probabilities = average / average.sum(axis=1, keepdims=True)
 
     def __repr__(self) -> str:
         return f"CategoricalPredictive(data={len(self.mean)}, classes={self.mean.shape[1]})"
@@ -57,15 +67,12 @@ class CategoricalPredictive:
     def from_gaussian(
         cls, logits: Array, covariance: Array, *, draws: int = 512, seed: int = 0
     ) -> CategoricalPredictive:
-        """From logits N(logits (B, K), covariance (B, K, K)), by draws with a fixed seed.
+        """From logits N(logits (B, K), covariance (B, K, K)).
 
-        The draws are of contrasts, differences to the mean logit: a shift that is common to all
-        logits changes no probability, and its variance can be larger by orders of magnitude.
-        Half of the draws reach further than the distribution itself, and count for less, so that
-        a class that is nearly ruled out has a small probability and not that of no draw at all.
-        Raises ValueError if `draws` is not a multiple of 4.
+        `probabilities` come from no draw. What else is asked for comes from draws with a fixed
+        seed, made anew when they are needed; `draws`, their number, is a multiple of 4.
 
-        Derivation: PR-2
+        Derivation: PR-2, CP-1, CP-2, CP-3
 
         Examples
         --------
@@ -73,28 +80,29 @@ class CategoricalPredictive:
         >>> CategoricalPredictive.from_gaussian(logits, none).probabilities.round(3)
         array([[0.881, 0.119]])
         """
-        contrast = contrasts(logits.shape[1])
-        scale = np.abs(covariance).max(axis=(1, 2))
-        roots = root(contrast @ covariance @ contrast, scale)
-        # The same noise for every datum: its probabilities do not depend on its neighbours.
-        noise, weights = _reaching_draws(draws, contrast, np.random.default_rng(seed))
-        sampled = logits + np.einsum("bij,sj->sbi", roots, noise)
-        return cls(np.asarray(softmax(sampled, axis=2)), weights)
+        return _OfGaussianLogits(logits, covariance, draws, seed)
 
     @classmethod
     def of(cls, members: Sequence[CategoricalPredictive]) -> CategoricalPredictive:
-        """The equal mixture of predictives for the same data: draws of all of them together.
+        """The equal mixture of predictives for the same data.
 
         Derivation: PR-5
         """
-        weights = [member.weights / len(members) for member in members]
-        draws = [member.probability_draws for member in members]
-        return cls(np.concatenate(draws), np.concatenate(weights))
+        return _OfMembers(members)
 
     @classmethod
     def from_samples(cls, logits: Array) -> CategoricalPredictive:
         """From sampled logits (S, B, K): the probabilities are the average softmax."""
         return cls(np.asarray(softmax(logits, axis=2)))
+
+    def draws_of(self, rows: slice) -> Array:
+        """Class probabilities (S, b, K) of each network at some of the data."""
+        return self._draws[:, rows]
+
+    @property
+    def probability_draws(self) -> Array:
+        """(S, B, K) class probabilities of each network, for all data at once."""
+        return self.draws_of(slice(None))
 
     @property
     def mean(self) -> Array:
@@ -104,41 +112,65 @@ class CategoricalPredictive:
     @cached_property
     def epistemic(self) -> Array:
         """(B, K, K) covariance of the class probabilities over networks."""
-        centred = self.probability_draws - self.probabilities
-        return self._squares(centred)
+        return np.concatenate([self._parts(rows)[0] for rows in self._pieces()])
 
     @cached_property
     def aleatoric(self) -> Array:
         """(B, K, K) average covariance of the one-hot label given a network."""
-        return label_covariance(self._squares(self.probability_draws))
+        return np.concatenate([self._parts(rows)[1] for rows in self._pieces()])
 
-    def _squares(self, values: Array) -> Array:
-        """Weighted average over draws of v v^T, for values (S, B, K)."""
-        rows = np.moveaxis(values * np.sqrt(self.weights)[:, None, None], 0, 1)
-        return np.asarray(np.swapaxes(rows, 1, 2) @ rows)
+    def _parts(self, rows: slice) -> tuple[Array, Array]:
+        """Epistemic and aleatoric covariance at some of the data."""
+        draws = np.moveaxis(self.draws_of(rows), 0, 1) * np.sqrt(self.weights)[:, None]
+        centred = draws - np.sqrt(self.weights)[:, None] * self.probabilities[rows, None, :]
+        epistemic = np.swapaxes(centred, 1, 2) @ centred
+        return epistemic, label_covariance(np.swapaxes(draws, 1, 2) @ draws)
+
+    def _pieces(self) -> Iterator[slice]:
+        B, K = self.probabilities.shape
+        return pieces(B, len(self.weights) * K, SMALL_PIECE)
 
     @property
     def covariance(self) -> Array:
-        """(B, K, K) epistemic + aleatoric covariance of the one-hot label."""
-        return self.epistemic + self.aleatoric
+        """(B, K, K) covariance of the one-hot label, the sum of both parts: diag(p) - p p^T."""
+        p = self.probabilities
+        return label_covariance(p[:, :, None] * p[:, None, :])
 
     @property
     def std(self) -> Array:
         """(B, K) standard deviations of the one-hot label's entries."""
         return np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
 
+    def cdf(self, P: Any) -> Array:
+        """Share (B, K) of networks whose probability of a class is at most that in P (B, K)."""
+        B, K = self.probabilities.shape
+        P = as_matrix(P, "P", rows=B, columns=K)
+        below = [np.tensordot(self.weights, self.draws_of(r) <= P[r], 1) for r in self._pieces()]
+        return np.minimum(np.concatenate(below), 1.0)
+
+    def quantile(self, q: float) -> Array:
+        """Least number (B, K) that the share q of networks, or more, gives a class at most.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If q is not a number between 0 and 1.
+        """
+        return np.concatenate([weighted_quantiles(*self._sorted(r), as_level(q, "q"))[0]
+                               for r in self._pieces()])  # fmt: skip
+
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Central interval (B, K) of each class's probability over networks."""
-        tail = 0.5 - 0.5 * as_level(level)
-        order = np.argsort(self.probability_draws, axis=0)
-        values = np.take_along_axis(self.probability_draws, order, axis=0)
-        below = np.cumsum(self.weights[order], axis=0)
-        low, high = ((below < share).sum(axis=0)[None] for share in (tail, 1 - tail))
-        last = len(values) - 1  # rounding may leave the sum of all weights short of the share
-        return (
-            np.take_along_axis(values, np.minimum(low, last), axis=0)[0],
-            np.take_along_axis(values, np.minimum(high, last), axis=0)[0],
-        )
+        tail = 0.5 * (1.0 - as_level(level))
+        ends = [weighted_quantiles(*self._sorted(rows), tail) for rows in self._pieces()]
+        low, high = zip(*ends, strict=True)
+        return np.concatenate(low), np.concatenate(high)
+
+    def _sorted(self, rows: slice) -> tuple[Array, Array]:
+        """Probabilities (S, b, K) at some of the data in increasing order, and their weights."""
+        draws = self.draws_of(rows)
+        order = np.argsort(draws, axis=0)
+        return np.take_along_axis(draws, order, axis=0), self.weights[order]
 
     def logpdf(self, Y: Any) -> Array:
         """Log probability of each one-hot row of Y (B, K), in nats, shape (B,)."""
@@ -157,23 +189,58 @@ class CategoricalPredictive:
         return draws[0] if size is None else draws
 
 
-REACH = 2.0
-"""How many times as far as the distribution itself half of the draws of contrasts reach."""
+class _OfGaussianLogits(CategoricalPredictive):
+    """See `CategoricalPredictive.from_gaussian`."""
+
+    def __init__(self, logits: Array, covariance: Array, draws: int, seed: int) -> None:
+        self.logits, self.logit_covariance = logits, covariance
+        self._contrast = contrasts(logits.shape[1])
+        # The same noise for every datum: its probabilities do not depend on its neighbours.
+        rng = np.random.default_rng(seed)
+        self._noise, self.weights = reaching_draws(draws, self._contrast, rng)
+        self.probabilities = expected_softmax(logits, covariance)
+
+    def draws_of(self, rows: slice) -> Array:
+        covariance = self.logit_covariance[rows]
+        scale = np.abs(covariance).max(axis=(1, 2))
+        roots = root(self._contrast @ covariance @ self._contrast, scale)
+        logits = self.logits[rows] + np.moveaxis(self._noise @ roots, 0, 1)
+        return np.asarray(softmax(logits, axis=2))
+
+    def _parts(self, rows: slice) -> tuple[Array, Array]:
+        """Both covariances, from draws with the factors of `balancing`.
+
+        Derivation: CP-3
+        """
+        p = self.probabilities[rows]
+        draws = np.moveaxis(self.draws_of(rows), 0, 1) * np.sqrt(self.weights)[:, None]
+        # The probabilities themselves, too: a class that no draw has could not be balanced.
+        draws = np.concatenate([draws, np.sqrt(LEAST_WEIGHT) * p[:, None, :]], axis=1)
+        draws *= balancing(np.swapaxes(draws, 1, 2) @ draws, p)[:, None, :]
+        centred = draws - draws.sum(axis=2, keepdims=True) * p[:, None, :]
+        epistemic = np.swapaxes(centred, 1, 2) @ centred
+        return epistemic, label_covariance(np.swapaxes(draws, 1, 2) @ draws)
 
 
-def _reaching_draws(draws: int, contrast: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws (S, K) of contrasts from N(0, 1) and N(0, c^2) by halves, and their weights (S,).
+class _OfMembers(CategoricalPredictive):
+    """See `CategoricalPredictive.of`."""
 
-    The weights, density of the first over that of the mixture, are those of importance sampling.
-    Every second draw mirrors another.
+    def __init__(self, members: Sequence[CategoricalPredictive]) -> None:
+        self.members = list(members)
+        self.weights = np.concatenate([member.weights for member in members]) / len(members)
+        average = np.mean([member.probabilities for member in members], axis=0)
+        self.probabilities = average / average.sum(axis=1, keepdims=True)
 
-    Derivation: PR-2
-    """
-    if draws < 4 or draws % 4:
-        raise ValueError(f"draws: expected a multiple of 4, got {draws!r}")
-    quarter = rng.standard_normal((2, draws // 4, len(contrast))) @ contrast
-    noise = np.concatenate([quarter[0], -quarter[0], REACH * quarter[1], -REACH * quarter[1]])
-    dimension = len(contrast) - 1
-    log_odds = 0.5 * (noise**2).sum(axis=1) * (1 - REACH**-2) - dimension * np.log(REACH)
-    weights = expit(-log_odds)
-    return noise, weights / weights.sum()
+    def draws_of(self, rows: slice) -> Array:
+        return np.concatenate([member.draws_of(rows) for member in self.members])
+
+    def _parts(self, rows: slice) -> tuple[Array, Array]:
+        """Averages over the members, and the covariance between them.
+
+        Derivation: PR-5
+        """
+        parts = [member._parts(rows) for member in self.members]
+        epistemic, aleatoric = (sum(part) / len(parts) for part in zip(*parts, strict=True))
+        p = np.stack([member.probabilities[rows] for member in self.members], axis=1)
+        centred = p - self.probabilities[rows, None, :]
+        return epistemic + np.swapaxes(centred, 1, 2) @ centred / len(parts), aleatoric

@@ -67,8 +67,22 @@ class GaussianPredictive:
         TypeError, ValueError
             If the level is not a number between 0 and 1.
         """
-        half = float(ndtri(0.5 + 0.5 * as_level(level))) * self.std
+        half = -float(ndtri(0.5 * (1.0 - as_level(level)))) * self.std
         return self.mean - half, self.mean + half
+
+    def cdf(self, Y: Any) -> Array:
+        """Distribution function (B, K) of each output at Y (B, K), noise included."""
+        return np.asarray(ndtr((self._checked(Y) - self.mean) / self.std))
+
+    def quantile(self, q: float) -> Array:
+        """Quantile (B, K) of each output, noise included.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If q is not a number between 0 and 1.
+        """
+        return self.mean + float(ndtri(as_level(q, "q"))) * self.std
 
     def logpdf(self, Y: Any) -> Array:
         """Log density of each row of Y (B, K), in nats, shape (B,)."""
@@ -175,21 +189,44 @@ class MixturePredictive(GaussianPredictive):
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Lower and upper ends (B, K) of the central interval of the mixture of each output.
 
-        The quantiles are found by bisection of the mixture's distribution function.
+        Derivation: PR-5
         """
-        tail = 0.5 - 0.5 * as_level(level)
-        return self._quantile(tail), self._quantile(1 - tail)
+        tail = 0.5 * (1.0 - as_level(level))
+        return self._lower_end(self.outputs, tail), -self._lower_end(-self.outputs, tail)
 
-    def _quantile(self, probability: float) -> Array:
-        std = np.sqrt(np.diagonal(self._covariances, axis1=2, axis2=3))
-        reach = (1.0 + abs(float(ndtri(probability)))) * std
-        low = (self.outputs - reach).min(axis=0)
-        high = (self.outputs + reach).max(axis=0)
-        for _ in range(80):  # halves the bracket to rounding
+    def cdf(self, Y: Any) -> Array:
+        """Distribution function (B, K) of the mixture of each output at Y (B, K)."""
+        return np.asarray(ndtr((self._checked(Y) - self.outputs) / self.component_std).mean(axis=0))
+
+    def quantile(self, q: float) -> Array:
+        """Quantile (B, K) of the mixture of each output; errors as for `GaussianPredictive`.
+
+        Derivation: PR-5
+        """
+        q = as_level(q, "q")
+        if q > 0.5:  # from its own end: the distribution function has no digits next to 1
+            return -self._lower_end(-self.outputs, 1.0 - q)
+        return self._lower_end(self.outputs, q)
+
+    @property
+    def component_std(self) -> Array:
+        """(S, B, K) standard deviations of the components, noise included; S or B may be 1."""
+        return np.sqrt(np.diagonal(self._covariances, axis1=2, axis2=3))
+
+    def _lower_end(self, centres: Array, tail: float) -> Array:
+        """Where the mixture about these centres (S, B, K) has the probability `tail` below.
+
+        Bisection of the distribution function, until no number is left in between.
+        """
+        std = self.component_std
+        reach = (1.0 + abs(float(ndtri(tail)))) * std
+        low, high = (centres - reach).min(axis=0), (centres + reach).max(axis=0)
+        while True:
             middle = 0.5 * (low + high)
-            below = ndtr((middle - self.outputs) / std).mean(axis=0) < probability
+            if ((middle == low) | (middle == high)).all():
+                return middle
+            below = ndtr((middle - centres) / std).mean(axis=0) < tail
             low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return 0.5 * (low + high)
 
     def sample(self, rng: np.random.Generator, size: int | None = None) -> Array:
         """Draws of Y, noise included: (B, K), or (size, B, K)."""

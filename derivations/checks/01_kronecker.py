@@ -80,11 +80,28 @@ def rank_rule():
     assert a[0] < -100 * 2 * EPS * a[-1], "an indefinite matrix must be told apart"
 
 
+def scales():
+    rng = np.random.default_rng(5)
+    s = 10.0 ** np.array([-8.0, 0.0, 4.0, 8.0])
+    X = rng.standard_normal((20, 4))
+    C = X.T @ X
+    C = C / np.sqrt(np.outer(np.diag(C), np.diag(C)))
+    F = 1e-9 * rng.standard_normal((4, 4))
+    F, a = F + F.T, np.linalg.eigvalsh(C)
+    eta = np.abs(F).max()
+    # What a perturbation in every entry's own units does to the quadratic form, for any vector.
+    for _ in range(100):
+        v = rng.standard_normal(4) / s * 10.0 ** rng.uniform(-3, 3, 4)
+        u = s * v
+        assert abs(u @ F @ u) <= 4 * eta / a[0] * (u @ C @ u)
+
+
 CHECKS = {
     "KR-1": vec_rule,
     "KR-2": eigendecomposition,
     "KR-3": solve,
     "KR-4": rank_rule,
+    "KR-5": scales,
 }
 
 if __name__ == "__main__":

@@ -93,14 +93,14 @@ def evidence():
         C0 = prior_covariance(prior, V, D, lam)
         mean, C, want = by_conditioning(X, T, V, M0, C0)
         _, Q_H, L, p = spectral(X, V, lam, prior)
-        R, shift = T - X @ mean, (mean - M0) @ Q_H
-        fit = 0.5 * (N * np.linalg.slogdet(H / (2 * np.pi))[1] - np.trace(R @ H @ R.T))
+        E, shift = T - X @ mean, (mean - M0) @ Q_H
+        fit = 0.5 * (N * np.linalg.slogdet(H / (2 * np.pi))[1] - np.trace(E @ H @ E.T))
         ours = fit - 0.5 * (shift**2 @ p).sum() + 0.5 * np.log(p / L).sum()
         assert_allclose(ours, want, rtol=1e-10, atol=1e-10)
         # Bayes' rule at another point gives the same number
         W = np.random.default_rng(7).standard_normal((D, K))
-        R, d0, d = T - X @ W, vec(W - M0), vec(W - mean)
-        likelihood = 0.5 * (N * np.linalg.slogdet(H / (2 * np.pi))[1] - np.trace(R @ H @ R.T))
+        E, d0, d = T - X @ W, vec(W - M0), vec(W - mean)
+        likelihood = 0.5 * (N * np.linalg.slogdet(H / (2 * np.pi))[1] - np.trace(E @ H @ E.T))
         log_prior = -0.5 * (np.linalg.slogdet(2 * np.pi * C0)[1] + d0 @ np.linalg.solve(C0, d0))
         log_post = -0.5 * (np.linalg.slogdet(2 * np.pi * C)[1] + d @ np.linalg.solve(C, d))
         assert_allclose(likelihood + log_prior - log_post, want, rtol=1e-9, atol=1e-9)

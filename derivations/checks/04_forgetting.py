@@ -239,6 +239,60 @@ def kept_bases():
         assert g @ x1 >= norm_g**2 - norm_g * norm_left > 0
 
 
+def other_units():
+    rng, n, N_old, N_new = np.random.default_rng(4), D - 1, 9, 5
+    inputs = rng.standard_normal((N_old + N_new, n)) * [0.1, 3, 40] + [5, -2, 0.3]
+    targets = rng.standard_normal((N_old + N_new, K)) * [2, 0.5, 9] + [1, 7, -30]
+    w = rng.uniform(0.1, 3, N_old + N_new)
+    old, new = slice(0, N_old), slice(N_old, None)
+
+    def moments(rows, values):
+        share = w[rows] / w[rows].sum()
+        mean = share @ values[rows]
+        return mean, np.sqrt(share @ (values[rows] - mean) ** 2)
+
+    maps = []
+    for values in (inputs, targets):
+        (m, s), (m_b, s_b) = moments(old, values), moments(new, values)
+        p = w[old].sum() / w.sum()
+        q = 1 - p
+        mean, variance = m + q * (m_b - m), p * s**2 + q * s_b**2 + p * q * (m_b - m) ** 2
+        assert_allclose((mean, np.sqrt(variance)), moments(slice(None), values), rtol=1e-12)
+        maps.append((m, s, mean, np.sqrt(variance)))
+    (m, s, m_now, s_now), (u, v, u_now, v_now) = maps
+    a, b, c, d = s / s_now, (m - m_now) / s_now, v / v_now, (u - u_now) / v_now
+
+    def rows(mean, std, target_mean, target_std):
+        X = with_one((inputs[old] - mean) / std)
+        return X, (targets[old] - target_mean) / target_std
+
+    (X, Y), (X_now, Y_now) = rows(m, s, u, v), rows(m_now, s_now, u_now, v_now)
+    T, last = np.eye(D), np.eye(D)[:, [n]]
+    T[range(n), range(n)], T[n, :n] = a, b
+    assert_allclose(X @ T, X_now, rtol=1e-11, atol=1e-12)
+    M = rng.standard_normal((D, K))
+    same = np.linalg.solve(T, M) * c + last * d
+    assert_allclose(X_now @ same, X @ M * c + d, rtol=1e-10, atol=1e-12)
+    assert_allclose(
+        T.T @ (X.T * w[old]) @ X @ T, (X_now.T * w[old]) @ X_now, rtol=1e-10, atol=1e-10
+    )
+    noise = rng.standard_normal((5, K))  # residuals, of which V is made
+    H, H_now = (np.linalg.inv(e.T @ e) for e in (noise, noise * c))
+    assert_allclose(H / np.outer(c, c), H_now, rtol=1e-9)
+
+    def moments_of(X, Y):
+        return (np.hstack([X, Y]).T * w[old]) @ np.hstack([X, Y]) / w[old].sum()
+
+    root = np.linalg.cholesky(moments_of(X, Y)).T
+    root_now = np.hstack([root[:, :D] @ T, root[:, D:] * c + root[:, [n]] * d])
+    assert_allclose(root_now.T @ root_now, moments_of(X_now, Y_now), rtol=1e-9, atol=1e-10)
+    # without a bias: data in units of their own mean
+    free = np.linalg.cholesky(np.delete(np.delete(moments_of(X, Y), n, 0), n, 1)).T
+    free = np.vstack([free * np.append(a, c), np.append(b, d)])
+    want = np.delete(np.delete(moments_of(X_now, Y_now), n, 0), n, 1)
+    assert_allclose(free.T @ free, want, rtol=1e-9, atol=1e-10)
+
+
 CHECKS = {
     "NP-1": moving_average,
     "NP-2": about_the_current_mean,
@@ -247,6 +301,7 @@ CHECKS = {
     "NP-5": change_of_prior,
     "NP-6": factors_apart,
     "NP-7": kept_bases,
+    "NP-8": other_units,
 }
 
 if __name__ == "__main__":

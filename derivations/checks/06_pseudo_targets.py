@@ -22,8 +22,8 @@ def layer(seed=1):
 
 def pseudo_log_likelihood(W, X, T, H):
     """sum_n log N(t_n; W^T x_n, H^{-1}), up to a constant."""
-    R = T - X @ W
-    return -0.5 * (R @ H * R).sum()
+    E = T - X @ W
+    return -0.5 * (E @ H * E).sum()
 
 
 def gradient_of(function, W):

@@ -110,12 +110,41 @@ def detection():
     assert abs(other - (inside >= at).mean()) > 1e-3
 
 
+def mixtures():
+    rng = np.random.default_rng(6)
+    m, v, y = np.array([-2.0, 0.5, 3.0]), np.array([0.3, 1.0, 2.0]), 0.8
+
+    def mean_distance(mean, variance):
+        z = mean / np.sqrt(variance)
+        return mean * (2 * normal_cdf(z) - 1) + 2 * np.sqrt(variance) * normal_pdf(z)
+
+    pairs = mean_distance(m[:, None] - m, v[:, None] + v)
+    closed = mean_distance(y - m, v).mean() - 0.5 * pairs.mean()
+    value = 0.0  # the definition, by the midpoint rule on either side of y
+    for low, high, step in ((-20.0, y, 0.0), (y, 25.0, 1.0)):
+        width = (high - low) / 40_000
+        t = low + width * (np.arange(40_000) + 0.5)
+        F = np.mean([normal_cdf((t - a) / sqrt(b)) for a, b in zip(m, v, strict=True)], axis=0)
+        value += ((F - step) ** 2).sum() * width
+    assert_allclose(closed, value, rtol=1e-6)
+    one = mean_distance(y - m[0], v[0]) - 0.5 * mean_distance(0.0, 2 * v[0])
+    assert_allclose(one, crps_closed(y, m[0], sqrt(v[0])), rtol=1e-12)
+    # the Gaussian with the mixture's moments has another score, on average a larger one
+    m = 2 * m
+    pairs, which = mean_distance(m[:, None] - m, v[:, None] + v), rng.integers(3, size=4000)
+    targets = m[which] + np.sqrt(v)[which] * rng.standard_normal(4000)
+    own = [mean_distance(t - m, v).mean() - 0.5 * pairs.mean() for t in targets]
+    matched = [crps_closed(t, m.mean(), sqrt(v.mean() + m.var())) for t in targets]
+    assert np.mean(matched) > 1.02 * np.mean(own)
+
+
 CHECKS = {
     "SC-1": crps,
     "SC-2": coverage,
     "SC-3": calibration,
     "SC-4": brier,
     "SC-5": detection,
+    "SC-6": mixtures,
 }
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import balinp.data
 from balinp import BALI
 from balinp._types import Array
 from balinp.data import Batch, Data, Stream, opened, pieces
+from balinp.passes import LinearisedClasses, Present
+from balinp.step import Pieces
 
 
 def regression(rows: int = 90) -> tuple[Array, Array]:
@@ -65,16 +67,18 @@ def test_pieces_give_the_same_model(
 
 
 @pytest.mark.equation("LR-6")
-def test_pieces_of_a_pass_that_draws_see_the_same_draws_in_a_step(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A small step gains what was promised; other draws would change the log joint by more."""
-    monkeypatch.setattr(balinp.data, "PIECE", 14 * 20)
+def test_pieces_see_the_same_draws_all_through_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were draws made anew in each pass, steps would be refused for what the noise has done."""
+    monkeypatch.setattr(balinp.data, "PIECE", 14 * 15)
     X, Y = classes()
-    model = BALI((5,), "categorical").fit(X, Y, epochs=10)
-    for _ in range(5):
-        record = model.step(X, Y, n_data=180, rate=1e-4)  # a batch: in one direction
-        assert abs(record.gain_ratio - 1) < 1e-2
+    model = BALI((5,), "categorical").fit(X, Y, epochs=2)
+    now = Present(model.network, model.likelihood, model.layers, model.weights, 90, model.rng)
+    said = Pieces(Batch(Data(X, Y, None), slice(0, 90)), now, LinearisedClasses())
+    once, again = ([piece.likelihood.deviations for piece in said] for _ in range(2))
+    assert len(once) > 3
+    for first, second in zip(once, again, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert np.abs(once[0] - once[1]).max() > 0.1  # each piece has draws of its own
 
 
 @pytest.mark.equation("LR-6")

@@ -53,7 +53,7 @@ def test_the_tables_say_what_the_model_says() -> None:
     for step, log_joint, factor, ratio, noise in rows:
         record = model.history[int(step) - 1]
         expected = [record.log_joint, record.step, record.gain_ratio]
-        expected.append(float(np.sqrt(record.noise_covariance.item())))
+        expected.append(float(np.sqrt(record.noise_variances.item())))
         shown = [float(log_joint), float(factor), float(ratio), float(noise)]
         assert shown == pytest.approx(expected, abs=6e-3)
 

@@ -115,7 +115,7 @@ def fitted(name, *value):
         lambda arrays: arrays.update(surprise=np.zeros(1)),
         lambda arrays: arrays.update(member0_surprise=np.zeros(1)),
         lambda arrays: arrays.update(input_scale_std=-np.ones(3)),
-        lambda arrays: arrays.update(target_scale_std=np.zeros(1)),
+        lambda arrays: arrays.update(target_scale_std=-np.ones(1)),
         header(members=2),
         lambda arrays: arrays.pop("member0_layer0_mean"),
         lambda arrays: arrays.pop("input_scale_std"),
@@ -158,3 +158,18 @@ def test_what_has_no_plain_form_is_not_saved(tmp_path):
     with pytest.raises(ValueError, match="^classes: expected numbers or text"):
         model.save(path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_every_flipped_bit_is_refused(classes, rng, tmp_path):
+    """In every region of the file: each of so many bytes in a row is hit once."""
+    path = tmp_path / "model.npz"
+    model = BALIClassifier(**QUICK).fit(*load_iris(return_X_y=True)) if classes else regressor()
+    model.save(path)
+    content = path.read_bytes()
+    for start in range(0, len(content) - 16, 16):
+        damaged = bytearray(content)
+        damaged[start + int(rng.integers(16))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=f"^path: .*{path.name}"):
+            type(model).load(path)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.stats import entropy, multivariate_normal, norm
+from scipy.stats import entropy, norm
 from sklearn.metrics import (
     accuracy_score,
     brier_score_loss,
@@ -29,11 +30,6 @@ def close(actual: float | Array, expected: float | Array, rtol: float = RTOL) ->
     np.testing.assert_allclose(actual, expected, rtol=rtol, atol=0)
 
 
-def random_covariances(rng: np.random.Generator, n: int, k: int, scale: float = 1.0) -> Array:
-    roots = rng.normal(size=(n, k, k))
-    return scale**2 * (roots @ roots.transpose(0, 2, 1) + np.eye(k))
-
-
 def random_classes(rng: np.random.Generator, n: int, k: int) -> tuple[np.ndarray, Array]:
     """Labels with every class present, and probabilities that are informative but not perfect."""
     labels = rng.permutation(np.arange(n) % k)
@@ -50,109 +46,6 @@ def test_rmse_is_root_of_sklearn_mean_squared_error(shape: tuple[int, int]) -> N
     rng = np.random.default_rng(0)
     Y, mean = rng.normal(size=shape), rng.normal(size=shape)
     close(metrics.rmse(Y, mean), math.sqrt(mean_squared_error(Y, mean)))
-
-
-@pytest.mark.equation("PR-4")
-@pytest.mark.parametrize(("n", "k"), [(1, 1), (6, 1), (1, 4), (6, 4)])
-@pytest.mark.parametrize("scale", [1e-2, 1.0, 1e2])
-def test_gaussian_log_likelihood_is_mean_of_scipy_logpdf(n: int, k: int, scale: float) -> None:
-    rng = np.random.default_rng(1)
-    covariance = random_covariances(rng, n, k, scale)
-    Y, mean = scale * rng.normal(size=(n, k)), scale * rng.normal(size=(n, k))
-    expected = [multivariate_normal(mean[i], covariance[i]).logpdf(Y[i]) for i in range(n)]
-    close(metrics.log_likelihood_gaussian(Y, mean, covariance), np.mean(expected))
-
-
-@pytest.mark.equation("PR-4")
-def test_gaussian_log_likelihood_with_outputs_of_very_different_scale() -> None:
-    rng = np.random.default_rng(2)
-    scales = np.array([1e-3, 1.0, 1e3])
-    correlation = np.array([[1.0, 0.5, 0.2], [0.5, 1.0, -0.3], [0.2, -0.3, 1.0]])
-    covariance = np.broadcast_to(correlation * np.outer(scales, scales), (4, 3, 3))
-    Y, mean = scales * rng.normal(size=(4, 3)), scales * rng.normal(size=(4, 3))
-    # Rescaling the outputs changes the log density by the log of the Jacobian alone.
-    standard = multivariate_normal(np.zeros(3), correlation).logpdf((Y - mean) / scales)
-    expected = np.mean(standard) - np.sum(np.log(scales))
-    close(metrics.log_likelihood_gaussian(Y, mean, covariance), expected)
-
-
-@pytest.mark.equation("PR-4")
-@pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize(("s", "n", "k"), [(1, 1, 1), (3, 5, 2), (4, 4, 4), (2, 3, 4)])
-def test_mixture_log_likelihood_averages_scipy_densities(
-    s: int, n: int, k: int, shared: bool
-) -> None:
-    rng = np.random.default_rng(3)
-    covariances = random_covariances(rng, n, k)
-    if shared:
-        covariances[:] = covariances[0]
-    Y, means = rng.normal(size=(n, k)), rng.normal(size=(s, n, k))
-    expected = np.mean(
-        [
-            np.log(
-                np.mean(
-                    [multivariate_normal(means[j, i], covariances[i]).pdf(Y[i]) for j in range(s)]
-                )
-            )
-            for i in range(n)
-        ]
-    )
-    covariance = covariances[0] if shared else covariances
-    # The sum over data may nearly cancel: the tolerance is relative to terms of order one.
-    assert metrics.log_likelihood_mixture(Y, means, covariance) == pytest.approx(
-        expected, rel=RTOL, abs=RTOL
-    )
-
-
-@pytest.mark.equation("PR-4")
-def test_mixture_density_integrates_to_one() -> None:
-    means = np.array([-1.5, 0.2, 2.0]).reshape(3, 1, 1)
-
-    def density(y: float) -> float:
-        return math.exp(metrics.log_likelihood_mixture([[y]], means, [[0.25]]))
-
-    total, _ = quad(density, -8, 8, points=[-1.5, 0.2, 2.0], epsabs=0, epsrel=1e-12, limit=200)
-    close(total, 1.0)
-
-
-@pytest.mark.equation("PR-4")
-def test_mixture_far_from_the_data_does_not_underflow() -> None:
-    means = np.array([-100.0, 100.0, 200.0]).reshape(3, 1, 1)
-    # exp(-5000) is zero in float64; the component at 200 adds a relative exp(-15000).
-    expected = -5000.0 - 0.5 * math.log(2 * math.pi) + math.log(2 / 3)
-    close(metrics.log_likelihood_mixture([[0.0]], means, [[1.0]]), expected)
-
-
-@pytest.mark.equation("PR-4")
-def test_the_two_log_likelihoods_agree_for_one_component_and_differ_for_two() -> None:
-    noise, offset = 0.5, 2.0
-    one = metrics.log_likelihood_mixture([[0.3]], [[[1.0]]], [[noise]])
-    close(one, metrics.log_likelihood_gaussian([[0.3]], [[1.0]], [[[noise]]]))
-
-    means = np.array([-offset, offset]).reshape(2, 1, 1)
-    mixture = metrics.log_likelihood_mixture([[offset]], means, [[noise]])
-    matched = metrics.log_likelihood_gaussian([[offset]], [[0.0]], [[[noise + offset**2]]])
-    assert mixture > matched + 0.5  # at a mode of a bimodal prediction the mixture is denser
-
-
-@pytest.mark.equation("SC-2")
-@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 1 - 1e-9])
-def test_coverage_counts_entries_between_scipy_quantiles(level: float) -> None:
-    rng = np.random.default_rng(4)
-    Y, mean = 3 * rng.normal(size=(200, 2)), rng.normal(size=(200, 2))
-    std = np.exp(rng.normal(size=(200, 2)))
-    low, high = norm.interval(level, mean, std)
-    inside = [lo <= y <= hi for lo, y, hi in zip(low.flat, Y.flat, high.flat, strict=False)]
-    assert metrics.interval_coverage(Y, mean, std, level) == sum(inside) / 400
-
-
-@pytest.mark.equation("SC-2")
-def test_coverage_of_evenly_spaced_quantiles_is_the_level() -> None:
-    # Data at the mid-point quantiles of the prediction itself: 950 of 1000 lie inside.
-    Y = norm.ppf((np.arange(1000) + 0.5) / 1000, loc=3, scale=0.1)[:, None]
-    mean, std = np.full((1000, 1), 3.0), np.full((1000, 1), 0.1)
-    assert metrics.interval_coverage(Y, mean, std) == 0.95
-    assert metrics.interval_coverage(Y, mean, std, level=0.5) == 0.5
 
 
 def crps_integral(y: float, mean: float, std: float) -> float:
@@ -193,7 +86,67 @@ def test_crps_of_a_sharp_prediction_is_the_absolute_error() -> None:
     close(metrics.crps_gaussian([[2.0], [-4.0]], np.zeros((2, 1)), np.full((2, 1), 1e-12)), 3.0)
 
 
+def mixture_integral(y: float, means: Array, stds: Array) -> float:
+    """The definition again, for the average of the components' distribution functions."""
+    points = sorted({y, *means, *(means - 3 * stds), *(means + 3 * stds)})
+    ends = [points[0] - 12 * stds.max(), *points, points[-1] + 12 * stds.max()]
+
+    def square(t: float) -> float:
+        side = norm.cdf if t < y else norm.sf
+        return float(np.mean(side(t, means, stds)) ** 2)
+
+    parts = [quad(square, a, b, epsabs=1e-15, epsrel=1e-12)[0] for a, b in pairwise(ends) if a < b]
+    return float(sum(parts))
+
+
+@pytest.mark.equation("SC-6")
+@pytest.mark.parametrize("components", [1, 2, 5])
+@pytest.mark.parametrize("separation", [0.0, 1.0, 30.0])
+def test_crps_of_a_mixture_is_the_integral_of_its_definition(
+    components: int, separation: float
+) -> None:
+    rng = np.random.default_rng(components)
+    Y = separation * rng.normal(size=(3, 2))
+    means = separation * rng.normal(size=(components, 3, 2))
+    stds = np.exp(rng.normal(size=(components, 3, 2)))
+    expected = [
+        mixture_integral(Y[n, k], means[:, n, k], stds[:, n, k]) for n in range(3) for k in range(2)
+    ]
+    close(metrics.crps_mixture(Y, means, stds), float(np.mean(expected)), 1e-9)  # of integrals
+
+
+@pytest.mark.equation("SC-1", "SC-6")
+def test_crps_of_equal_components_is_that_of_one() -> None:
+    rng = np.random.default_rng(8)
+    Y, mean, std = *rng.normal(size=(2, 4, 2)), np.exp(rng.normal(size=(4, 2)))
+    one = metrics.crps_gaussian(Y, mean, std)
+    close(metrics.crps_mixture(Y, np.stack([mean] * 3), np.stack([std] * 3)), one)
+
+
 # Classification
+
+
+@pytest.mark.parametrize("k", [2, 3, 10])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_probabilities_may_be_off_by_rounding(k: int, dtype: type) -> None:
+    """Also beyond 0 and 1, as sums may be off: what was meant is scored."""
+    labels, p = random_classes(np.random.default_rng(k), 40, k)
+    p = p.astype(dtype)
+    p[0] = np.eye(k)[labels[0]]
+    meant = [getattr(metrics, name)(labels, p) for name in ("accuracy", "nll", "brier", "ece")]
+    for size in (1e-9, 9e-7):
+        off = p.astype(float)
+        off[0] += size * (np.eye(k)[labels[0]] - np.eye(k)[(labels[0] + 1) % k])
+        assert off.min() < 0
+        assert off.max() > 1
+        found = [getattr(metrics, n)(labels, off) for n in ("accuracy", "nll", "brier", "ece")]
+        np.testing.assert_allclose(found, meant, atol=1e-7)
+        assert np.isfinite(metrics.predictive_entropy(off)).all()
+    for wrong in (2e-6, 0.1):
+        off = p.astype(float)
+        off[0] += wrong * (np.eye(k)[labels[0]] - np.eye(k)[(labels[0] + 1) % k])
+        with pytest.raises(ValueError, match="^probabilities: expected numbers in"):
+            metrics.brier(labels, off)
 
 
 @pytest.mark.parametrize("k", [2, 3, 10])
@@ -374,14 +327,10 @@ INVALID: list[tuple[Callable[..., object], tuple[object, ...], str]] = [
     (metrics.rmse, (COLUMN, ONE), "mean"),
     (metrics.rmse, (np.ones((0, 1)), np.ones((0, 1))), "Y"),
     (metrics.crps_gaussian, (COLUMN, COLUMN, ONE), "std"),
-    (metrics.interval_coverage, (COLUMN, COLUMN, np.ones(3)), "std"),
-    (metrics.log_likelihood_gaussian, (COLUMN, COLUMN, ONE), "covariance"),
-    (metrics.log_likelihood_gaussian, (COLUMN, COLUMN, ONE[None]), "covariance"),
-    (metrics.log_likelihood_mixture, (COLUMN, COLUMN, ONE), "means"),
-    (metrics.log_likelihood_mixture, (COLUMN, np.ones((0, 3, 1)), ONE), "means"),
-    (metrics.log_likelihood_mixture, (COLUMN, COLUMN[None], ONE[None]), "covariance"),
-    (metrics.log_likelihood_mixture, (COLUMN, COLUMN[None], np.eye(2)), "covariance"),
-    (metrics.log_likelihood_mixture, (COLUMN, COLUMN[None], np.ones(1)), "covariance"),
+    (metrics.crps_mixture, (COLUMN, COLUMN, COLUMN), "means"),
+    (metrics.crps_mixture, (COLUMN, 1.0, 1.0), "means"),
+    (metrics.crps_mixture, (COLUMN, np.ones((0, 3, 1)), np.ones((0, 3, 1))), "means"),
+    (metrics.crps_mixture, (COLUMN, COLUMN[None], COLUMN), "stds"),
     (metrics.accuracy, ([0, 1, 0], P), "Y"),
     (metrics.accuracy, ([[0], [1]], P), "Y"),
     (metrics.accuracy, (0, P), "Y"),
@@ -396,17 +345,7 @@ INVALID: list[tuple[Callable[..., object], tuple[object, ...], str]] = [
     (metrics.nll, ([0, 1], [[math.nan, 1.0], [0.5, 0.5]]), "probabilities"),
     # values outside their domain
     (metrics.crps_gaussian, (ONE, ONE, [[0.0]]), "std"),
-    (metrics.interval_coverage, (ONE, ONE, [[-1.0]]), "std"),
-    (metrics.interval_coverage, (ONE, ONE, ONE, 0.0), "level"),
-    (metrics.interval_coverage, (ONE, ONE, ONE, 1.0), "level"),
-    (metrics.interval_coverage, (ONE, ONE, ONE, math.nan), "level"),
-    (metrics.log_likelihood_gaussian, (ONE, ONE, [[[-1.0]]]), "covariance"),
-    (metrics.log_likelihood_mixture, (ONE, ONE[None], [[0.0]]), "covariance"),
-    (
-        metrics.log_likelihood_gaussian,
-        (np.ones((2, 2)), np.ones((2, 2)), [np.eye(2), [[1.0, 0.5], [0.4, 1.0]]]),
-        "covariance",
-    ),
+    (metrics.crps_mixture, (ONE, ONE[None], [[[0.0]]]), "stds"),
     (metrics.brier, ([0, 1], [[0.5, 0.5], [0.5, 0.6]]), "probabilities"),
     (metrics.brier, ([0, 1], [[0.5, 0.5], [-0.5, 1.5]]), "probabilities"),
     (metrics.predictive_entropy, ([[0.5], [0.5]],), "probabilities"),
@@ -445,15 +384,13 @@ def test_wrong_types_are_refused_by_name(
 
 def test_inputs_may_be_read_only_and_results_are_plain_floats() -> None:
     labels, p = random_classes(np.random.default_rng(11), 6, 3)
-    Y, std, covariance = np.zeros((6, 1)), np.ones((6, 1)), np.ones((6, 1, 1))
-    for array in (labels, p, Y, std, covariance):
+    Y, std = np.zeros((6, 1)), np.ones((6, 1))
+    for array in (labels, p, Y, std):
         array.flags.writeable = False  # an attempt to change an input raises
     results = [
         metrics.rmse(Y, Y),
-        metrics.log_likelihood_gaussian(Y, Y, covariance),
-        metrics.log_likelihood_mixture(Y, Y[None], covariance),
-        metrics.interval_coverage(Y, Y, std),
         metrics.crps_gaussian(Y, Y, std),
+        metrics.crps_mixture(Y, Y[None], std[None]),
         metrics.accuracy(labels, p),
         metrics.nll(labels, p),
         metrics.brier(labels, p),

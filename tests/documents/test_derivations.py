@@ -6,16 +6,20 @@ import ast
 import importlib.util
 import os
 import re
-import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from processes import python
 
 NOTES = Path(__file__).resolve().parents[2] / "derivations"
 CHECKS = sorted((NOTES / "checks").glob("*.py"))
 WITHOUT_CHECK = ("00", "12", "14")
+
+NAMES_OF_OTHERS = {"EXCLUDED", "expm1", "log1p", "ndtr", "ravel"}
+"""Names in the notes that are not the package's: of a test, of NumPy and of SciPy."""
 
 
 def _load() -> ModuleType:
@@ -43,14 +47,8 @@ def test_every_numbered_file_has_its_check() -> None:
 
 @pytest.mark.parametrize("path", CHECKS, ids=lambda path: path.stem)
 def test_check_holds_and_covers_its_file(path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-W", "error::RuntimeWarning", str(path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONOPTIMIZE"},
-    )
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONOPTIMIZE"}
+    run = python("-W", "error::RuntimeWarning", str(path), env=environment)
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()
     assert len(lines) == 1
@@ -95,14 +93,8 @@ def test_every_tag_is_defined_once_cited_and_tested() -> None:
     assert "\n".join(tool.problems(*tool.read_all())) == ""
 
 
-def test_table_in_the_readme_is_fresh() -> None:
-    run = subprocess.run(
-        [sys.executable, str(NOTES / "make_table.py"), "--check"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def test_table_is_fresh() -> None:
+    run = python(str(NOTES / "make_table.py"), "--check")
     assert run.returncode == 0, run.stdout + run.stderr
 
 
@@ -255,14 +247,14 @@ def test_table_links_tags_to_functions_and_tests() -> None:
 
 
 def test_a_stale_table_is_told_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{tool.BEGIN}\nold\n{tool.END}\nafter\n", encoding="utf-8")
-    monkeypatch.setattr(tool, "README", readme)
+    page = tmp_path / "table.md"
+    page.write_text(f"before\n{tool.BEGIN}\nold\n{tool.END}\nafter\n", encoding="utf-8")
+    monkeypatch.setattr(tool, "TABLE", page)
     assert tool.main(["--check"]) == 1
-    assert "old" in readme.read_text("utf-8"), "--check must not write"
+    assert "old" in page.read_text("utf-8"), "--check must not write"
     assert tool.main([]) == 0
     assert tool.main(["--check"]) == 0
-    text = readme.read_text("utf-8")
+    text = page.read_text("utf-8")
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert tool.main(["--chekc"]) == 2
@@ -291,6 +283,73 @@ def test_links_lead_somewhere(path: Path) -> None:
         if fragment:
             headings = re.findall(r"^#+ (.*)$", linked.read_text("utf-8"), flags=re.MULTILINE)
             assert fragment in {tool.anchor(heading) for heading in headings}, target
+
+
+def defined_names(source: str) -> set[str]:
+    """What a Python file defines: functions, classes, arguments, what is assigned, and strings."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return found
+
+
+def unknown_names(note: str, modules: Mapping[str, set[str]], others: set[str]) -> list[str]:
+    """Names in backticks that no module defines; in `module.name`, those that this one does not.
+
+    Modules are those at the top of the package, a package's with all that is in it.
+
+    Commands, paths, tests, marks and commits are no names.
+    """
+    everywhere = set(modules).union(others, *modules.values())
+    no_names = re.compile(
+        r"(balinp|python|pytest|Derivation:) .*|@.*|.*/.*|.*\.(md|py).*|[0-9a-f]{7}"
+    )
+    found = []
+    for quoted in re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", note, flags=re.DOTALL)):
+        if quoted in everywhere or no_names.fullmatch(quoted):
+            continue
+        names = re.findall(r'"([^"]*)"|([A-Za-z_]\w*)', quoted)
+        unknown = any(name not in everywhere for pair in names for name in pair if name)
+        qualified = re.match(r"(\w+)\.(\w+)", quoted)
+        if qualified and qualified[1] in modules:
+            unknown |= qualified[2] not in modules[qualified[1]]
+        if unknown:
+            found.append(quoted)
+    return found
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted({*NOTES.glob("*.md")} - {NOTES / "12_tried_and_failed.md", NOTES / "table.md"}),
+    ids=lambda path: path.stem,
+)
+def test_names_in_the_notes_exist(path: Path) -> None:
+    """All but those of what was not kept (12); the table's are the code's own."""
+    modules: dict[str, set[str]] = {}
+    package = NOTES.parent / "balinp"
+    for file in package.rglob("*.py"):
+        module, *inner = file.relative_to(package).with_suffix("").parts
+        names = defined_names(file.read_text("utf-8"))
+        modules.setdefault(module, set()).update(inner, names)
+    assert unknown_names(path.read_text("utf-8"), modules, NAMES_OF_OTHERS) == []
+
+
+def test_a_name_that_does_not_exist_is_found() -> None:
+    modules = {"layer": defined_names('class Layer:\n    def mean(self, rate=1.0):\n        "x"')}
+    note = "`mean`, `layer.Layer`, `Layer.mean(rate)`, `x.py`, `9e3779b`, `python a.py`, `np.log`\n"
+    assert unknown_names(note, modules, {"np", "log"}) == []
+    stale = ["layer.rate_of", "means", 'Layer.mean(rate="fast")', "layer.log", "Layer.log(scale)"]
+    note += " ".join(f"`{name}`" for name in stale) + "\n```\n`code`\n```\n"
+    assert unknown_names(note, modules, {"np", "log"}) == stale
 
 
 def test_tests_that_are_named_as_guarantees_exist() -> None:

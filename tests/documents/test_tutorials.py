@@ -10,7 +10,7 @@ from types import ModuleType
 
 import nbformat
 import pytest
-from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 TUTORIALS = Path(__file__).resolve().parents[2] / "tutorials"
 LARGEST = 1_000_000  # bytes of one notebook: a clone stays small and GitHub shows it
@@ -131,7 +131,11 @@ def test_a_failing_or_slow_tutorial_is_refused(tmp_path, monkeypatch):
     source.write_text("# %%\nassert 1 + 1 == 3\n")
     with pytest.raises(CellExecutionError, match="AssertionError"):
         build.executed(source)
-    monkeypatch.setattr(build, "TIME_LIMIT", 2.0)
+    monkeypatch.setattr(build, "TIME_LIMIT", 3)
+    source.write_text("# %%\nwhile True:\n    pass\n")
+    with pytest.raises(DeadKernelError):
+        build.executed(source)
+    monkeypatch.setattr(build, "WAIT_LIMIT", 2.0)
     source.write_text("# %%\nimport time\n\ntime.sleep(30)\n")
     with pytest.raises(CellTimeoutError):
         build.executed(source)

@@ -308,16 +308,17 @@ def test_products_of_the_noise(flops: Any) -> None:
 def test_the_matrices_that_a_step_decomposes() -> None:
     """In the first step H for its pseudo-targets, then H and A of both layers; later less.
 
+    Where bases are kept that is nothing but the noise, twice, which is learnt anew in every step.
     A softmax has no curvature along its last direction: there H is decomposed for its floor, too.
     """
     for K in (1, 4):
-        _, steps = Case((3, 5, K), 6, 12).steps()
+        _, steps = Case((3, 5, K), 32, 320).steps()
         sizes = sorted(len(matrix) for matrix in decomposed(next(steps)))
         floored = [K] if K > 1 else []
         assert [size for size in sizes if size != 5] == sorted([4, 6, K, K, *floored])
         assert sizes.count(5) >= 2
         later = [len(decomposed(next(steps))) for _ in range(60)]
-        assert min(later) < 6
+        assert min(later) == (2 if K == 1 else 0)
 
 
 def test_rate_is_that_of_a_processor() -> None:

@@ -19,6 +19,7 @@ from balinp.experiments.results import RUNS, __main__, store, tables
 from balinp.experiments.results.store import Results, read, rounded
 from balinp.experiments.results.tables import TABLES, tables_in, with_tables
 from balinp.experiments.summary import (
+    best_summary,
     convergence_summary,
     difference_summary,
     gap_summary,
@@ -131,6 +132,22 @@ def test_difference_summary_by_hand():
     _, _, mlp, bali = cells(difference_summary([("boston", records)], "regression"))
     assert mlp == ["MLP", f"0.25 ± {sem([-0.5, 1.0]):.2f}"]
     assert bali == ["BALI (isotropic)", "0"]
+
+
+def test_best_summary_by_hand():
+    """The best is that of the highest mean, of those that are not BALI."""
+    ours = {"BALI (isotropic)": [2.0, 4.0], "BALI (ensemble of 5)": [9.0, 9.5]}
+    rows = [
+        ("boston", regression({**ours, "GP": [1.0, 1.5], "MLP": [1.0, 2.0]})),
+        ("yacht", regression({"GP": [6.0, 8.0], **ours, "BALI (conjugate)": [10.0, 11.0]})),
+    ]
+    header, _, *lines = cells(best_summary(rows, "rmse"))
+    assert header == ["data set", *ours, "best other method", "its name"]
+    own = [f"3.0 ± {sem([2, 4]):.1f}", f"9.25 ± {sem([9, 9.5]):.2f}"]
+    assert lines == [
+        ["boston", *own, f"1.50 ± {sem([1, 2]):.2f}", "MLP"],
+        ["yacht", *own, "7.00 ± 1.00", "GP"],
+    ]
 
 
 def test_gap_summary_by_hand():

@@ -127,7 +127,10 @@ def test_roots_of_covariances_are_continuous(rng: np.random.Generator) -> None:
 
 
 def test_nothing_else_decomposes() -> None:
-    """The rule for zeros is written once, because there is one module that could need it."""
+    """The rule for zeros is written once, because there is one module that could need it.
+
+    `balinp.plain` shares no code with the others and is imported by none of them.
+    """
     callers = set()
     for path in Path(balinp.__file__).parent.glob("*.py"):
         names = {
@@ -137,4 +140,14 @@ def test_nothing_else_decomposes() -> None:
         }
         if names & {"eig", "eigh", "eigvals", "eigvalsh", "svd", "pinv"}:
             callers.add(path.name)
-    assert callers == {"spectral.py"}
+    assert callers == {"spectral.py", "plain.py"}
+
+
+@pytest.mark.equation("KR-4")
+@pytest.mark.parametrize("size", [1, 2, 7])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_refused_at_every_size(size: int, wrong: float) -> None:
+    matrix = np.eye(size)
+    matrix[-1, -1] = wrong
+    with pytest.raises(ValueError, match="^A: expected a finite matrix"):
+        decompose(matrix, "A")

@@ -82,9 +82,7 @@ def test_the_learnt_noise_follows_the_units(unit, rng):
     X = rng.standard_normal((60, 2))
     Y = X @ np.array([[1.0], [0.5]]) + 0.1 * rng.standard_normal((60, 1))
     one, other = (BALI(()).fit(X, scale * Y, epochs=50).likelihood for scale in (1.0, unit))
-    assert other.covariance(1)[0, 0] == pytest.approx(
-        unit**2 * one.covariance(1)[0, 0], rel=1e-6
-    )
+    assert other.covariance(1)[0, 0] == pytest.approx(unit**2 * one.covariance(1)[0, 0], rel=1e-6)
     units = BALI((4,)).fit(X, unit * Y, epochs=1).hyper.noise_units
     np.testing.assert_allclose(units, unit**2 * (Y**2).mean(axis=0), rtol=1e-8)
 

@@ -97,7 +97,7 @@ def test_training_draws_the_outputs_that_matter(
     Y = Y if isinstance(likelihood, Logistic) else np.eye(2)[Y[:, 0].astype(int)]
     model.fit(X, Y, epochs=3)
     model.rng = np.random.default_rng(0)
-    now = Present(model.network, model.likelihood, model.layers, model.weights, 60, model.rng)
+    now = Present(model.network, model.likelihood, model.layers, model.weights, 60, 60, model.rng)
     forward = forward_pass("linearised", model.likelihood, 2, model.steps, is_all=True)
     traces = [forward.trace(now, X, Y, None) for _ in range(40)]
     drawn = np.concatenate([trace.likelihood.deviations for trace in traces])
@@ -151,6 +151,32 @@ def test_covariance_of_the_draws_is_that_of_the_outputs(rng: np.random.Generator
     assert (np.abs(drawn.output_covariance - covariance) < 0.3 * size).all()
     alone = Logistic().predictive(f[1:2], covariance[1:2])
     np.testing.assert_array_equal(alone.draws[:, 0], gaussian.draws[:, 1])
+
+
+@pytest.mark.equation("PR-1", "PR-3")
+def test_distribution_function_and_quantiles_are_those_of_the_outputs(
+    rng: np.random.Generator,
+) -> None:
+    f, root = rng.standard_normal((3, 2)), rng.standard_normal((3, 2, 2))
+    covariance = root @ np.swapaxes(root, 1, 2)
+    covariance[0] = 0.0  # certain outputs
+    gaussian = Logistic().predictive(f, covariance)
+    std = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    for q in (1e-9, 0.3, 0.9):
+        value = gaussian.quantile(q)
+        np.testing.assert_allclose(value, f + stats.norm.ppf(q) * std, rtol=1e-12)
+        np.testing.assert_allclose(gaussian.cdf(value)[1:], q, rtol=1e-12)
+    np.testing.assert_array_equal(gaussian.cdf(f + np.array([1e-9, -1e-9]))[0], [1.0, 0.0])
+    drawn = Logistic().predictive(rng.standard_normal((9, 3, 2)))
+    for q in (0.05, 0.5, 0.99):
+        expected = np.quantile(drawn.draws, q, axis=0, method="inverted_cdf")
+        np.testing.assert_array_equal(drawn.quantile(q), expected)
+        np.testing.assert_array_equal(drawn.cdf(expected), np.ceil(9 * q) / 9)
+    for wrong in (0.0, 1.0):
+        with pytest.raises(ValueError, match="^q: expected"):
+            drawn.quantile(wrong)
+    with pytest.raises(ValueError, match="^F: expected shape"):
+        drawn.cdf(f[:1])
 
 
 def test_predict_returns_what_the_likelihood_makes(answers: tuple[Array, Array]) -> None:

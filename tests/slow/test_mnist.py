@@ -1,6 +1,6 @@
 """MNIST's t10k file with a network of 784-100-10, and letters to be told from digits.
 
-``pytest -m stress tests/slow/test_mnist.py -s`` prints the figures that README quotes.
+``pytest -m stress tests/slow/test_mnist.py -s`` prints the figures that the page of results quotes.
 """
 
 from __future__ import annotations

@@ -24,10 +24,21 @@ from balinp.experiments.methods.layerwise import FOOF, LINEAR_TRAINING, Network,
 from balinp.experiments.methods.method import Ensemble, Method, Predictor
 from balinp.experiments.methods.torch_tools import peers
 
-__all__ = ["METHODS", "REFERENCE", "Method", "Network", "Predictor", "select", "warm_up"]
+__all__ = [
+    "ENSEMBLE",
+    "METHODS",
+    "REFERENCE",
+    "Method",
+    "Network",
+    "Predictor",
+    "select",
+    "warm_up",
+]
 
 REFERENCE = "BALI (isotropic)"
 """The method that the others are compared with, split by split."""
+
+ENSEMBLE = "BALI (ensemble of 5)"
 
 LAPLACE = ("torch", "laplace")
 """Modules of the extra ``peers`` for Laplace approximations."""
@@ -38,7 +49,7 @@ DROPOUT = ("torch",)
 METHODS = (
     Method(REFERENCE, REGRESSION, Network(REGRESSION_TRAINING)),
     Method("BALI (conjugate)", REGRESSION, Network(REGRESSION_TRAINING, "conjugate")),
-    Method("BALI (ensemble of 5)", REGRESSION, Ensemble(Network(REGRESSION_TRAINING))),
+    Method(ENSEMBLE, REGRESSION, Ensemble(Network(REGRESSION_TRAINING))),
     Method("Bayesian linear regression", REGRESSION, Network(LINEAR_TRAINING)),
     Method("BayesianRidge", REGRESSION, scikit.BayesianRidge()),
     Method("neural linear", REGRESSION, NeuralLinear(REGRESSION_TRAINING, LINEAR_TRAINING)),
@@ -53,7 +64,7 @@ METHODS = (
     ),
     Method(REFERENCE, CLASSIFICATION, Network(CLASSIFICATION_TRAINING)),
     Method("BALI (conjugate)", CLASSIFICATION, Network(CLASSIFICATION_TRAINING, "conjugate")),
-    Method("BALI (ensemble of 5)", CLASSIFICATION, Ensemble(Network(CLASSIFICATION_TRAINING))),
+    Method(ENSEMBLE, CLASSIFICATION, Ensemble(Network(CLASSIFICATION_TRAINING))),
     Method("logistic regression", CLASSIFICATION, scikit.LogisticRegression()),
     Method("MLP", CLASSIFICATION, scikit.MLPClassification()),
     Method("MLP (ensemble of 5)", CLASSIFICATION, Ensemble(scikit.MLPClassification())),

@@ -1,0 +1,110 @@
+"""What the data say for a network, against one without weights; and under which lam most.
+
+The gain in evidence tells how far the prior may be weakened. Where labels follow the inputs it
+grows as lam falls; where they do not, there is none to be had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from balinp.data import Batch, pieces
+from balinp.kernels import weighted_sum
+from balinp.likelihood import Likelihood
+
+LOST_SHARE = 0.3
+"""Share of the best gain that may be lost again while lam is learnt."""
+
+UNDECIDED = 3.0
+"""Difference of evidence, in nats of all data together, that decides nothing."""
+
+NOISE_THRESHOLD = 0.85
+"""First lam of classes, in units of that below which labels of no pattern move a linear network."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Gain in evidence over a network without weights, in nats a datum, averaged over steps.
+
+    Before it is known, nothing is against learning lam.
+
+    Derivation: GA-1
+
+    Attributes
+    ----------
+    value : the gain, a bound on it, as it is now.
+    best : the largest that it has been.
+    best_precision : lam of the first layer when it was largest.
+
+    Examples
+    --------
+    >>> gain = Gain().after(0.5, rate=1.0, precision=3.0).after(0.3, rate=0.5, precision=2.0)
+    >>> gain.value, gain.best, gain.best_precision
+    (0.4, 0.5, 3.0)
+    >>> gain.is_kept(n_data=1000), gain.after(0.2, rate=1.0, precision=1.0).is_kept(n_data=1000)
+    (True, False)
+    """
+
+    value: float = -np.inf
+    best: float = -np.inf
+    best_precision: float = np.nan
+
+    def after(self, gain: float, rate: float, precision: float) -> Gain:
+        """The gain after a step.
+
+        Parameters
+        ----------
+        gain : gain of the step by itself, in nats a datum.
+        rate : its weight in the average.
+        precision : lam of the first layer in this step.
+        """
+        value = gain if np.isinf(self.value) else (1 - rate) * self.value + rate * gain
+        if value > self.best:
+            return Gain(value, value, precision)
+        return Gain(value, self.best, self.best_precision)
+
+    def is_kept(self, n_data: float) -> bool:
+        """Whether no more of the best gain has been lost again than may be."""
+        return self.value >= self.best - max(LOST_SHARE * self.best, UNDECIDED / n_data)
+
+
+def mean_density_without_weights(batch: Batch, likelihood: Likelihood) -> float:
+    """Mean log density of a batch's targets at outputs of zero, in nats a datum.
+
+    These are the outputs of a network without weights, and its evidence is this for each datum.
+
+    Derivation: GA-1, LR-6
+
+    Parameters
+    ----------
+    batch : rows, with their weights.
+    likelihood : likelihood of the targets.
+    """
+    total = 0.0
+    for part in pieces(len(batch), 1):
+        _, Y, w = batch.take(part)
+        total += weighted_sum(likelihood.log_density(Y, np.zeros(Y.shape)), w)
+    return total / batch.amount
+
+
+def first_precision(n_data: float, widths: Sequence[int]) -> float:
+    """Relative precision lam / n_1 that classes start with, below which noise moves the network.
+
+    .85 sqrt(N (1 - 1/K) / n_2), for N data, K classes and n_2 units of the first hidden layer.
+
+    Derivation: GA-2
+
+    Parameters
+    ----------
+    n_data : N.
+    widths : numbers of inputs, hidden units, and outputs, with at least one hidden layer.
+
+    Examples
+    --------
+    >>> first_precision(400, [30, 50, 2])
+    1.7
+    """
+    return float(NOISE_THRESHOLD * np.sqrt(n_data * (1 - 1 / widths[-1]) / widths[1]))
