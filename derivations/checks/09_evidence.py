@@ -560,8 +560,10 @@ def few_data():
     assert_allclose(G @ np.linalg.inv(G + np.eye(N * C)), hat, rtol=1e-9, atol=1e-12)
     gamma = np.trace(hat)
     parts = [slice(0, 12), slice(12, 22)]
-    apart = [np.trace(np.linalg.solve((J.T @ J + np.diag(P0))[p, p], (J.T @ J)[p, p])) for p in parts]
+    P, L = J.T @ J + np.diag(P0), J.T @ J
+    apart = [np.trace(np.linalg.solve(P[p, p], L[p, p])) for p in parts]
     assert gamma < min(N * C, sum(apart))
+
     # the derivative of the log determinant by H, all outputs' precision scaled alike: gamma
     def log_det(t):
         return np.linalg.slogdet(np.exp(t) * J.T @ J + np.diag(P0))[1]
