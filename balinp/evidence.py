@@ -16,6 +16,7 @@ import numpy as np
 from balinp._types import Array
 from balinp.kernels import amount, root_weighted, weighted_sum
 from balinp.layer import MatrixNormalLayer
+from balinp.leverages import are_cheap, summed_leverages
 from balinp.natural_parameters import EXACT, log_prior_to_posterior
 from balinp.pseudo_targets import Trace, summed
 from balinp.validation import as_finite
@@ -125,16 +126,29 @@ def noise_target(
     hyper : hyper-prior on the noise precision.
     units : (K,) array u, the squares in which its rate is stated; None for ones.
     """
-    K, B = len(noise_covariance), 0.0
+    pieces = [said] if isinstance(said, Trace) else said
+    B, Gamma = _spread_of_all(layers, pieces, n_data)
+    C = np.linalg.cholesky(noise_covariance)
+    squares = (n_data / B) * residual_squares + C @ Gamma @ C.T
+    return noise_from_squares(squares, n_data, hyper, units)
+
+
+def _spread_of_all(
+    layers: Sequence[MatrixNormalLayer], said: Iterable[Trace], n_data: float
+) -> tuple[float, Array]:
+    """B, and Gamma (K, K): of all layers together where that is cheap, else of each by itself.
+
+    Derivation: EV-3, EV-11
+    """
     left_out = [_left_out(layer) for layer in layers]
-    Gamma = np.zeros((K, K))
-    for piece in [said] if isinstance(said, Trace) else said:
+    B, Gamma = 0.0, np.zeros((layers[-1].n_out,) * 2)
+    for piece in said:
+        if len(layers) > 1 and are_cheap(layers, piece, n_data):
+            return n_data, summed_leverages(layers, piece)
         B += amount(piece.targets, piece.sample_weight)
         for index, Psi in enumerate(left_out):
             Gamma += _spread(piece, index, Psi)
-    C = np.linalg.cholesky(noise_covariance)
-    squares = (n_data / B) * residual_squares + C @ (Gamma / B) @ C.T
-    return noise_from_squares(squares, n_data, hyper, units)
+    return B, Gamma / B
 
 
 def exact_noise_target(

@@ -543,6 +543,34 @@ def units():
     assert_allclose(other, D @ one @ D, rtol=1e-12)
 
 
+def few_data():
+    rng = np.random.default_rng(11)
+    N, C, lam = 4, 2, np.array([0.7, 2.5])
+    x = [rng.standard_normal((N, 3)), rng.standard_normal((N, 5))]
+    s = [rng.standard_normal((N, C, 4)), rng.standard_normal((N, C, 2))]
+    J = [np.einsum("nck,nd->nckd", b, a).reshape(N * C, -1) for a, b in zip(x, s, strict=True)]
+    P0 = np.concatenate([np.full(j.shape[1], v) for j, v in zip(J, lam, strict=True)])
+    J = np.hstack(J)
+    G = sum(
+        np.einsum("nd,md,nck,mek->ncme", a, a, b, b).reshape(N * C, N * C) / v
+        for a, b, v in zip(x, s, lam, strict=True)
+    )
+    assert_allclose(G, (J / P0) @ J.T, rtol=1e-12)
+    hat = J @ np.linalg.solve(J.T @ J + np.diag(P0), J.T)
+    assert_allclose(G @ np.linalg.inv(G + np.eye(N * C)), hat, rtol=1e-9, atol=1e-12)
+    gamma = np.trace(hat)
+    parts = [slice(0, 12), slice(12, 22)]
+    P, L = J.T @ J + np.diag(P0), J.T @ J
+    apart = [np.trace(np.linalg.solve(P[p, p], L[p, p])) for p in parts]
+    assert gamma < min(N * C, sum(apart))
+
+    # the derivative of the log determinant by H, all outputs' precision scaled alike: gamma
+    def log_det(t):
+        return np.linalg.slogdet(np.exp(t) * J.T @ J + np.diag(P0))[1]
+
+    assert_allclose((log_det(1e-5) - log_det(-1e-5)) / 2e-5, gamma, rtol=1e-7)
+
+
 CHECKS = {
     "EV-1": effective_number,
     "EV-2": prior_precision,
@@ -553,6 +581,7 @@ CHECKS = {
     "EV-8": logarithmic,
     "EV-9": many_outputs,
     "EV-10": units,
+    "EV-11": few_data,
 }
 
 if __name__ == "__main__":

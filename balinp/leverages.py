@@ -1,0 +1,46 @@
+"""How much of its own targets each of few data determines, all layers together and exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from balinp._types import Array
+from balinp.kernels import amount, root_weighted
+from balinp.layer import MatrixNormalLayer
+from balinp.pseudo_targets import Trace
+
+MOST_ROWS = 128
+"""Rows of the Gram matrix, data times outputs, up to which a step takes hardly longer."""
+
+
+def are_cheap(layers: Sequence[MatrixNormalLayer], said: Trace, n_data: float) -> bool:
+    """Whether exact leverages are worth their time: few data, all of them, an isotropic prior."""
+    rows = len(said.targets) * said.output_rows.shape[1]
+    is_all = amount(said.targets, said.sample_weight) == n_data
+    return is_all and rows <= MOST_ROWS and not layers[0].state.prior.follows_noise
+
+
+def summed_leverages(layers: Sequence[MatrixNormalLayer], said: Trace) -> Array:
+    """Sum over data of the (C, C) blocks on the diagonal of G (G + I)^{-1}.
+
+    G is the covariance of the whitened outputs of all data that the prior gives to the network
+    linearised in all its weights, sum_l (X_l X_l^T)_nm S_n^T S_m / lam_l.
+
+    Derivation: EV-11
+
+    Parameters
+    ----------
+    layers : layers of the network, with isotropic priors.
+    said : trace of all data.
+    """
+    N, C = len(said.targets), said.output_rows.shape[1]
+    G = np.zeros((N, C, N, C))
+    for layer, X, S in zip(layers, said.designs, said.curvature_rows, strict=True):
+        rows = root_weighted(S, said.sample_weight).reshape(N * C, -1)
+        products = (rows @ rows.T).reshape(N, C, N, C)
+        G += (X @ X.T)[:, None, :, None] * products / layer.prior_precision
+    size = N * C
+    left = np.linalg.inv(G.reshape(size, size) + np.eye(size)).reshape(N, C, N, C)
+    return np.asarray(N * np.eye(C) - np.einsum("ncnd->cd", left))
