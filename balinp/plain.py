@@ -3,8 +3,7 @@
 A tanh network learns a regression whose noise covariance V and prior precision lam are known; the
 prior's means are zero. Nothing here is fast and nothing is optional: `balinp` computes the same
 with Kronecker factors in their eigenbases, and a test holds the two against each other, step by
-step. Left out is damping (JS-5), which begins where a step gains less than a quarter of its promise.
-The tags at the lines are those of the notes in derivations/.
+step. The tags at the lines are those of the notes in derivations/.
 """
 
 import numpy as np

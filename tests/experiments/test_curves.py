@@ -1,4 +1,4 @@
-"""Generated curves: defaults find what there is and nothing in noise; noise-free targets; search."""
+"""Generated curves: defaults find what there is, and nothing in noise; targets without noise."""
 
 from __future__ import annotations
 

@@ -27,11 +27,12 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
 
 @pytest.mark.equation(
     "BP-1", "BP-2", "BP-3", "BP-4", "PT-1", "PT-2", "PT-3", "PT-4", "PT-5", "LR-1", "LR-3",
-    "NP-1", "NP-2", "NP-4", "JS-1", "JS-2", "JS-3", "JS-4", "JS-5", "PR-1", "MN-8", "KR-1", "KR-2", "KR-3",
+    "NP-1", "NP-2", "NP-4", "JS-1", "JS-2", "JS-3", "JS-4", "JS-5", "PR-1",
+    "MN-8", "KR-1", "KR-2", "KR-3",
 )  # fmt: skip
 @pytest.mark.parametrize("batch", [15, 60], ids=["batches", "full batches"])
 @pytest.mark.parametrize("hidden", [(6,), (6, 5)], ids=str)
-@pytest.mark.parametrize("noise", [1.0, 0.01], ids=["noise", "little noise"])
+@pytest.mark.parametrize("noise", [1.0, 0.1], ids=["noise", "little noise"])
 def test_every_step_is_that_of_the_plain_method(noise, hidden, batch, rng):
     X, Y, V = data(rng)
     V, damped = noise * V, False
