@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from mutants import OUT_OF_TIME, REPOSITORY, Mutant, listed, parse, problems, tried
 
-HALF = Mutant("factors", "NP-1", "half the rate", "+ rate * (after", "+ rate / 2 * (after")
+HALF = Mutant("kernels", "NP-1", "half the rate", "+ rate * (after", "+ rate / 2 * (after")
 
 
 def test_every_mutant_applies_to_one_place() -> None:
