@@ -168,6 +168,11 @@ def test_what_training_adds_up_is_gradient_and_curvature(
             assert_close(terms.gradient, gradient, rtol=1e-8)  # targets: about 1 / H beside outputs
             rows = t.curvature_rows[index]
             assert_close(terms.curvature, np.einsum("n,nci,ncj->ij", w, rows, rows))
+            if bases is EXACT:
+                assert terms.squares is None
+            else:  # along the basis that the layer's posterior has
+                along = t.designs[index] @ layer.state.working_posterior.row_basis
+                assert_close(terms.squares, w @ along**2)
             proposal = layer.propose_from(terms, n_data=20, rate=0.1, bases=bases)
             h = proposal.factors.outputs.values
             assert h.min() >= least * CURVATURE_FLOOR * h.mean()
