@@ -133,12 +133,10 @@ class BALI(Model):
         self.hidden = as_widths(hidden, "hidden")
         self.likelihood = as_likelihood(likelihood, noise_variance)
         gaussian = isinstance(self.likelihood, Gaussian)
-        if activation is None:
-            activation = "tanh" if gaussian else "relu"
+        usual, usual_pass = ("tanh", "mean") if gaussian else ("relu", "linearised")
+        activation = usual if activation is None else activation
         self.activation = as_choice(activation, "activation", ACTIVATIONS)
-        if forward is None:
-            forward = "mean" if gaussian else "linearised"
-        self.forward = as_choice(forward, "forward", PASSES)
+        self.forward = as_choice(usual_pass if forward is None else forward, "forward", PASSES)
         self.prior = as_choice(prior, "prior", tuple(PRIORS))
         self.bias = as_flag(bias, "bias")
         self.seed = as_count(seed, "seed", minimum=0)
@@ -250,9 +248,7 @@ class BALI(Model):
             previous = log_joint
         if epochs and data.can_settle(size) and not self.targets_are_observations:
             self._settle(data, N)
-        if self.steps:
-            with few_threads(self.network.widths):
-                self.uncertainty = self.uncertainty.after(self, data)
+        self._look_back(data)
         return self
 
     def step(
@@ -313,7 +309,8 @@ class BALI(Model):
                 outcome, self.likelihood, rate = take_exact_step(now, batch, rate, self.hyper)
             else:
                 outcome, rate = self._take_step(now, batch, rate)
-            self.history.append(Record.of(outcome, rate, self.layers, self.likelihood))
+            unsettled = self.hyper.unsettled
+        self.history.append(Record.of(outcome, rate, self.layers, self.likelihood, unsettled))
         return self.history[-1]
 
     def _take_step(self, now: Present, batch: Batch, rate: float | None) -> tuple[Outcome, float]:
@@ -326,6 +323,12 @@ class BALI(Model):
         share = 1.0 if batch.is_all else way.rate
         self.likelihood = self.hyper.learn(now, outcome, said, way, share)
         return outcome, way.rate
+
+    def _look_back(self, data: Data | Stream) -> None:
+        """Work out what predictions need of all the data at the final weights (JP-1, JP-4)."""
+        if self.steps:
+            with few_threads(self.network.widths):
+                self.uncertainty = self.uncertainty.after(self, data)
 
     def _settle(self, data: Data | Stream, N: float) -> None:
         K = self.network.widths[-1]

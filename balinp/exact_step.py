@@ -117,6 +117,7 @@ def fixed_point(
             sd = np.sqrt(np.diag(V))
             change = max(change, float(np.abs((target - V) / np.outer(sd, sd)).max()))
             likelihood = learnt_noise(target)
+        hyper.unsettled = change
         if change < RESOLUTION:
             break
     return likelihood

@@ -32,6 +32,9 @@ class Record:
     noise_variances : (K,) array, the diagonal of V after the step; None for a likelihood that is
         not Gaussian. The last V is `model.likelihood.covariance(K)`.
     effective_parameters : gamma of each layer.
+    unsettled : how far lam or a noise variance was from what the evidence asked for, the larger of
+        the two in logarithms; 0 if both are given. A fit whose last step is far from 0 was too
+        short for them.
     """
 
     log_joint: float
@@ -42,6 +45,7 @@ class Record:
     prior_precision: float
     noise_variances: Array | None
     effective_parameters: tuple[float, ...]
+    unsettled: float = 0.0
 
     @classmethod
     def of(
@@ -50,6 +54,7 @@ class Record:
         rate: float,
         layers: Sequence[MatrixNormalLayer],
         likelihood: Likelihood,
+        unsettled: float,
     ) -> Record:
         """What a step did, from its outcome and the model after it."""
         variances = None
@@ -64,6 +69,7 @@ class Record:
             prior_precision=layers[0].prior_precision,
             noise_variances=variances,
             effective_parameters=tuple(effective_parameters(layer) for layer in layers),
+            unsettled=unsettled,
         )
 
 

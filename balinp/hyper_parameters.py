@@ -63,6 +63,7 @@ class HyperParameters:
         the conjugate prior (EV-4).
     noise_units : (K,) array, what a rate of 1 of the noise prior means for each output: 1 if the
         prior is given, else the mean square of the first targets (EV-10).
+    unsettled : how far the last step was from what the evidence asks for, in logarithms.
     gain : gain in evidence over a network without weights (GA-1).
     """
 
@@ -83,6 +84,7 @@ class HyperParameters:
         self.is_gaussian = isinstance(likelihood, Gaussian)
         self.learns_noise = isinstance(likelihood, Gaussian) and likelihood.noise_variance is None
         self.mean_precisions: list[float] = []
+        self.unsettled = 0.0
         self.gain = Gain()
 
     @property
@@ -185,6 +187,7 @@ class HyperParameters:
 
         Derivation: EV-2, EV-4, GA-1
         """
+        self.unsettled = 0.0
         if not self.learns_precision:
             return
         assert self.precision_prior is not None
@@ -192,6 +195,7 @@ class HyperParameters:
         if self.gain.is_kept(n_data):
             target = prior_precision_target(layers, first, self.precision_prior)
             change = share * np.log(target / first)
+            self.unsettled = abs(float(np.log(target / first)))
         else:
             change = np.clip(np.log(self.gain.best_precision / first), -share, share)
         factor = float(np.exp(change))
@@ -225,6 +229,8 @@ class HyperParameters:
             layers, said, residual_squares, V, N, self.noise_prior, self.noise_units
         )
         target = less_correlated(target, N)
+        asked = np.abs(np.log(np.diag(target) / np.diag(V))).max()
+        self.unsettled = max(self.unsettled, float(asked))
         return learnt_noise(geometric_mean(V, target, NOISE_SHARE * share))
 
     def set_priors(self, layers: Sequence[MatrixNormalLayer], H: Array) -> None:

@@ -126,3 +126,17 @@ def test_many_outputs_do_not_make_noise_of_the_signal(N, K, hidden, least):
     model = BALIRegressor(hidden, random_state=0, epochs=60).fit(X, Y)
     error = ((model.predict(X_test) - truth) ** 2).sum()
     assert 1 - error / ((truth - truth.mean(axis=0)) ** 2).sum() > least
+
+
+@pytest.mark.equation("EV-2", "EV-3")
+def test_a_fit_says_whether_lam_and_the_noise_have_settled(rng: np.random.Generator) -> None:
+    X = rng.standard_normal((60, 2))
+    Y = np.sin(X[:, :1]) + 0.3 * rng.standard_normal((60, 1))
+    model = BALI((5,)).fit(X, Y, epochs=3)
+    assert model.history[-1].unsettled > 0.5
+    model.fit(X, Y, epochs=1500)
+    assert model.history[-1].unsettled < 0.01
+    given = BALI((5,), prior_precision=1.0, noise_variance=0.1).fit(X, Y, epochs=2)
+    assert [record.unsettled for record in given.history] == [0.0, 0.0]
+    exact = BALI(()).fit(X, Y, epochs=1)
+    assert exact.history[-1].unsettled < 1e-10
