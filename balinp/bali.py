@@ -222,15 +222,7 @@ class BALI(Model):
         epochs = as_count(epochs, "epochs", minimum=0)
         tolerance = None if tolerance is None else as_positive(tolerance, "tolerance")
         size = None if batch_size is None else as_count(batch_size, "batch_size")
-        data = opened(
-            X,
-            Y,
-            sample_weight,
-            n_data,
-            batch_size=size,
-            epochs=epochs,
-            checked=self._checked,
-        )
+        data = opened(X, Y, sample_weight, n_data, size, epochs, self._checked)
         N = data.amount
         if not self.layers:
             self._start(data.first, N)

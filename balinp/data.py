@@ -260,7 +260,6 @@ def opened(
     Y: Any,
     sample_weight: Any,
     n_data: float | None,
-    *,
     batch_size: int | None,
     epochs: int,
     checked: Callable[[Any, Any, Any], Data],
