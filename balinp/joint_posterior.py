@@ -19,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 
 from balinp._types import Array
 from balinp.data import SMALL_PIECE, Data, Stream, pieces
@@ -231,6 +230,7 @@ def evidence_scale(spectrum: Array, size: float) -> float:
     3.0
     """
     kappa = spectrum
+    from scipy.optimize import brentq  # which takes as long to import as the package
 
     def surplus(log_scale: float) -> float:
         determined = np.exp(log_scale) * kappa / (1 + np.exp(log_scale) * kappa)

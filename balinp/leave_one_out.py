@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import digamma
 
 from balinp._types import Array
@@ -109,6 +108,8 @@ def fitted_tails(left_out: LeaveOneOut) -> Tails | None:
 
     Derivation: JP-4
     """
+    from scipy.optimize import minimize  # which takes as long to import as the package
+
     if left_out.weights.sum() < FEWEST_DATA or len(left_out.weights) < FEWEST_DATA:
         return None
     low, high = np.log(NOISE_FACTORS)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from balinp._types import Array
-from balinp.data import Batch, pieces
+from balinp.data import SMALL_PIECE, Batch, pieces
 from balinp.joint_step import TRUST, Outcome, checked, joint_step
 from balinp.natural_parameters import EXACT, Terms
 from balinp.passes import Mean, Present
@@ -89,7 +89,7 @@ def settle(now: Present, batches: Iterable[Batch], forward: Mean) -> None:
     """
     totals: list[Terms] = []
     for batch in batches:
-        terms = summed(Pieces(batch, now, forward), [None] * len(now.layers))
+        terms = summed(Pieces(batch, now, forward, SMALL_PIECE), [None] * len(now.layers))
         totals = [a + b for a, b in zip(totals, terms, strict=True)] if totals else terms
     for layer, sums in zip(now.layers, totals, strict=True):
         factors = EXACT.averaged(None, sums, now.n_data, 1.0, layer.state.prior)

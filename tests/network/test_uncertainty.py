@@ -171,6 +171,7 @@ def test_arrays_on_disk_are_read_in_pieces(
     np.save(tmp_path / "X.npy", X.astype(np.float32))
     stored = np.load(tmp_path / "X.npy", mmap_mode="r")
     options: Any = {"covariance": "joint", "noise": "student"}
+    monkeypatch.setattr("balinp.leverages.MOST_ROWS", 0)  # so few data are one piece otherwise
     whole = trained(np.array(stored, dtype=np.float64), Y, **options).predict(X)
     monkeypatch.setattr("balinp.data.PIECE", 7 * 21)
     monkeypatch.setattr("balinp.joint_posterior.SMALL_PIECE", 3 * 21)
