@@ -28,9 +28,9 @@ def is_graded(diagonal: Array) -> bool:
 def graded_root(matrix: Array, tolerance: float) -> Array | None:
     """A root R (n, n) of a positive semi-definite matrix R^T R, accurate in every column.
 
-    A Cholesky factorisation with complete pivoting of C, its columns scaled back. None if the
-    matrix is not positive semi-definite: if more than `tolerance` is left of C, whose diagonal
-    is 1.
+    A Cholesky factorisation with complete pivoting of C, its columns scaled back. None if C is
+    singular to rounding, for then directions without data would be known no better than the
+    largest entry; and if more than `tolerance` is left of C, whose diagonal is 1.
 
     Derivation: KR-5
     """
@@ -40,6 +40,8 @@ def graded_root(matrix: Array, tolerance: float) -> Array | None:
     scale = np.sqrt(np.where(d > 0, d, 1.0))
     C = matrix / np.outer(scale, scale)
     factor, pivots, rank, _ = lapack.dpstrf(C)
+    if rank < np.count_nonzero(d):
+        return None
     R = np.zeros_like(C)
     R[:rank, pivots - 1] = np.triu(factor)[:rank]
     if np.abs(C - R.T @ R).max() > tolerance:
