@@ -381,7 +381,11 @@ plt.show()
 #
 # The number $\gamma$ lies between 0 and 2, the number of weights. It counts how many of them the
 # data determine, as opposed to the prior
-# ([EV-1](../derivations/09_evidence.md#ev-1-the-effective-number-of-parameters)).
+# ([EV-1](../derivations/09_evidence.md#ev-1-the-effective-number-of-parameters)). The right-hand
+# sides depend on $\lambda$ and $\sigma^2$ themselves, so they are put in again and again, below by
+# hand. All that they need of the data are sums. A single layer of `BALI` keeps these, and repeats
+# the equations until nothing changes within its first pass over the data
+# ([EX-3](../derivations/16_exact_regression.md#ex-3-the-fixed-point-of-the-evidence)).
 
 
 # %%
@@ -396,25 +400,23 @@ best = minimize(
     lambda v: -log_evidence(*v), [0.0, -2.0], method="Nelder-Mead", options={"xatol": 1e-7}
 )
 best_lam, best_noise = np.exp(best.x)
-print(f"scipy: lambda {best_lam:.5f}, noise variance {best_noise:.6f}")
+print(f"scipy:   lambda {best_lam:.5f}, noise variance {best_noise:.6f}")
 
-learner = BALI(hidden=())
-path = []
-learner.fit(
-    x_column,
-    t_column,
-    epochs=400,
-    callback=lambda m: path.append((m.prior_precision, m.likelihood.covariance(1)[0, 0])),
-)
-print(f"BALI:  lambda {path[-1][0]:.5f}, noise variance {path[-1][1]:.6f}")
+path = [(20.0, 1.0)]  # any start will do
+for _ in range(100):
+    by_hand_lam, by_hand_noise = path[-1]
+    P = design.T @ design / by_hand_noise + by_hand_lam * np.eye(2)
+    M = np.linalg.solve(P, design.T @ t / by_hand_noise)
+    gamma = 2 - by_hand_lam * np.trace(np.linalg.inv(P))
+    path.append((gamma / (M @ M), ((t - design @ M) ** 2).sum() / (N - gamma)))
+print(f"by hand: lambda {path[-1][0]:.5f}, noise variance {path[-1][1]:.6f}")
+assert close(path[-1], (best_lam, best_noise), rtol=1e-4)  # what Nelder-Mead leaves
 
+learner = BALI(hidden=()).fit(x_column, t_column, epochs=1)
+learnt = learner.prior_precision, learner.likelihood.covariance(1)[0, 0]
+print(f"BALI:    lambda {learnt[0]:.5f}, noise variance {learnt[1]:.6f}")
 # BALI has a Gamma prior of shape and rate 1e-6 on both, which moves the maximum by about as much.
-assert close(path[-1], (best_lam, best_noise), rtol=1e-4)
-P = design.T @ design / best_noise + best_lam * np.eye(2)
-M = np.linalg.solve(P, design.T @ t / best_noise)
-gamma = 2 - best_lam * np.trace(np.linalg.inv(P))
-assert close(best_lam, gamma / (M @ M), rtol=1e-4)
-assert close(best_noise, ((t - design @ M) ** 2).sum() / (N - gamma), rtol=1e-4)
+assert close(learnt, path[-1], rtol=1e-5)
 print(f"the data determine {gamma:.2f} of 2 weights")
 
 # %%
@@ -433,8 +435,9 @@ contours = plt.contour(
 )
 plt.clabel(contours, fmt=lambda value: f"{-value:g}", fontsize=8, inline_spacing=2)
 plt.plot([], [], "0.6", lw=1, label="nats of log evidence below its maximum")
-plt.plot(*np.transpose(path), "C1.-", lw=1, ms=4, label="BALI, step by step")
+plt.plot(*np.transpose(path), "C1.-", lw=1, ms=4, label="fixed-point equations, again and again")
 plt.plot(best_lam, best_noise, "k*", ms=12, label="maximum found by scipy")
+plt.plot(*learnt, "C0o", ms=4, label="BALI, one pass")
 plt.xlabel(r"prior precision $\lambda$")
 plt.ylabel(r"noise variance $\sigma^2$")
 plt.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
