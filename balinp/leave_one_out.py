@@ -108,12 +108,11 @@ def fitted_tails(left_out: LeaveOneOut) -> Tails | None:
 
     Derivation: JP-4
     """
-    from scipy.optimize import minimize  # which takes as long to import as the package
+    from scipy.optimize import minimize, root  # which takes as long to import as the package
 
     if left_out.weights.sum() < FEWEST_DATA or len(left_out.weights) < FEWEST_DATA:
         return None
-    low, high = np.log(NOISE_FACTORS)
-    bounds = [(low, high), (1 / FREEDOM[1], 1 / FREEDOM[0])]
+    bounds = np.array([np.log(NOISE_FACTORS), (1 / FREEDOM[1], 1 / FREEDOM[0])])
     fits = [
         minimize(
             _loss, [0.0, share], (left_out,), jac=True, method="L-BFGS-B", bounds=bounds,
@@ -121,8 +120,32 @@ def fitted_tails(left_out: LeaveOneOut) -> Tails | None:
         )
         for share in (0.01, 0.1, 0.3)
     ]  # fmt: skip
-    log_factor, share = min(fits, key=lambda fit: float(fit.fun)).x
+    best = min(fits, key=lambda fit: float(fit.fun)).x
+    log_factor, share = _stationary(best, bounds, left_out)
     return Tails(float(np.exp(log_factor)), float(1 / share))
+
+
+def _stationary(near: Array, bounds: Array, left_out: LeaveOneOut) -> Array:
+    """Where the gradient vanishes in the parameters that are not at one of their `bounds` (2, 2).
+
+    About its minimum a function is flat, so that its values tell the place to half of the digits;
+    its gradient tells the other half.
+    """
+    low, high = bounds.T
+    free = (low < near) & (near < high)
+    if not free.any():
+        return near
+
+    def gradient(values: Array) -> Array:
+        parameters = near.copy()
+        parameters[free] = np.clip(values, low[free], high[free])
+        return _loss(parameters, left_out)[1][free]
+
+    found, before = root(gradient, near[free], tol=1e-14), gradient(near[free])
+    if np.abs(found.fun).max() < np.abs(before).max():
+        near = near.copy()
+        near[free] = np.clip(found.x, low[free], high[free])
+    return near
 
 
 def _loss(parameters: Array, left_out: LeaveOneOut) -> tuple[float, Array]:

@@ -112,6 +112,12 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         Parameters
         ----------
         sample_weight : (N,) weights: 2 is the row twice, 0 is no row.
+
+        Notes
+        -----
+        Rows that a bootstrap has repeated, as in `BaggingRegressor` and `AdaBoostRegressor`, count
+        as data of their own whose errors agree. A network that learns its noise takes that for
+        little noise, and over-fits: give `noise_variance`, or draw with ``bootstrap=False``.
         """
         self._fit(*self._data(X, y, sample_weight, first=True))
         return self

@@ -108,7 +108,8 @@ def test_ensembles_of_classifiers(data):
 
 def test_bags_without_a_rare_class_and_votes_without_a_class(three):
     X, y = three
-    rare, base = (np.arange(90) < 2).astype(int), BALIClassifier(**QUICK)
+    rare = (np.arange(90) < 2).astype(int)
+    base = BALIClassifier(**{**QUICK, "epochs": 100})  # 20 have not gone far from one half
     bags = BaggingClassifier(base, n_estimators=5, max_samples=0.3, random_state=0).fit(X, rare)
     assert bags.predict_proba(X).shape == (90, 2)
     assert bags.predict_proba(X)[:, 1].mean() < 0.1
@@ -120,10 +121,28 @@ def test_bags_without_a_rare_class_and_votes_without_a_class(three):
 
 def test_ensembles_of_regressors():
     X, y = load_diabetes(return_X_y=True)
-    base = BALIRegressor(**QUICK)
+    base = BALIRegressor(**{**QUICK, "epochs": 100})
     for ensemble in (
-        AdaBoostRegressor(base, n_estimators=3, random_state=0),
-        BaggingRegressor(base, n_estimators=3, random_state=0),
+        BaggingRegressor(base, n_estimators=3, max_samples=0.7, bootstrap=False, random_state=0),
         VotingRegressor([("a", base)]),
     ):
         assert ensemble.fit(X[::2], y[::2]).score(X[1::2], y[1::2]) > 0.3, type(ensemble)
+
+
+@pytest.mark.parametrize(
+    ("resampling", "options"),
+    [
+        (AdaBoostRegressor, {"hidden": ()}),
+        (BaggingRegressor, {"hidden": ()}),
+        (BaggingRegressor, {"hidden": (8,), "noise_variance": 3000.0}),
+    ],
+)
+def test_ensembles_that_repeat_rows(resampling, options):
+    """A row drawn three times is three data that agree, from which a network learns little noise.
+
+    A linear model cannot follow them, and a network does not where the noise is given.
+    """
+    X, y = load_diabetes(return_X_y=True)
+    base = BALIRegressor(**options, epochs=100, random_state=0)
+    ensemble = resampling(base, n_estimators=3, random_state=0).fit(X[::2], y[::2])
+    assert ensemble.score(X[1::2], y[1::2]) > 0.3

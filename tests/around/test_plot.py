@@ -338,6 +338,7 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = {
     "coverage": (plot.coverage, (GAUSSIAN, X), {}),
     "residuals": (plot.residuals, (GAUSSIAN, X), {}),
     "residuals, quantiles": (plot.residuals, (GAUSSIAN, X), {"against": "quantiles"}),
+    "functions": (plot.functions, (np.zeros((2, 30, 1)), X), {"data": (X, X)}),
     "convergence": (plot.convergence, (MODEL.history,), {}),
     "weights": (plot.weights, (MODEL,), {}),
     "weights, image": (plot.weights, (MODEL,), {"layer": 0}),

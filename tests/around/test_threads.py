@@ -63,6 +63,7 @@ def test_only_the_main_thread_changes_what_belongs_to_the_process(two_threads) -
 def test_training_and_predicting_use_one_and_leave_the_callers_alone(two_threads, monkeypatch):
     import balinp.bali
     import balinp.model
+    import balinp.uncertainty
 
     seen = []
 
@@ -73,9 +74,12 @@ def test_training_and_predicting_use_one_and_leave_the_callers_alone(two_threads
 
         return call
 
-    monkeypatch.setattr(balinp.bali, "take_step", noting(balinp.bali.take_step))
-    for name in ("linearised_outputs", "network_log_evidence"):
-        monkeypatch.setattr(balinp.model, name, noting(getattr(balinp.model, name)))
+    for module, name in (
+        (balinp.bali, "take_step"),
+        (balinp.uncertainty, "linearised_outputs"),
+        (balinp.model, "network_log_evidence"),
+    ):
+        monkeypatch.setattr(module, name, noting(getattr(module, name)))
     X = np.random.default_rng(0).standard_normal((20, 2))
     after = []
     model = BALI((4,)).fit(X, X, epochs=2, callback=lambda _: after.append(threads()))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 from scipy.stats import norm
+from scipy.stats import t as student
 
 from balinp import dense
 from balinp.defaults import CLASSIFICATION_TRAINING, REGRESSION_TRAINING, Training
@@ -183,9 +184,10 @@ def test_an_ensemble_is_the_mixture_of_members_with_their_own_seeds(
     np.testing.assert_allclose(got.mean, means.mean(axis=0), rtol=1e-10, atol=1e-14)
     variance = np.mean([m.covariance[:, 0, 0] for m in members], axis=0) + means[..., 0].var(axis=0)
     np.testing.assert_allclose(got.covariance[:, 0, 0], variance, rtol=1e-10)
-    densities = [
-        norm(m.mean[:, 0], np.sqrt(m.covariance[:, 0, 0])).pdf(Y_test[:, 0]) for m in members
-    ]
+    densities = []
+    for m in members:  # Student tails, of the member's own freedom and of its variance
+        scale = np.sqrt(m.covariance[:, 0, 0] * (m.freedom - 2) / m.freedom)
+        densities.append(student(m.freedom, m.mean[:, 0], scale).pdf(Y_test[:, 0]))
     np.testing.assert_allclose(got.logpdf(Y_test), np.log(np.mean(densities, axis=0)), rtol=1e-9)
 
 
