@@ -39,10 +39,13 @@ most this share of the number of data, so that few data have as much of a say as
 PRECISION_SHARE = 0.05
 """Share of the way, in logarithms, that the prior precision goes to its target in a step."""
 
-FIRST_NOISE, NOISE_SHARE = 0.01, 0.05
-"""What a network with hidden layers takes for noise before it has learnt, as a share of the mean
-squares of the targets, and the share of the way, in logarithms, that the noise goes in a step with
-all data; in one with a batch it goes as much less as the layers do."""
+FIRST_NOISE = 0.01
+"""What a network with hidden layers takes for noise before it has learnt, at least, as a share of
+the mean squares of the targets."""
+
+NOISE_SHARE, NOISE_SHARE_OF_AVERAGE = 0.06, 0.1
+"""Share of the way, in logarithms, that the noise goes in a step with all data, and in a batch to
+the average of what batches ask for, which remembers the start as well."""
 
 
 class HyperParameters:
@@ -64,6 +67,8 @@ class HyperParameters:
     noise_units : (K,) array, what a rate of 1 of the noise prior means for each output: 1 if the
         prior is given, else the mean square of the first targets (EV-10).
     unsettled : how far the last step was from what the evidence asks for, in logarithms.
+    noise_asked : (K, K) array, the noise covariance that the posteriors of the last steps ask for,
+        averaged with the weights of their batches; None before the first step.
     gain : gain in evidence over a network without weights (GA-1).
     """
 
@@ -81,6 +86,7 @@ class HyperParameters:
         self.precision_prior = precision_prior
         self.noise_prior = WEAK if noise_prior is None else noise_prior
         self.noise_units = np.ones(0)
+        self.noise_asked: Array | None = None
         self.is_gaussian = isinstance(likelihood, Gaussian)
         self.learns_noise = isinstance(likelihood, Gaussian) and likelihood.noise_variance is None
         self.mean_precisions: list[float] = []
@@ -119,14 +125,17 @@ class HyperParameters:
 
         It is a small part of the targets' mean squares: with all of them the prior would be worth
         more than the data before any feature has been learnt, and the network would stay constant.
+        But few data, which any network interpolates, are not taken for less noisy than one datum
+        could tell.
 
         Derivation: EV-8, EV-10
         """
+        first = max(FIRST_NOISE, 1 / data.amount)
         squares = np.zeros(data.Y.shape[1])
         for part in pieces(len(data.whole), max(data.X.shape[1], len(squares))):
             _, Y, w = data.whole.take(part)
             squares += (root_weighted(Y, w) ** 2).sum(axis=0)
-        return learnt_noise(np.diag(FIRST_NOISE * self._units(squares / data.amount)))
+        return learnt_noise(np.diag(first * self._units(squares / data.amount)))
 
     def restarted(self, likelihood: Gaussian, moments: Moments) -> Gaussian:
         """Let a single layer learn from nothing but all its data; return the noise it starts with.
@@ -162,7 +171,8 @@ class HyperParameters:
         Parameters
         ----------
         now, outcome, said, way : network, outcome, traces and way of the step that was taken.
-        share : largest share of the way to go.
+        share : weight of the step in what the noise is learnt from, and the largest share of the
+            way that lam goes.
         """
         N, layers, likelihood = now.n_data, now.layers, now.likelihood
         if way.forward.has_bound:
@@ -223,15 +233,21 @@ class HyperParameters:
     ) -> Gaussian:
         """The likelihood with V moved towards what the layers' new posteriors ask for.
 
+        A batch asks for the noise of its own few residuals, whose logarithm is too small in the
+        mean, and far too small where single data are far off. So batches are averaged before.
+
         Derivation: EV-3, EV-4, EV-8, EV-9
         """
-        target = noise_target(
+        asked = noise_target(
             layers, said, residual_squares, V, N, self.noise_prior, self.noise_units
         )
-        target = less_correlated(target, N)
-        asked = np.abs(np.log(np.diag(target) / np.diag(V))).max()
-        self.unsettled = max(self.unsettled, float(asked))
-        return learnt_noise(geometric_mean(V, target, NOISE_SHARE * share))
+        asked = less_correlated(asked, N)
+        before = asked if self.noise_asked is None else self.noise_asked
+        self.noise_asked = (1 - share) * before + share * asked
+        away = np.abs(np.log(np.diag(self.noise_asked) / np.diag(V))).max()
+        self.unsettled = max(self.unsettled, float(away))
+        way = NOISE_SHARE if share == 1 else NOISE_SHARE_OF_AVERAGE
+        return learnt_noise(geometric_mean(V, self.noise_asked, way))
 
     def set_priors(self, layers: Sequence[MatrixNormalLayer], H: Array) -> None:
         """Give every layer the lam that its mean prior precision amounts to.

@@ -108,7 +108,7 @@ def fitted_tails(left_out: LeaveOneOut) -> Tails | None:
 
     Derivation: JP-4
     """
-    from scipy.optimize import minimize, root  # which takes as long to import as the package
+    from scipy.optimize import minimize  # which takes as long to import as the package
 
     if left_out.weights.sum() < FEWEST_DATA or len(left_out.weights) < FEWEST_DATA:
         return None
@@ -133,6 +133,8 @@ def _stationary(near: Array, bounds: Array, left_out: LeaveOneOut) -> Array:
     """
     low, high = bounds.T
     free = (low < near) & (near < high)
+    from scipy.optimize import root
+
     if not free.any():
         return near
 

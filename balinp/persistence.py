@@ -38,7 +38,7 @@ from balinp.natural_parameters import Factors
 from balinp.precision_forms import FORMS
 from balinp.spectral import Spectrum
 from balinp.uncertainty import Uncertainty, noise_covariance
-from balinp.validation import as_count, as_finite, as_positive, as_share
+from balinp.validation import as_count, as_covariance, as_finite, as_positive, as_share
 
 AnyModel = TypeVar("AnyModel", bound=Model)
 
@@ -53,7 +53,8 @@ END_OF_ARCHIVE = 22
 
 HEADER = (
     "widths", "settings", "learns_noise", "mean_precisions", "precision_prior", "noise_units",
-    "steps", "data_seen", "damping", "gain", "random_state", "settled", "moments", "joint", "tails",
+    "noise_asked", "steps", "data_seen", "damping", "gain", "random_state", "settled", "moments",
+    "joint", "tails",
 )  # fmt: skip
 
 
@@ -86,6 +87,7 @@ def packed(model: Model) -> dict[str, Array]:
         "damping": model.damping,
         "gain": astuple(hyper.gain) if np.isfinite(hyper.gain.value) else None,
         "noise_units": hyper.noise_units.tolist(),
+        "noise_asked": None if hyper.noise_asked is None else hyper.noise_asked.tolist(),
         "random_state": model.rng.bit_generator.state,
         "settled": model.layers[0].state.settled is not None,
         "moments": model.layers[0].state.moments is not None,
@@ -327,6 +329,8 @@ def _restore_hyper_parameters(model: Model, header: dict[str, Any]) -> None:
     prior = header["precision_prior"]
     hyper.precision_prior = prior and HyperPrior(**prior)
     hyper.noise_units = np.array([as_positive(u, "noise_units") for u in header["noise_units"]])
+    asked, K = header["noise_asked"], model.network.widths[-1]
+    hyper.noise_asked = asked and as_covariance(asked, "noise_asked", K)
     model.damping = as_finite(header["damping"], "damping")
     if header["gain"] is not None:
         value, best, precision = header["gain"]

@@ -14,7 +14,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.data import Data
-from balinp.hyper_parameters import HyperParameters
+from balinp.hyper_parameters import FIRST_NOISE, HyperParameters
 from balinp.layer_state import LayerState, frozen
 from balinp.likelihood import Gaussian
 from balinp.moments import Moments, triangle
@@ -89,7 +89,9 @@ def _restated_noise(hyper: HyperParameters, likelihood: Gaussian, outputs: Units
     """
     K, c = len(outputs.factor), outputs.factor
     V = likelihood.covariance(K) * np.outer(c, c)
-    unrelated = Data(np.zeros((K, 1)), np.sqrt(K) * np.eye(K), None)
+    if hyper.noise_asked is not None:
+        hyper.noise_asked = None if outputs.unknown.any() else hyper.noise_asked * np.outer(c, c)
+    unrelated = Data(np.zeros((K, 1)), np.sqrt(K) * np.eye(K), np.full(K, 1 / FIRST_NOISE))
     first = hyper.first_noise(unrelated).covariance(K)
     new = np.logical_or.outer(outputs.unknown, outputs.unknown)
     return np.where(new, np.diag(np.diag(first)), V)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from balinp._types import Array
+from balinp.bali import BALI
 from balinp.defaults import REGRESSION_TRAINING
 from balinp.estimators import BALIRegressor
 from balinp.experiments import UserError
@@ -52,7 +53,7 @@ def bali(sample: Sample, hidden: Hidden, seed: int, batch_size: int | None = Non
     if batch_size is None:
         model = REGRESSION_TRAINING.trained(X, Y, seed, hidden=hidden)
     else:
-        fresh = REGRESSION_TRAINING.trained(X, Y, seed, hidden=hidden, epochs=0)
+        fresh = BALI(**{**REGRESSION_TRAINING.model, "hidden": hidden}, seed=seed)
         model = fresh.fit(X, Y, batch_size=batch_size, **REGRESSION_TRAINING.fit)
     distribution = scales[1].to_original(model.predict(scales[0].to_standard(sample.X_test)))
     return Prediction(distribution.mean, distribution)
