@@ -67,7 +67,7 @@ class BALI(Model):
     rate : smallest weight of a new batch in the moving averages, in (0, 1]; None chooses it
         from the batch size (NP-4). The weight is never below 1 / sqrt(t) in step t.
     precision_prior : Gamma prior on a learnt lam. None is one of mean n_1 and of shape N / 10, at
-        most 50, for a Gaussian likelihood and hidden layers, and a vanishing one otherwise.
+        most 200, for a Gaussian likelihood and hidden layers, and a vanishing one otherwise.
     noise_prior : Gamma prior on a learnt noise precision, its rate in squared units of the
         targets; None is a vanishing one, whatever the units.
     basis_tolerance : relative error, in [0, 1), that a layer's proposed change may have in

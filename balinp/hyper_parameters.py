@@ -32,7 +32,7 @@ from balinp.validation import as_positive
 from balinp.way import Way
 
 WEAK = HyperPrior()
-LARGEST_SHAPE, SHAPE_SHARE = 50.0, 0.1
+LARGEST_SHAPE, SHAPE_SHARE = 200.0, 0.1
 """Shape of the Gamma prior on a learnt lam of networks with hidden layers: at most this, and at
 most this share of the number of data, so that few data have as much of a say as many."""
 
