@@ -357,11 +357,12 @@ print("nll, BALI minus logistic regression, by split:", *(bali - logistic)[:, 1]
 # this easy a linear model with a default penalty, which nobody has tuned here, is not far away.
 # (Exercise 3 tunes it.)
 #
-# 200 steps are what `BALIClassifier` takes by default. It takes some patience: for classes the prior starts strong, so that labels without a pattern
-# leave the network where it is, and it is weakened step by step, as long as the evidence does not
-# fall by much ([GA-1](../derivations/18_gain.md#ga-1-gain-over-a-network-without-weights)). After
-# 100 of the 200 steps the prior is still four times as strong as in the end, and BALI no better
-# than the logistic regression.
+# 200 steps are what `BALIClassifier` takes by default. It takes some patience: for classes the
+# prior starts strong, so that labels without a pattern leave the network where it is, and it is
+# weakened step by step, as long as the evidence does not fall by much
+# ([GA-1](../derivations/18_gain.md#ga-1-gain-over-a-network-without-weights)). After 100 of the
+# 200 steps the prior is still four times as strong as in the end, and BALI no better than the
+# logistic regression.
 #
 # Part of the lead was given away. A layer's posterior is the matrix normal that is nearest to the
 # Gaussian with which it is trained
