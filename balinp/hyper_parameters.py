@@ -39,9 +39,10 @@ most this share of the number of data, so that few data have as much of a say as
 PRECISION_SHARE = 0.05
 """Share of the way, in logarithms, that the prior precision goes to its target in a step."""
 
-FIRST_NOISE = 0.01
-"""What a network with hidden layers takes for noise before it has learnt, at least, as a share of
-the mean squares of the targets."""
+FIRST_NOISE, FIRST_NOISE_OF_FEW = 0.01, 0.3
+"""What a network with hidden layers takes for noise before it has learnt, as a share of the mean
+squares of the targets: 1 / (N - 1)^2, but no less and no more than these. A first datum by itself,
+as of a stream, says nothing of it."""
 
 NOISE_SHARE, NOISE_SHARE_OF_AVERAGE = 0.06, 0.1
 """Share of the way, in logarithms, that the noise goes in a step with all data, and in a batch to
@@ -112,7 +113,7 @@ class HyperParameters:
         if self.given_precision is not None:
             self.mean_precisions = [self.given_precision] * (len(widths) - 1)
         else:
-            of_classes = isinstance(likelihood, Categorical) and len(widths) > 2
+            of_classes = isinstance(likelihood, Categorical) and len(widths) > 2 and widths[-1] > 1
             relative = first_precision(n_data, widths) if of_classes else 1.0
             self.mean_precisions = [relative * n_in for n_in in widths[:-1]]
         if self.precision_prior is None:
@@ -125,12 +126,12 @@ class HyperParameters:
 
         It is a small part of the targets' mean squares: with all of them the prior would be worth
         more than the data before any feature has been learnt, and the network would stay constant.
-        But few data, which any network interpolates, are not taken for less noisy than one datum
-        could tell.
+        But of ten data or fewer, which any network interpolates, up to .3 is taken for noise.
 
         Derivation: EV-8, EV-10
         """
-        first = max(FIRST_NOISE, 1 / data.amount)
+        few = 1 / (data.amount - 1) ** 2 if data.amount > 1 else 3 * FIRST_NOISE
+        first = float(np.clip(few, FIRST_NOISE, FIRST_NOISE_OF_FEW))
         squares = np.zeros(data.Y.shape[1])
         for part in pieces(len(data.whole), max(data.X.shape[1], len(squares))):
             _, Y, w = data.whole.take(part)

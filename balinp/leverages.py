@@ -10,6 +10,7 @@ from balinp._types import Array
 from balinp.kernels import amount, root_weighted
 from balinp.layer import MatrixNormalLayer
 from balinp.pseudo_targets import Trace
+from balinp.spectral import decompose
 
 MOST_ROWS = 128
 """Rows of the Gram matrix, data times outputs, up to which a step takes hardly longer."""
@@ -42,5 +43,6 @@ def summed_leverages(layers: Sequence[MatrixNormalLayer], said: Trace) -> Array:
         products = (rows @ rows.T).reshape(N, C, N, C)
         G += (X @ X.T)[:, None, :, None] * products / layer.prior_precision
     size = N * C
-    left = np.linalg.inv(G.reshape(size, size) + np.eye(size)).reshape(N, C, N, C)
-    return np.asarray(N * np.eye(C) - np.einsum("ncnd->cd", left))
+    g, Q = decompose(G.reshape(size, size), "covariance of the outputs")
+    determined = ((Q * (g / (1 + g))) @ Q.T).reshape(N, C, N, C)
+    return np.asarray(np.einsum("ncnd->cd", determined))

@@ -81,7 +81,7 @@ def test_demo_runs_and_repeats(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert f"\n{number}. " in "\n" + outputs[0]
     ratio = re.search(r"in the gap \S+   ratio (\S+)", outputs[0])
     assert ratio is not None
-    assert float(ratio[1]) > 2
+    assert float(ratio[1]) > 1.5  # in the gap, far more than one is sure of between data
     difference = re.search(r"mean (\S+)   covariance (\S+)", outputs[0])
     assert difference is not None
     assert max(map(float, difference.groups())) < 1e-9

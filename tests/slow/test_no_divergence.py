@@ -205,6 +205,12 @@ EXCLUDED = {
     "four passes in batches are too few to give up what one huge outlier asked for": (
         lambda run: run.dataset == "one_outlier"
     ),
+    "deep networks of rectifiers over-fit while the noise that outliers ask for is on its way": (
+        lambda run: run.dataset == "outliers" and run.depth > 3 and run.activation == "relu"
+    ),
+    "the mean pass, no default for classes, is too sure that an absent class stays away": (
+        lambda run: run.forward == "mean" and run.dataset == "absent_class"
+    ),
     "one unit a layer that has died leaves a bias, and batches still move it": (
         lambda run: run.width == 1 and run.depth > 0 and run.batch_size is not None
     ),
