@@ -7,13 +7,15 @@ The model as it is seen from outside: its settings, `fit` and its loop over epoc
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from balinp import persistence
+from balinp.coordinates import Coordinates, InputEigenbasis
 from balinp.damping import next_damping
 from balinp.data import Batch, Data, Stream, opened
 from balinp.evidence import HyperPrior
@@ -230,16 +232,19 @@ class BALI(Model):
         previous = np.inf
         if self.targets_are_observations:  # of other data than these
             self.layers[0].state = replace(self.layers[0].state, moments=None)
-        for _ in range(epochs):
-            records = [self._step(batch, N) for batch in data.batches(size, self.rng)]
-            if callback is not None:
-                callback(self)
-            log_joint = float(np.mean([record.log_joint for record in records])) / N
-            if tolerance is not None and abs(log_joint - previous) < tolerance:
-                break
-            previous = log_joint
-        if epochs and data.can_settle(size) and not self.targets_are_observations:
-            self._settle(data, N)
+        with self._coordinates(data, epochs) as coordinates:
+            for _ in range(epochs):
+                batches = coordinates.data.batches(size, self.rng)
+                records = [self._step(batch, N, coordinates) for batch in batches]
+                if callback is not None:
+                    coordinates.write_back()
+                    callback(self)
+                log_joint = float(np.mean([record.log_joint for record in records])) / N
+                if tolerance is not None and abs(log_joint - previous) < tolerance:
+                    break
+                previous = log_joint
+            if epochs and data.can_settle(size) and not self.targets_are_observations:
+                self._settle(coordinates, N)
         self._look_back(data)
         return self
 
@@ -266,7 +271,20 @@ class BALI(Model):
         rate = None if rate is None else as_rate(rate)
         if not self.layers:
             self._start(data, N)
-        return self._step(data.standing_for(N), N, rate)
+        as_they_are = Coordinates(self.network, self.layers, data)
+        return self._step(data.standing_for(N), N, as_they_are, rate)
+
+    @contextmanager
+    def _coordinates(self, data: Data | Stream, epochs: int) -> Iterator[Coordinates]:
+        """What training works with; afterwards the layers know what has been learnt."""
+        if isinstance(data, Stream) or self.targets_are_observations or epochs == 0:
+            coordinates = Coordinates(self.network, self.layers, data)
+        else:
+            coordinates = InputEigenbasis.of(self.network, self.layers, data)
+        try:
+            yield coordinates
+        finally:
+            coordinates.write_back()
 
     def _start(self, data: Data, N: float) -> None:
         """Lay out the network, and start what is learnt from the spread of the targets."""
@@ -290,25 +308,27 @@ class BALI(Model):
         if self.hyper.learns_noise:
             self.likelihood = self.hyper.first_noise(data)
 
-    def _step(self, batch: Batch, N: float, rate: float | None = None) -> Record:
+    def _step(
+        self, batch: Batch, N: float, coordinates: Coordinates, rate: float | None = None
+    ) -> Record:
         N = batch.amount if batch.is_all else N
         self.uncertainty = self.uncertainty.forgotten()
         self.steps += 1
         self.data_seen += batch.amount
-        now = self._present(batch, N)
+        now = self._present(batch, N, coordinates)
         with few_threads(self.network.widths):
             if self.targets_are_observations:
                 outcome, self.likelihood, rate = take_exact_step(now, batch, rate, self.hyper)
             else:
                 outcome, rate = self._take_step(now, batch, rate)
             unsettled = self.hyper.unsettled
-        self.history.append(Record.of(outcome, rate, self.layers, self.likelihood, unsettled))
+        self.history.append(Record.of(outcome, rate, now.layers, self.likelihood, unsettled))
         return self.history[-1]
 
     def _take_step(self, now: Present, batch: Batch, rate: float | None) -> tuple[Outcome, float]:
         way = chosen_way(self, batch, now.n_data, rate)
         outcome, said = take_step(
-            now, batch, way, set_priors=lambda H: self.hyper.set_priors(self.layers, H)
+            now, batch, way, set_priors=lambda H: self.hyper.set_priors(now.layers, H)
         )
         if way.learns_damping:
             self.damping = next_damping(self.damping, outcome.gain_ratio)
@@ -322,11 +342,12 @@ class BALI(Model):
             with few_threads(self.network.widths):
                 self.uncertainty = self.uncertainty.after(self, data)
 
-    def _settle(self, data: Data | Stream, N: float) -> None:
-        K = self.network.widths[-1]
+    def _settle(self, coordinates: Coordinates, N: float) -> None:
+        K, data = self.network.widths[-1], coordinates.data
         forward = forward_pass(self.forward, self.likelihood, K, self.steps + 1, is_all=True)
+        now = self._present(data.first.whole, N, coordinates)
         with few_threads(self.network.widths):
-            settle(self._present(data.first.whole, N), data.batches(None, self.rng), forward)
+            settle(now, data.batches(None, self.rng), forward)
 
     # -- files --------------------------------------------------------------------------------
 

@@ -117,7 +117,7 @@ def features(
     forward = network.forward(weights, X)
     C, K = output_rows.shape
     rows = network.backward(weights, forward, np.broadcast_to(output_rows, (len(X), C, K)))
-    designs = [network.design(h) for h in forward.inputs]
+    designs = network.designs(forward)
     if roots is not None:
         rows = [s @ F for s, F in zip(rows, roots, strict=True)]
     phi = Features(designs, rows)

@@ -19,7 +19,7 @@ from balinp._types import Array
 from balinp.kernels import forget
 from balinp.natural_parameters import EXACT, Exact, Factors, Terms, averages
 from balinp.priors import Prior
-from balinp.spectral import Spectrum, decompose, floored, raised
+from balinp.spectral import STANDARD, Spectrum, decompose, floored, raised
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,10 @@ class KeptFactors(Factors):
     @cached_property
     def exact(self) -> Factors:
         """The same averages in their own eigenbases."""
-        outputs = _outputs(self.H, self.floor)
-        return Factors(self.A, self.H, decompose(self.A, "input factor"), outputs, self.n_data)
+        inputs, outputs = self.inputs, _outputs(self.H, self.floor)
+        if inputs.vectors is not STANDARD:
+            inputs = decompose(self.A, "input factor")
+        return Factors(self.A, self.H, inputs, outputs, self.n_data)
 
     def precision_times(self, W: Array, prior: Prior) -> Array:
         """P vec(W) as a matrix, N A W H + Lam0 W, with A and H as they are.
@@ -51,7 +53,9 @@ class KeptFactors(Factors):
         """
         # The conjugate prior's H has a floor, which only its spectrum knows.
         WH = self.outputs.times_rows(W) if prior.follows_noise else W @ self.H
-        return self.n_data * (self.A @ WH) + prior.times(W, self.outputs)
+        is_diagonal = self.inputs.vectors is STANDARD
+        AWH = self.inputs.values[:, None] * WH if is_diagonal else self.A @ WH
+        return self.n_data * AWH + prior.times(W, self.outputs)
 
 
 @dataclass(frozen=True)
@@ -86,10 +90,14 @@ class Kept(Exact):
 
         Derivation: NP-7, PT-5
         """
-        if old is None or terms.squares is None:
+        if old is None or (terms.squares is None and terms.known_inputs is None):
             return EXACT.averaged(old, terms, n_data, rate, prior)
         A, H = averages(old, terms, rate)
-        a = forget(old.inputs.values, terms.squares / terms.amount, rate)
+        if terms.squares is not None:
+            a = forget(old.inputs.values, terms.squares / terms.amount, rate)
+            inputs = Spectrum(a, old.inputs.vectors)
+        else:
+            inputs = terms.known_inputs.spectrum
         if terms.precision_is_known or prior.follows_noise:
             same = not terms.floor and old.is_exact and np.array_equal(H, old.H)
             outputs = old.outputs if same else _outputs(H, terms.floor)
@@ -97,7 +105,7 @@ class Kept(Exact):
             Q = old.outputs.vectors
             h = forget(old.outputs.values, (terms.H @ Q * Q).sum(axis=0), rate)
             outputs = Spectrum(raised(h, terms.floor, H), Q)
-        return KeptFactors(A, H, Spectrum(a, old.inputs.vectors), outputs, n_data, terms.floor)
+        return KeptFactors(A, H, inputs, outputs, n_data, terms.floor)
 
     def solved(self, right: Array, factors: Factors, prior: Prior) -> tuple[Array, Factors]:
         """P^{-1} vec(right) after one refinement; in exact bases if kept ones are not good enough.

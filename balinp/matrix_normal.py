@@ -146,7 +146,7 @@ class KroneckerGaussian:
     def input_squares(self, X: Array) -> Array:
         """Squares (B, D) of the rows of X in the row basis, (Q_A^T x)_i^2."""
         rotated = X @ self.row_basis
-        return np.square(rotated, out=rotated)
+        return np.square(rotated, out=None if rotated is X else rotated)
 
     # -- sampling and densities ---------------------------------------------------------------
 

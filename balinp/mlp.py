@@ -66,6 +66,21 @@ class MLP:
             raise ValueError(f"widths: expected at least two widths, got {list(self.widths)}")
         self.activation = as_choice(activation, "activation", ACTIVATIONS)
         self.bias = as_flag(bias, "bias")
+        self._takes_designs = False
+
+    def of_designs(self) -> MLP:
+        """The same network for rows of the first layer's design, which have the 1 of the bias.
+
+        Examples
+        --------
+        >>> network = MLP([2, 3, 1]).of_designs()
+        >>> network.widths, network.shapes
+        ((3, 3, 1), [(3, 3), (4, 1)])
+        """
+        network = MLP(self.widths, self.activation, bias=self.bias)
+        network.widths = (self.widths[0] + self.bias, *self.widths[1:])
+        network._takes_designs = True
+        return network
 
     def __repr__(self) -> str:
         return f"MLP({list(self.widths)}, {self.activation!r}, bias={self.bias})"
@@ -79,7 +94,7 @@ class MLP:
     def shapes(self) -> list[tuple[int, int]]:
         """Shape (D, K) of each layer's weights."""
         pairs = zip(self.widths[:-1], self.widths[1:], strict=True)
-        return [(n_in + self.bias, n_out) for n_in, n_out in pairs]
+        return [(n_in + self._has_bias(i), n_out) for i, (n_in, n_out) in enumerate(pairs)]
 
     def initial_weights(self, rng: np.random.Generator) -> list[Array]:
         """Random weights for a deep network; zeros for a single layer, which needs no start.
@@ -117,7 +132,7 @@ class MLP:
         """
         inputs, outputs = [X], []
         for index, W in enumerate(weights):
-            z = self._affine(inputs[-1], W)
+            z = self._affine(inputs[-1], W, index)
             outputs.append(z if noise is None else z + noise(index, inputs[-1]))
             if index + 1 < self.depth:
                 inputs.append(self._activate(outputs[-1]))
@@ -164,10 +179,11 @@ class MLP:
 
         Derivation: BP-3
         """
-        dz = self._affine(forward.inputs[0], changes[0])
-        for W, D, h in zip(weights[1:], changes[1:], forward.inputs[1:], strict=True):
+        dz = self._affine(forward.inputs[0], changes[0], 0)
+        for index in range(1, self.depth):
+            W, h = weights[index], forward.inputs[index]
             linear = W[:-1] if self.bias else W
-            dz = self._affine(h, D) + (self._slope(h) * dz) @ linear
+            dz = self._affine(h, changes[index], index) + (self._slope(h) * dz) @ linear
         return dz
 
     # -- pieces ---------------------------------------------------------------------------------
@@ -176,8 +192,16 @@ class MLP:
         """X (B, D): a layer's inputs h (B, n_in), with a trailing 1 if there are biases."""
         return design(h, self.bias)
 
-    def _affine(self, h: Array, W: Array) -> Array:
-        if not self.bias:
+    def designs(self, forward: Forward) -> list[Array]:
+        """X (B, D) of every layer in a forward pass."""
+        return [design(h, self._has_bias(index)) for index, h in enumerate(forward.inputs)]
+
+    def _has_bias(self, index: int) -> bool:
+        """Whether a 1 is appended to the inputs of a layer."""
+        return self.bias and not (index == 0 and self._takes_designs)
+
+    def _affine(self, h: Array, W: Array, index: int) -> Array:
+        if not self._has_bias(index):
             return h @ W
         z = h @ W[:-1]
         z += W[-1]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
+from balinp.coordinates import Coordinates
 from balinp.data import SMALL_PIECE, Batch, Data
 from balinp.evidence import network_log_evidence
 from balinp.functions import sample_functions
@@ -123,7 +124,9 @@ class Model:
         """
         data = self._checked(X, Y, sample_weight)
         self._fitted()
-        said = Pieces(data.whole, self._present(data.whole, data.amount), Mean(), SMALL_PIECE)
+        as_they_are = Coordinates(self.network, self.layers, data)
+        now = self._present(data.whole, data.amount, as_they_are)
+        said = Pieces(data.whole, now, Mean(), SMALL_PIECE)
         with few_threads(self.network.widths):
             return network_log_evidence(self.layers, said)
 
@@ -218,8 +221,7 @@ class Model:
             raise ValueError("BALI: expected a call of fit or step before this, got none")
         return self.layers
 
-    def _present(self, batch: Batch, n_data: float) -> Present:
-        rows = len(batch) * n_data / batch.amount
-        return Present(
-            self.network, self.likelihood, self.layers, self.weights, n_data, rows, self.rng
-        )
+    def _present(self, batch: Batch, n_data: float, coordinates: Coordinates) -> Present:
+        rows, known = len(batch) * n_data / batch.amount, coordinates.known_inputs
+        network, layers, means = coordinates.network, coordinates.layers, coordinates.means
+        return Present(network, self.likelihood, layers, means, n_data, rows, self.rng, known)

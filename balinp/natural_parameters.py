@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,13 @@ from balinp.priors import Prior
 from balinp.spectral import Spectrum, decompose, floored_matrix
 
 
+class KnownFactor(NamedTuple):
+    """A of inputs that never become stale: that of all data, decomposed once (NP-9)."""
+
+    matrix: Array
+    spectrum: Spectrum
+
+
 @dataclass(frozen=True)
 class Terms:
     """Sums over a batch that its layer's regression on pseudo-targets T needs, about the mean M.
@@ -28,24 +35,26 @@ class Terms:
     Attributes
     ----------
     amount : B, with weights the sum of the weights.
-    inputs : (D, D) array X^T X.
+    inputs : (D, D) array X^T X, or None where A is known.
     curvature : (K, K) array B H.
     gradient : (D, K) array X^T (T - X M) H = X^T G, the same for whatever H the pseudo-targets
         are written with (PT-3): pieces may be added that were written with different ones.
     precision_is_known : whether H is the likelihood's own, which is not averaged.
     floor : smallest eigenvalue of H, as a fraction of their mean (PT-5); 0 for none.
     squares : (D,) array of sums that `balinp.kept_bases` needs, or None.
+    known_inputs : A of all data, which is not averaged, or None.
 
-    Derivation: LR-1, LR-6, PT-3
+    Derivation: LR-1, LR-6, PT-3, NP-9
     """
 
     amount: float
-    inputs: Array
+    inputs: Array | None
     curvature: Array
     gradient: Array
     precision_is_known: bool = False
     floor: float = 0.0
     squares: Array | None = None
+    known_inputs: KnownFactor | None = None
 
     @classmethod
     def of(
@@ -58,36 +67,43 @@ class Terms:
         precision_is_known: bool = False,
         floor: float = 0.0,
         squares: Array | None = None,
+        known_inputs: KnownFactor | None = None,
     ) -> Terms:
         """From X (B, D), (T - X M) H (B, K), sum_n w_n S_n S_n^T (K, K), weights (B,) or None."""
         weighted = root_weighted(X, w)
         gradient = weighted.T @ root_weighted(gradients, w)
+        inputs = gram(weighted) if known_inputs is None else None
         return cls(
-            amount(X, w), gram(weighted), curvature, gradient, precision_is_known, floor, squares
-        )
+            amount(X, w), inputs, curvature, gradient, precision_is_known, floor, squares,
+            known_inputs,
+        )  # fmt: skip
 
     def __add__(self, other: Terms) -> Terms:
-        squares = None
-        if self.squares is not None and other.squares is not None:
-            squares = self.squares + other.squares
         return replace(
             self,
             amount=self.amount + other.amount,
-            inputs=self.inputs + other.inputs,
+            inputs=_sum(self.inputs, other.inputs),
             curvature=self.curvature + other.curvature,
             gradient=self.gradient + other.gradient,
-            squares=squares,
+            squares=_sum(self.squares, other.squares),
         )
 
     @property
     def A(self) -> Array:
-        """X^T X / B."""
+        """X^T X / B, or that of all data."""
+        if self.inputs is None:
+            assert self.known_inputs is not None
+            return self.known_inputs.matrix
         return self.inputs / self.amount
 
     @property
     def H(self) -> Array:
         """The batch's output precision, not floored."""
         return self.curvature / self.amount
+
+
+def _sum(one: Array | None, other: Array | None) -> Array | None:
+    return None if one is None or other is None else one + other
 
 
 @dataclass(frozen=True)
@@ -137,14 +153,14 @@ class Factors:
 def averages(old: Factors | None, terms: Terms, rate: float) -> tuple[Array, Array]:
     """A and H after a batch: (1 - rate) of the old and rate of the batch's.
 
-    Before the first batch A starts from zero, and H from the batch. A known H is not averaged.
+    Before the first batch A starts from zero, and H from the batch. Known ones are not averaged.
 
-    Derivation: NP-1, NP-2
+    Derivation: NP-1, NP-2, NP-9
     """
-    if old is None:
-        return rate * terms.A, terms.H
-    H = terms.H if terms.precision_is_known else forget(old.H, terms.H, rate)
-    return forget(old.A, terms.A, rate), H
+    H = terms.H if old is None or terms.precision_is_known else forget(old.H, terms.H, rate)
+    if terms.known_inputs is not None:
+        return terms.A, H
+    return rate * terms.A if old is None else forget(old.A, terms.A, rate), H
 
 
 def log_prior_to_posterior(shift: Array, factors: Factors, prior: Prior) -> float:
@@ -187,12 +203,16 @@ class Exact:
             H = floored_matrix(terms.H, "output_precision", terms.floor)
             terms = replace(terms, curvature=terms.amount * H)
         A, H = averages(old, terms, rate)
-        if old is None or not old.is_exact:
-            return Factors.of(A, H, n_data)
-        inputs = old.inputs if np.array_equal(A, old.A) else decompose(A, "input factor")
-        same = np.array_equal(H, old.H)
-        outputs = old.outputs if same else decompose(H, "output_precision")
-        return Factors(A, H, inputs, outputs, n_data)
+        exact = old if old is not None and old.is_exact else None
+        if terms.known_inputs is not None:
+            inputs = terms.known_inputs.spectrum
+        elif exact is not None and np.array_equal(A, exact.A):
+            inputs = exact.inputs
+        else:
+            inputs = decompose(A, "input factor")
+        if exact is not None and np.array_equal(H, exact.H):
+            return Factors(A, H, inputs, exact.outputs, n_data)
+        return Factors(A, H, inputs, decompose(H, "output_precision"), n_data)
 
     def solved(self, right: Array, factors: Factors, prior: Prior) -> tuple[Array, Factors]:
         """P^{-1} vec(right) as a matrix (D, K), and the factors that it was solved with.

@@ -20,6 +20,7 @@ from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Categorical, Likelihood
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP
+from balinp.natural_parameters import KnownFactor
 from balinp.prediction import output_covariance, output_deviations
 from balinp.pseudo_targets import Trace
 
@@ -42,6 +43,7 @@ class Present:
     n_data : N, the number of data that a step's batch stands for.
     rows : number of rows that they are, if all have the mean weight of the batch's.
     rng : generator that draws are taken from.
+    known_inputs : A of the first layer, where it is known (NP-9).
     """
 
     network: MLP
@@ -51,6 +53,7 @@ class Present:
     n_data: float
     rows: float
     rng: np.random.Generator
+    known_inputs: KnownFactor | None = None
 
     @cached_property
     def posteriors(self) -> list[KroneckerGaussian]:
@@ -83,6 +86,7 @@ class Mean:
             forward,
             sample_weight=w,
             posteriors=lambda: now.posteriors,
+            known_inputs=now.known_inputs,
         )
 
 

@@ -17,7 +17,7 @@ from balinp.kernels import amount, curvature_sum
 from balinp.likelihood import DatumLikelihood
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP, Forward
-from balinp.natural_parameters import Factors, Terms
+from balinp.natural_parameters import Factors, KnownFactor, Terms
 from balinp.spectral import CURVATURE_FLOOR, Spectrum, decompose, floored
 
 
@@ -56,6 +56,7 @@ class Trace:
         floor: float = CURVATURE_FLOOR,
         sample_weight: Array | None = None,
         posteriors: Callable[[], Sequence[KroneckerGaussian]] = tuple,
+        known_inputs: KnownFactor | None = None,
     ) -> None:
         self.likelihood = likelihood
         self.targets = Y
@@ -64,7 +65,7 @@ class Trace:
         self.inputs = forward.inputs
         self.outputs = forward.outputs
         self._network, self._weights, self._floor = network, weights, floor
-        self._posteriors = posteriors
+        self._posteriors, self._known_inputs = posteriors, known_inputs
         self._known = likelihood.known_precision(Y.shape[1])
         self.precision_is_known = [False] * (len(weights) - 1) + [self._known is not None]
 
@@ -72,7 +73,7 @@ class Trace:
 
     @cached_property
     def designs(self) -> list[Array]:
-        return [self._network.design(h) for h in self.inputs]
+        return self._network.designs(self.forward)
 
     @cached_property
     def input_squares(self) -> list[Array]:
@@ -175,7 +176,8 @@ class Trace:
         residuals = self.targets_under(index, H) - self.outputs[index]
         gradients, curvature = H.times_rows(residuals), self.curvature_sums[index]
         squares = None
-        if older is not None:
+        known_inputs = self._known_inputs if index == 0 else None
+        if older is not None and known_inputs is None:
             squares = self.input_squares[index]
             squares = squares.sum(axis=0) if w is None else w @ squares
         return Terms.of(
@@ -186,6 +188,7 @@ class Trace:
             precision_is_known=known,
             floor=0.0 if known else self._floor,
             squares=squares,
+            known_inputs=known_inputs,
         )
 
 
