@@ -321,8 +321,10 @@ class BALI(Model):
                 outcome, self.likelihood, rate = take_exact_step(now, batch, rate, self.hyper)
             else:
                 outcome, rate = self._take_step(now, batch, rate)
-            unsettled = self.hyper.unsettled
-        self.history.append(Record.of(outcome, rate, now.layers, self.likelihood, unsettled))
+        record = Record.of(
+            outcome, rate, now.layers, self.likelihood, self.hyper.unsettled, self.hyper.parameters
+        )
+        self.history.append(record)
         return self.history[-1]
 
     def _take_step(self, now: Present, batch: Batch, rate: float | None) -> tuple[Outcome, float]:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from balinp._types import Array
 from balinp.matrix_normal import KroneckerGaussian
-from balinp.natural_parameters import EXACT, Exact, Factors
+from balinp.natural_parameters import Exact, Factors
 from balinp.priors import Prior
 
 LEAST_DAMPING, LARGEST_DAMPING = 1e-4, 10.0
@@ -42,19 +44,23 @@ class Damped(Exact):
     damping: float
 
     def solved(self, right: Array, factors: Factors, prior: Prior) -> tuple[Array, Factors]:
-        """(P + delta I)^{-1} vec(right) as a matrix, delta = damping tr(N H kron A) / (D K).
+        """(P + delta I)^{-1} vec(right) as a matrix.
 
         Derivation: JS-5
         """
         P = factors.posterior(right, prior)
-        L = P.precisions + self.damping * factors.likelihood_eigenvalues.mean()
+        L = P.precisions + shift(self.damping, factors)
         damped = KroneckerGaussian(right, P.row_basis, P.column_basis, L)
         return damped.solve(right), factors
 
 
-def inversion(damping: float) -> Exact:
-    """How layers invert under a damping, which may be 0."""
-    return Damped(damping) if damping > 0 else EXACT
+def shift(damping: float, factors: Factors) -> float:
+    """Precision delta = damping tr(N H kron A) / (D K) of the Gaussian that is added.
+
+    Derivation: JS-5
+    """
+    mean_curvature = np.trace(factors.A) * np.trace(factors.H) / (len(factors.A) * len(factors.H))
+    return float(damping * factors.n_data * mean_curvature)
 
 
 def next_damping(damping: float, gain_ratio: float) -> float:

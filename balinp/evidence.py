@@ -61,8 +61,7 @@ def effective_parameters(layer: MatrixNormalLayer) -> float:
     """
     if layer.state.factors is None:
         return 0.0
-    precisions = layer.state.working_posterior.precisions
-    return float((layer.state.factors.likelihood_eigenvalues / precisions).sum())
+    return layer.state.determined.parameters
 
 
 def prior_precision_target(
@@ -222,10 +221,7 @@ def _left_out(layer: MatrixNormalLayer) -> Array:
     if layer.state.prior.follows_noise:
         shift = layer.mean - layer.prior_mean
         return layer.prior_precision * shift.T @ shift
-    posterior = layer.state.working_posterior
-    N, a = layer.state.factors.n_data, layer.state.factors.inputs.values
-    variances = N * (a @ (1.0 / posterior.precisions))
-    return (posterior.column_basis * variances) @ posterior.column_basis.T
+    return layer.state.determined.left_out
 
 
 def evidence_bound(log_joint: float, layers: Sequence[MatrixNormalLayer]) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.data import Batch
-from balinp.evidence import exact_noise_target, less_correlated
+from balinp.evidence import effective_parameters, exact_noise_target, less_correlated
 from balinp.hyper_parameters import HyperParameters, learnt_noise
 from balinp.joint_step import JointStep, Outcome
 from balinp.layer import MatrixNormalLayer
@@ -120,6 +120,7 @@ def fixed_point(
         hyper.unsettled = change
         if change < RESOLUTION:
             break
+    hyper.parameters = [effective_parameters(layer)]
     return likelihood
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
-from balinp.evidence import effective_parameters
 from balinp.joint_step import Outcome
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood
@@ -31,7 +30,7 @@ class Record:
     prior_precision : lam after the step; of the first layer, where it is learnt (EV-2).
     noise_variances : (K,) array, the diagonal of V after the step; None for a likelihood that is
         not Gaussian. The last V is `model.likelihood.covariance(K)`.
-    effective_parameters : gamma of each layer.
+    effective_parameters : gamma of each layer, before its prior precision was learnt.
     unsettled : how far lam or a noise variance was from what the evidence asked for, the larger of
         the two in logarithms; 0 if both are given. A fit whose last step is far from 0 was too
         short for them.
@@ -55,8 +54,15 @@ class Record:
         layers: Sequence[MatrixNormalLayer],
         likelihood: Likelihood,
         unsettled: float,
+        parameters: Sequence[float],
     ) -> Record:
-        """What a step did, from its outcome and the model after it."""
+        """What a step did, from its outcome and the model after it.
+
+        Parameters
+        ----------
+        outcome, rate, layers, likelihood, unsettled : attributes are made of these.
+        parameters : gamma of each layer.
+        """
         variances = None
         if isinstance(likelihood, Gaussian):
             variances = np.diag(likelihood.covariance(layers[-1].n_out)).copy()
@@ -68,7 +74,7 @@ class Record:
             rate=rate,
             prior_precision=layers[0].prior_precision,
             noise_variances=variances,
-            effective_parameters=tuple(effective_parameters(layer) for layer in layers),
+            effective_parameters=tuple(parameters),
             unsettled=unsettled,
         )
 

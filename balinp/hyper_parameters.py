@@ -13,6 +13,7 @@ from balinp._types import Array
 from balinp.data import Data, pieces
 from balinp.evidence import (
     HyperPrior,
+    effective_parameters,
     evidence_bound,
     less_correlated,
     noise_target,
@@ -71,6 +72,7 @@ class HyperParameters:
     noise_asked : (K, K) array, the noise covariance that the posteriors of the last steps ask for,
         averaged with the weights of their batches; None before the first step.
     gain : gain in evidence over a network without weights (GA-1).
+    parameters : gamma of each layer after the last step, which lam is learnt from.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class HyperParameters:
         self.mean_precisions: list[float] = []
         self.unsettled = 0.0
         self.gain = Gain()
+        self.parameters: list[float] = []
 
     @property
     def learns_precision(self) -> bool:
@@ -176,6 +179,7 @@ class HyperParameters:
             way that lam goes.
         """
         N, layers, likelihood = now.n_data, now.layers, now.likelihood
+        self.parameters = [effective_parameters(layer) for layer in layers]
         if way.forward.has_bound:
             gain = evidence_bound(outcome.log_joint, layers) / N
             gain -= mean_density_without_weights(said.batch, likelihood)

@@ -269,8 +269,8 @@ class MatrixNormalLayer:
         """
         state, prior = self.state, self.state.prior
         factors = bases.averaged(state.factors, terms, n_data, rate, prior)
-        h = factors.outputs.values
-        if prior.follows_noise and h.min() == 0:
+        if prior.follows_noise and factors.outputs.values.min() == 0:
+            h = factors.outputs.values
             raise ValueError(
                 "output_precision: expected a positive definite matrix, since the conjugate "
                 f"prior has covariance V = H^-1, got eigenvalues from 0 to {h.max():.3g}"

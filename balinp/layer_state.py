@@ -11,7 +11,7 @@ import numpy as np
 from balinp._types import Array
 from balinp.matrix_normal import KroneckerGaussian, MatrixNormal
 from balinp.moments import Moments
-from balinp.natural_parameters import Factors
+from balinp.natural_parameters import Determined, Factors
 from balinp.nearest import nearest_matrix_normal
 from balinp.priors import Prior
 
@@ -70,6 +70,11 @@ class LayerState:
         were kept (NP-7).
         """
         return self.posterior if self.factors is None else self._posterior(self.factors)
+
+    @cached_property
+    def determined(self) -> Determined:
+        """What all data seen so far determine of the weights."""
+        return self.observed.determined(self.prior)
 
     @cached_property
     def posterior(self) -> KroneckerGaussian:

@@ -18,7 +18,7 @@ from balinp._types import Array
 from balinp.kernels import amount, forget, gram, root_weighted
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.priors import Prior
-from balinp.spectral import Spectrum, decompose, floored_matrix
+from balinp.spectral import Spectrum, Undecomposed, floored_matrix
 
 
 class KnownFactor(NamedTuple):
@@ -106,6 +106,20 @@ def _sum(one: Array | None, other: Array | None) -> Array | None:
     return None if one is None or other is None else one + other
 
 
+class Determined(NamedTuple):
+    """What the data determine of a layer's weights.
+
+    parameters : gamma, how many of them.
+    left_out : (K, K) array Psi, of which mean_n S_n^T Psi S_n is the layer's share of what the
+        residuals at the mean leave out.
+
+    Derivation: EV-1, EV-3
+    """
+
+    parameters: float
+    left_out: Array
+
+
 @dataclass(frozen=True)
 class Factors:
     """What the posterior precision is made of: the averages A and H, in Kronecker eigenbases.
@@ -128,8 +142,9 @@ class Factors:
 
     @classmethod
     def of(cls, A: Array, H: Array, n_data: float) -> Factors:
-        """The averages, decomposed."""
-        return Factors(A, H, decompose(A, "input factor"), decompose(H, "output_precision"), n_data)
+        """The averages, decomposed when that is first needed."""
+        inputs = Undecomposed(A, "input factor")
+        return Factors(A, H, inputs, Undecomposed(H, "output_precision"), n_data)
 
     @cached_property
     def likelihood_eigenvalues(self) -> Array:
@@ -140,6 +155,16 @@ class Factors:
     def exact(self) -> Factors:
         """The same averages in their own eigenbases."""
         return self
+
+    def determined(self, prior: Prior) -> Determined:
+        """gamma = sum_ij N a_i h_j / L_ij, and Psi = Q_H diag_j(N sum_i a_i / L_ij) Q_H^T.
+
+        Derivation: EV-1, EV-3
+        """
+        L = self.likelihood_eigenvalues + prior.eigenvalues(self.outputs)
+        variances, Q = self.n_data * (self.inputs.values @ (1.0 / L)), self.outputs.vectors
+        gamma = float((self.likelihood_eigenvalues / L).sum())
+        return Determined(gamma, (Q * variances) @ Q.T)
 
     def posterior(self, mean: Array, prior: Prior) -> KroneckerGaussian:
         """N(M, P^{-1}) with P = H kron N A + Lam0, whose eigenvalues are L_ij = N a_i h_j + p_j.
@@ -195,24 +220,23 @@ class Exact:
     ) -> Factors:
         """The moving averages after a batch; what has not changed keeps its spectrum.
 
-        The batch's H is floored before it is averaged, as that of its pseudo-targets is.
+        The average of H is floored, as pseudo-targets written under it need it to be.
 
         Derivation: NP-1, NP-2, PT-5
         """
-        if terms.floor:
-            H = floored_matrix(terms.H, "output_precision", terms.floor)
-            terms = replace(terms, curvature=terms.amount * H)
         A, H = averages(old, terms, rate)
+        if terms.floor:
+            H = floored_matrix(H, "output_precision", terms.floor)
         exact = old if old is not None and old.is_exact else None
         if terms.known_inputs is not None:
             inputs = terms.known_inputs.spectrum
         elif exact is not None and np.array_equal(A, exact.A):
             inputs = exact.inputs
         else:
-            inputs = decompose(A, "input factor")
-        if exact is not None and np.array_equal(H, exact.H):
-            return Factors(A, H, inputs, exact.outputs, n_data)
-        return Factors(A, H, inputs, decompose(H, "output_precision"), n_data)
+            inputs = Undecomposed(A, "input factor")
+        same = exact is not None and np.array_equal(H, exact.H)
+        outputs = exact.outputs if same else Undecomposed(H, "output_precision")
+        return Factors(A, H, inputs, outputs, n_data)
 
     def solved(self, right: Array, factors: Factors, prior: Prior) -> tuple[Array, Factors]:
         """P^{-1} vec(right) as a matrix (D, K), and the factors that it was solved with.

@@ -45,30 +45,29 @@ def tangent(weights, inputs, changes):
     return dz
 
 
-def output_precision(S):
-    """H = mean_n S_n S_n^T of a hidden layer, its eigenvalues floored."""
-    h, Q = np.linalg.eigh(np.einsum("nck,ncj->kj", S, S) / len(S))  # PT-4
+def averaged(old, new, rate):
+    """Old batches are forgotten gradually; before the first there is nothing to average with."""
+    return new if old is None else (1 - rate) * old + rate * new  # NP-1
+
+
+def output_precision(S, old, rate):
+    """H of a hidden layer: the average of S_n S_n^T, its eigenvalues floored."""
+    H = averaged(old, np.einsum("nck,ncj->kj", S, S) / len(S), rate)  # PT-4
+    h, Q = np.linalg.eigh(H)
     return (Q * np.maximum(h, FLOOR * h.mean())) @ Q.T  # PT-5
 
 
-def regression(M, memory, X, T, H, is_known, N, lam, rate):
+def regression(M, A, H, X, T, damping, N, lam, rate):
     """One layer's Bayesian linear regression of pseudo-targets T on inputs X, about its mean M.
 
-    Returns the change of the mean that it asks for, the gradient of the log joint density, the
-    moving averages A and H, and the posterior precision P of vec(W), columns stacked.
+    Returns the change of the mean that it asks for, the gradient of the log joint density, and the
+    posterior precision P of vec(W), columns stacked.
     """
-    A, H_mean = X.T @ X / len(X), H
-    if memory is not None:  # NP-1: old batches are forgotten gradually; a known H is not averaged
-        A_old, H_old, _, _ = memory
-        A = (1 - rate) * A_old + rate * A
-        H_mean = H if is_known else (1 - rate) * H_old + rate * H
-    P = np.kron(H_mean, N * A) + lam * np.eye(M.size)  # LR-1
+    P = np.kron(H, N * A) + lam * np.eye(M.size)  # LR-1
     R = N / len(X) * X.T @ (T - X @ M) @ H - lam * M
-    delta = 0.0  # JS-5: with all data, changes are shorter where promises were not kept
-    if memory is not None and len(X) == N:
-        delta = memory[3] * N * np.trace(A) * np.trace(H_mean) / M.size
+    delta = damping * N * np.trace(A) * np.trace(H) / M.size  # JS-5: where promises were not kept
     Delta = np.linalg.solve(P + delta * np.eye(M.size), rate * R.ravel(order="F"))  # NP-2
-    return Delta.reshape(M.shape, order="F"), R, (A, H_mean), P
+    return Delta.reshape(M.shape, order="F"), R, P
 
 
 def quadratic(weights, inputs, gradient, directions, root, N, lam):
@@ -94,22 +93,25 @@ def step(weights, memories, X, Y, V, N, lam, rate):
     gradients = backward(weights, inputs, ((Y - outputs[-1]) @ precision)[:, None, :])
     roots = backward(weights, inputs, np.broadcast_to(root, (len(X), *root.shape)))
 
-    proposals = []
+    is_all, damping = len(X) == N, 0.0 if memories[0] is None else memories[0][3]
+    proposals, averages = [], []
     for i, M in enumerate(weights):
-        is_last = i == len(weights) - 1
-        H = precision if is_last else output_precision(roots[i])
-        T = outputs[i] + np.linalg.solve(H, gradients[i][:, 0].T).T  # PT-1: the pseudo-targets
+        A, H, *_ = memories[i] or (None, None)
         X_i = design(inputs[i])
-        proposals.append(regression(M, memories[i], X_i, T, H, is_last, N, lam, rate))
-    changes, gradient, averages, precisions = zip(*proposals)
+        A = averaged(A, X_i.T @ X_i / len(X), rate)
+        H = precision if i == len(weights) - 1 else output_precision(roots[i], H, rate)
+        T = outputs[i] + np.linalg.solve(H, gradients[i][:, 0].T).T  # PT-1: the pseudo-targets
+        averages.append((A, H))
+        proposals.append(regression(M, A, H, X_i, T, damping * is_all, N, lam, rate))
+    changes, gradient, precisions = zip(*proposals)
 
     # All layers move at once. How far is the maximum of a quadratic: in batches along the
     # proposed changes, at most all of them; with all data also along the last changes.
     last = [np.zeros_like(M) if m is None else m[2] for M, m in zip(weights, memories)]
-    directions = [changes, last] if len(X) == N else [changes]  # JS-2, JS-1
+    directions = [changes, last] if is_all else [changes]  # JS-2, JS-1
     b, C, datum = quadratic(weights, inputs, gradient, directions, root, N, lam)
     s = np.linalg.lstsq(C, b, rcond=None)[0]
-    if len(X) < N:
+    if not is_all:
         s = np.minimum(s, 1.0)
         s = s * min(1.0, np.sqrt(2 * TRUST / (s @ datum @ s)))  # JS-4
 
@@ -118,8 +120,7 @@ def step(weights, memories, X, Y, V, N, lam, rate):
         return -(N / len(X) * (residuals**2).sum() + lam * sum((W**2).sum() for W in weights)) / 2
 
     total, kept = shortened(weights, directions, s, b, C, log_joint)
-    damping = 0.0 if memories[0] is None else memories[0][3]
-    damping = next_damping(damping, kept) if len(X) == N else damping
+    damping = next_damping(damping, kept) if is_all else damping
     moved = [W + Delta for W, Delta in zip(weights, total)]
     memories = [(*A_and_H, Delta, damping) for A_and_H, Delta in zip(averages, total)]
     return moved, memories, precisions

@@ -40,7 +40,7 @@ class Isotropic:
 
     def eigenvalues(self, outputs: Spectrum) -> Array:
         """p_j = lam, given the spectrum of H (K, K)."""
-        return self.precision * np.ones_like(outputs.values)
+        return np.full(len(outputs), self.precision)
 
     def times(self, W: Array, outputs: Spectrum) -> Array:
         """Lam0 vec(W) as a matrix (D, K): lam W."""

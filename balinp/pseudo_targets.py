@@ -159,31 +159,26 @@ class Trace:
     def terms(self, index: int, older: Factors | None = None) -> Terms:
         """What the pseudo-targets of one layer add to the natural parameters of its regression.
 
+        Only (T - X M) H = G of them enters, under whatever H they are written: the gradients, so
+        that neither H nor the pseudo-targets have to be worked out.
+
         Derivation: PT-1, PT-3, LR-1
 
         Parameters
         ----------
         index : of the layer.
-        older : factors of the layer under whose H the pseudo-targets are written, where H is not
-            known, and in whose basis squares of the inputs are added up (NP-7). None writes them
-            under the batch's own H.
+        older : factors of the layer in whose basis squares of the inputs are added up (NP-7), or
+            None.
         """
-        known, w = self.precision_is_known[index], self.sample_weight
-        if known and self._known_spectrum is not None:
-            H = self._known_spectrum
-        else:
-            H = self.precisions[index] if older is None else older.outputs
-        residuals = self.targets_under(index, H) - self.outputs[index]
-        gradients, curvature = H.times_rows(residuals), self.curvature_sums[index]
-        squares = None
+        known, w, squares = self.precision_is_known[index], self.sample_weight, None
         known_inputs = self._known_inputs if index == 0 else None
         if older is not None and known_inputs is None:
             squares = self.input_squares[index]
             squares = squares.sum(axis=0) if w is None else w @ squares
         return Terms.of(
             self.designs[index],
-            gradients,
-            curvature,
+            self.gradients[index],
+            self.curvature_sums[index],
             w,
             precision_is_known=known,
             floor=0.0 if known else self._floor,

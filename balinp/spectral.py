@@ -7,7 +7,9 @@ eigenvalues is written once.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -30,11 +32,21 @@ SMALLEST_SCALE = 1e-280
 """A curvature with a mean eigenvalue below this has no digits left and counts as zero."""
 
 
-class Spectrum(NamedTuple):
+class Spectrum:
     """Eigenvalues (n,), ascending, and orthonormal eigenvectors (n, n), one a column."""
 
     values: Array
     vectors: Array
+
+    def __init__(self, values: Array, vectors: Array) -> None:
+        self.values, self.vectors = values, vectors
+
+    def __iter__(self) -> Iterator[Array]:
+        yield self.values
+        yield self.vectors
+
+    def __len__(self) -> int:
+        return len(self.values)
 
     def matrix(self) -> Array:
         """Return `vectors diag(values) vectors^T`."""
@@ -51,6 +63,41 @@ class Spectrum(NamedTuple):
         entries of an explicit inverse would cancel to eight digits less.
         """
         return ((rows @ self.vectors) / self.values) @ self.vectors.T
+
+
+class Undecomposed(Spectrum):
+    """The spectrum of a matrix that is decomposed when it is first asked for.
+
+    Parameters
+    ----------
+    matrix, name : as for `decompose`.
+
+    Examples
+    --------
+    >>> spectrum = Undecomposed(np.diag([2.0, 0.0]), "A")
+    >>> len(spectrum), spectrum.values
+    (2, array([0., 2.]))
+    """
+
+    def __init__(self, matrix: Array, name: str) -> None:
+        self._matrix, self._name = matrix, name
+
+    def __len__(self) -> int:
+        return len(self._matrix)
+
+    @cached_property
+    def _spectrum(self) -> Spectrum:
+        return decompose(self._matrix, self._name)
+
+    @property
+    def values(self) -> Array:  # type: ignore[override]
+        """Eigenvalues (n,)."""
+        return self._spectrum.values
+
+    @property
+    def vectors(self) -> Array:  # type: ignore[override]
+        """Eigenvectors (n, n)."""
+        return self._spectrum.vectors
 
 
 class StandardBasis:

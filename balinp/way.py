@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from balinp.damping import inversion
+from balinp.direct_solves import Direct
 from balinp.data import Batch
 from balinp.kept_bases import Kept
 from balinp.likelihood import Likelihood
@@ -92,7 +92,8 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
     forward = forward_pass(model.forward, model.likelihood, K, model.steps, batch.is_all)
     two_directions = batch.is_all and not (forward.has_bound and PRIORS[model.prior].follows_noise)
     damps = batch.is_all and not forward.has_bound
-    keeps = model.basis_tolerance > 0 and not (model.steps == 1 or batch.is_all)
+    is_known = model.likelihood.known_precision(K) is not None
+    keeps = model.basis_tolerance > 0 and not (model.steps == 1 or batch.is_all or is_known)
     if rate is None:
         epoch = min(LARGEST_RATE, max(LEAST_RATE, batch.amount / n_data))
         least = epoch if model.rate is None else model.rate
@@ -102,6 +103,6 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
         rate=rate,
         two_directions=two_directions,
         bounded=not two_directions,
-        bases=Kept(model.basis_tolerance) if keeps else inversion(model.damping if damps else 0.0),
+        bases=Kept(model.basis_tolerance) if keeps else Direct(model.damping if damps else 0.0),
         learns_damping=damps,
     )
