@@ -27,6 +27,7 @@ from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood, as_likelihood
 from balinp.mlp import ACTIVATIONS, MLP
 from balinp.model import Model
+from balinp.pages import keep_freed_pages
 from balinp.passes import PASSES, Present, forward_pass
 from balinp.priors import PRIORS
 from balinp.step import settle, take_step
@@ -226,6 +227,7 @@ class BALI(Model):
         size = None if batch_size is None else as_count(batch_size, "batch_size")
         data = opened(X, Y, sample_weight, n_data, size, epochs, self._checked)
         N = data.amount
+        keep_freed_pages()
         if not self.layers:
             self._start(data.first, N)
         self.uncertainty.check(self.network, data)
@@ -235,7 +237,8 @@ class BALI(Model):
         with self._coordinates(data, epochs) as coordinates:
             for _ in range(epochs):
                 batches = coordinates.data.batches(size, self.rng)
-                records = [self._step(batch, N, coordinates) for batch in batches]
+                with few_threads(self.network.widths):
+                    records = [self._step(batch, N, coordinates) for batch in batches]
                 if callback is not None:
                     coordinates.write_back()
                     callback(self)
@@ -272,7 +275,8 @@ class BALI(Model):
         if not self.layers:
             self._start(data, N)
         as_they_are = Coordinates(self.network, self.layers, data)
-        return self._step(data.standing_for(N), N, as_they_are, rate)
+        with few_threads(self.network.widths):
+            return self._step(data.standing_for(N), N, as_they_are, rate)
 
     @contextmanager
     def _coordinates(self, data: Data | Stream, epochs: int) -> Iterator[Coordinates]:
@@ -316,11 +320,10 @@ class BALI(Model):
         self.steps += 1
         self.data_seen += batch.amount
         now = self._present(batch, N, coordinates)
-        with few_threads(self.network.widths):
-            if self.targets_are_observations:
-                outcome, self.likelihood, rate = take_exact_step(now, batch, rate, self.hyper)
-            else:
-                outcome, rate = self._take_step(now, batch, rate)
+        if self.targets_are_observations:
+            outcome, self.likelihood, rate = take_exact_step(now, batch, rate, self.hyper)
+        else:
+            outcome, rate = self._take_step(now, batch, rate)
         record = Record.of(
             outcome, rate, now.layers, self.likelihood, self.hyper.unsettled, self.hyper.parameters
         )

@@ -52,14 +52,14 @@ class Direct(Damped):
         D, K = right.shape
         if prior.follows_noise or 1 < K < 2 * D:
             return super().solved(right, factors, prior)
-        N, lam, delta = factors.n_data, prior.precision, shift(self.damping, factors)
+        N, lam = factors.n_data, prior.precision
         solve = one_output if K == 1 else tridiagonal
         solution = solve(factors, right, lam)
         if solution is None:
             return super().solved(right, factors, prior)
         change, determined = solution
-        if delta > 0:
-            damped = solve(factors, right, lam + delta)
+        if self.damping > 0:
+            damped = solve(factors, right, lam + shift(self.damping, factors))
             assert damped is not None  # more definite than before
             change = damped[0]
         values = (factors.A, factors.H, factors.inputs, factors.outputs, N)

@@ -198,6 +198,8 @@ def less_correlated(V: Array, n_data: float) -> Array:
     array([[4., 1.],
            [1., 1.]])
     """
+    if len(V) == 1:
+        return V
     diagonal = np.diag(np.diag(V))
     return (n_data * V + len(V) * diagonal) / (n_data + len(V))
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.kernels import semidefinite_rows
-from balinp.likelihood import Categorical, DatumLikelihood
+from balinp.likelihood import DatumLikelihood
+from balinp.softmax import Softmax, label_covariance
 
 
 class Expected(DatumLikelihood):
@@ -33,6 +34,7 @@ class Expected(DatumLikelihood):
     --------
     A sure answer becomes less sure:
 
+    >>> from balinp.likelihood import Categorical
     >>> f, Y = np.array([[4.0, 0.0]]), np.array([[0.0, 1.0]])
     >>> Categorical().gradient(Y, f).round(3)
     array([[-0.982,  0.982]])
@@ -84,42 +86,60 @@ class ExpectedClasses(Expected):
     Derivation: FP-2
     """
 
-    likelihood: Categorical
+    def __init__(self, likelihood: DatumLikelihood, deviations: Array) -> None:
+        super().__init__(likelihood, deviations)
+        self._last: tuple[Array, Softmax] | None = None
+
+    def log_density(self, Y: Array, f: Array) -> Array:
+        """E log p(y_n | f_n + xi_n), shape (B,)."""
+        return np.asarray(self._softmax(f).log_density(Y).mean(axis=0))
+
+    def gradient(self, Y: Array, f: Array) -> Array:
+        """The expected gradient y_n - E p_n, shape (B, K)."""
+        return Y - self._softmax(f).first.mean(axis=1).T
 
     def curvature_rows(self, f: Array) -> Array:
         """Rows of a root S_n^T of the expected curvature: (B, K - 1, K).
 
         What is common to all logits has no curvature.
         """
-        curvature = self.likelihood.mean_curvature(f + self.deviations)
+        p = np.ascontiguousarray(self._softmax(f).first.transpose(2, 0, 1))
+        curvature = label_covariance(p @ np.swapaxes(p, 1, 2) / len(self.deviations))
         return semidefinite_rows(curvature, rank=max(1, f.shape[1] - 1))
 
+    def _softmax(self, f: Array) -> Softmax:
+        """Probabilities at f + xi; a step asks several times at the same outputs."""
+        if self._last is None or self._last[0] is not f:
+            self._last = f, Softmax(f + self.deviations)
+        return self._last[1]
 
-class ExpectedLabels(Expected):
+
+class ExpectedLabels(ExpectedClasses):
     """The same for many classes: the curvature is that of labels drawn from the model.
 
     Parameters
     ----------
     likelihood, deviations : as for `Expected`.
-    label_noise : (L, B, K) array of standard Gumbel draws, for L labels a datum.
+    label_draws : (L, B) array of uniform draws from [0, 1), for L labels a datum.
 
     Derivation: BP-5
     """
 
-    def __init__(self, likelihood: DatumLikelihood, deviations: Array, label_noise: Array) -> None:
+    def __init__(self, likelihood: DatumLikelihood, deviations: Array, label_draws: Array) -> None:
         super().__init__(likelihood, deviations)
-        self.label_noise = label_noise
+        self.label_draws = label_draws
 
     def curvature_rows(self, f: Array) -> Array:
-        """Rows (y - p)^T / sqrt L (B, L, K), with labels y drawn from p at outputs f + e.
+        """Rows (y - p)^T / sqrt L (B, L, K), with labels y drawn from p at outputs f + xi.
 
-        The label of the largest log p_k plus Gumbel noise is drawn with probability p_k, and log p
-        may be replaced by the outputs themselves. Draws of e take turns.
+        A label is the class at which the cumulated probabilities pass a uniform draw. Draws of xi
+        take turns.
 
         Derivation: BP-5
         """
-        L, B, K = self.label_noise.shape
-        outputs = f + self.deviations[np.arange(L) % len(self.deviations)]
-        labels = np.eye(K)[(outputs + self.label_noise).argmax(axis=2)]
-        rows = self.likelihood.gradient(labels.reshape(-1, K), outputs.reshape(-1, K))
-        return np.swapaxes(rows.reshape(L, B, K), 0, 1) / np.sqrt(L)
+        L, B = self.label_draws.shape
+        p = self._softmax(f).first[:, np.arange(L) % len(self.deviations)]
+        labels = (np.cumsum(p[:-1], axis=0) <= self.label_draws).sum(axis=0)
+        rows = -np.moveaxis(p, 0, 2)
+        rows[np.arange(L)[:, None], np.arange(B), labels] += 1.0
+        return np.swapaxes(rows, 0, 1) / np.sqrt(L)

@@ -267,7 +267,7 @@ class HyperParameters:
         coupled = layers[0].state.prior.follows_noise and self.given_precision is None
         scale = float(raised(np.diag(H), CURVATURE_FLOOR, H).mean()) if coupled else 1.0
         for layer, precision in zip(layers, self.mean_precisions, strict=True):
-            layer.prior_precision = precision / scale
+            layer.state = layer.state.with_prior_precision(precision / scale)
 
 
 def learnt_noise(V: Array) -> Gaussian:

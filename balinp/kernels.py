@@ -1,9 +1,9 @@
-"""Kernels for the Kronecker factors of a layer, jitted, each beside its plain twin.
+"""Kernels for the Kronecker factors of a layer.
 
 A layer's posterior is built from two small matrices: the second moment of its inputs
 A = X^T X / B, and its output precision H = mean_n S_n S_n^T. Both are averages over data, and
-both are kept as moving averages. The jitted kernels do each in one pass; the functions named
-`*_reference` are the same mathematics in one line of NumPy.
+both are kept as moving averages. Jitted is what NumPy would do more slowly; the function named
+`*_reference` is the same mathematics in one line of NumPy.
 """
 
 from __future__ import annotations
@@ -13,29 +13,6 @@ import numpy as np
 from balinp._types import Array
 from balinp.compiled import compiled
 from balinp.spectral import SMALLEST_SCALE, root, rounding
-
-SMALL = 64
-"""Columns up to which the jitted Gram matrix is faster than NumPy's."""
-
-
-@compiled
-def _gram(rows: Array) -> Array:  # pragma: no cover - jitted
-    d = rows.shape[1]
-    product = np.dot(rows.T, rows)
-    for i in range(d):
-        for j in range(i):
-            product[j, i] = product[i, j]
-    return product
-
-
-@compiled
-def _forget(old: Array, new: Array, rate: float) -> Array:  # pragma: no cover - jitted
-    blend = np.empty_like(old)
-    before, after, blended = old.ravel(), new.ravel(), blend.ravel()
-    for i in range(before.size):
-        blended[i] = before[i] + rate * (after[i] - before[i])
-    return blend
-
 
 @compiled
 def _semidefinite_rows(  # pragma: no cover - jitted
@@ -124,8 +101,7 @@ def weighted_sum(values: Array, weights: Array | None) -> float:
 def gram(rows: Array) -> Array:
     """Sum over rows x (n, d) of x x^T, exactly symmetric.
 
-    Small ones by the jitted kernel, whose call costs less; large ones by NumPy, which computes
-    one triangle only of a product of a matrix with itself.
+    Of a product of a matrix with itself NumPy computes one triangle only.
 
     Derivation: LR-1, PT-4
 
@@ -135,13 +111,7 @@ def gram(rows: Array) -> Array:
     array([[10.,  4.],
            [ 4.,  2.]])
     """
-    if rows.shape[1] > SMALL:
-        return np.asarray(rows.T @ rows)
-    return _gram(np.ascontiguousarray(rows))
-
-
-def gram_reference(rows: Array) -> Array:
-    """Plain twin of `gram`."""
+    rows = np.ascontiguousarray(rows)
     return np.asarray(rows.T @ rows)
 
 
@@ -168,12 +138,7 @@ def forget(old: Array, new: Array, rate: float) -> Array:
     """
     if rate == 1:
         return new
-    return _forget(np.ascontiguousarray(old), np.ascontiguousarray(new), rate)
-
-
-def forget_reference(old: Array, new: Array, rate: float) -> Array:
-    """Plain twin of `forget`."""
-    return (1.0 - rate) * old + rate * new
+    return old + rate * (new - old)
 
 
 def semidefinite_rows(matrices: Array, rank: int | None = None) -> Array:

@@ -136,9 +136,7 @@ class MatrixNormalLayer:
 
     @prior_precision.setter
     def prior_precision(self, value: float) -> None:
-        value = as_positive(value, "prior_precision")
-        if value != self.prior_precision:
-            self.state = replace(self.state, prior=type(self.state.prior)(value))
+        self.state = self.state.with_prior_precision(as_positive(value, "prior_precision"))
 
     @property
     def mean(self) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -51,6 +51,12 @@ class LayerState:
     regression: Regression | None = None
     settled: Factors | None = None
     moments: Moments | None = None
+
+    def with_prior_precision(self, precision: float) -> LayerState:
+        """The state with another lam; itself if it is the same."""
+        if precision == self.prior.precision:
+            return self
+        return replace(self, prior=type(self.prior)(precision))
 
     @property
     def observed(self) -> Factors:

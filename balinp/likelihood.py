@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from scipy.linalg.lapack import dtrtri
-from scipy.special import log_softmax, softmax
 
 from balinp._types import Array
 from balinp.predictive import (
@@ -20,7 +19,7 @@ from balinp.predictive import (
     MixturePredictive,
     OutputPredictive,
 )
-from balinp.softmax import contrasts, label_covariance, orthonormal_contrasts
+from balinp.softmax import Softmax, contrasts, orthonormal_contrasts
 from balinp.validation import (
     LARGEST,
     as_array,
@@ -232,24 +231,19 @@ class Categorical(Likelihood):
 
     def log_density(self, Y: Array, f: Array) -> Array:
         """Log p of the true class, shape (B,)."""
-        return (Y * log_softmax(f, axis=1)).sum(axis=1)
+        return Softmax(f).log_density(Y)
 
     def gradient(self, Y: Array, f: Array) -> Array:
         """y_n - p_n, shape (B, K)."""
-        return Y - softmax(f, axis=1)
+        return Y - Softmax(f).probabilities
 
     def curvature_rows(self, f: Array) -> Array:
         """Rows of S^T for S = diag(sqrt p) - p sqrt(p)^T, so that S S^T = diag(p) - p p^T.
 
         Row c is sqrt(p_c) (e_c - p). Shape (B, K, K).
         """
-        p = softmax(f, axis=1)
+        p = Softmax(f).probabilities
         return np.sqrt(p)[:, :, None] * (np.eye(f.shape[1]) - p[:, None, :])
-
-    def mean_curvature(self, f: Array) -> Array:
-        """diag(p) - p p^T, averaged over draws of outputs f (m, B, K): shape (B, K, K)."""
-        p = np.moveaxis(softmax(f, axis=2), 0, 1)
-        return label_covariance(np.swapaxes(p, 1, 2) @ p / len(f))
 
     def largest_curvature_rows(self, K: int) -> Array:
         """(I - 1 1^T / K) / sqrt 2: no eigenvalue of diag(p) - p p^T exceeds 1/2.

@@ -181,10 +181,22 @@ class MLP:
         """
         dz = self._affine(forward.inputs[0], changes[0], 0)
         for index in range(1, self.depth):
-            W, h = weights[index], forward.inputs[index]
-            linear = W[:-1] if self.bias else W
-            dz = self._affine(h, changes[index], index) + (self._slope(h) * dz) @ linear
+            dz = self.carried(weights, forward, index, dz)
+            dz += self._affine(forward.inputs[index], changes[index], index)
         return dz
+
+    def carried(self, weights: Sequence[Array], forward: Forward, index: int, dz: Array) -> Array:
+        """Change (..., B, K) of a layer's outputs, from one of the layer before it, to first order.
+
+        (phi'(z_{l-1}) * dz_{l-1}) W_l without the bias.
+
+        Derivation: BP-3
+        """
+        W = weights[index]
+        linear = W[:-1] if self.bias else W
+        sloped = self._slope(forward.inputs[index]) * dz
+        carried = sloped.reshape(-1, len(linear)) @ linear  # one product for all of them
+        return carried.reshape(*dz.shape[:-1], W.shape[1])
 
     # -- pieces ---------------------------------------------------------------------------------
 

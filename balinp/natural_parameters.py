@@ -218,7 +218,7 @@ class Exact:
     def averaged(
         self, old: Factors | None, terms: Terms, n_data: float, rate: float, prior: Prior
     ) -> Factors:
-        """The moving averages after a batch; what has not changed keeps its spectrum.
+        """The moving averages after a batch.
 
         The average of H is floored, as pseudo-targets written under it need it to be.
 
@@ -227,15 +227,8 @@ class Exact:
         A, H = averages(old, terms, rate)
         if terms.floor:
             H = floored_matrix(H, "output_precision", terms.floor)
-        exact = old if old is not None and old.is_exact else None
-        if terms.known_inputs is not None:
-            inputs = terms.known_inputs.spectrum
-        elif exact is not None and np.array_equal(A, exact.A):
-            inputs = exact.inputs
-        else:
-            inputs = Undecomposed(A, "input factor")
-        same = exact is not None and np.array_equal(H, exact.H)
-        outputs = exact.outputs if same else Undecomposed(H, "output_precision")
+        known, outputs = terms.known_inputs, Undecomposed(H, "output_precision")
+        inputs = Undecomposed(A, "input factor") if known is None else known.spectrum
         return Factors(A, H, inputs, outputs, n_data)
 
     def solved(self, right: Array, factors: Factors, prior: Prior) -> tuple[Array, Factors]:

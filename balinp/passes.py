@@ -21,13 +21,13 @@ from balinp.likelihood import Categorical, Likelihood
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP
 from balinp.natural_parameters import KnownFactor
-from balinp.prediction import output_covariance, output_deviations
+from balinp.prediction import drawn_tangents, output_covariance, output_deviations
 from balinp.pseudo_targets import Trace
 
 DRAWN_OUTPUTS, FEWEST_DRAWS = 8192, 8
 """Outputs drawn for all data together in the linearised pass, and for each datum, at least."""
 
-WIDE_OUTPUTS, SAMPLED_LABELS = 16, 4
+WIDE_OUTPUTS, SAMPLED_LABELS = 6, 4
 """Classes from which batches draw labels for the curvature, and how many for each datum: at 50
 classes a step takes half the time, with the same likelihood (derivations/12)."""
 
@@ -115,9 +115,11 @@ class Linearised(Mean):
             squares @ (1.0 / q.precisions)
             for squares, q in zip(trace.input_squares, now.posteriors, strict=True)
         ]
-        covariance = output_covariance(now.network, now.posteriors, trace.forward, variances, R)
         draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / now.rows / 2))
-        return output_deviations(covariance, draws, now.rng) @ R
+        linearised = now.network, now.posteriors, trace.forward, variances
+        if draws <= 2 * len(R):  # fewer passes forward than back
+            return drawn_tangents(*linearised, draws, now.rng) @ R.T @ R
+        return output_deviations(output_covariance(*linearised, R), draws, now.rng) @ R
 
 
 class LinearisedClasses(Linearised):
@@ -139,9 +141,8 @@ class LinearisedLabels(Linearised):
 
     def expected(self, now: Present, deviations: Array) -> Expected:
         """The averaged likelihood, with labels drawn for its curvature."""
-        _, B, K = deviations.shape
-        noise = now.rng.gumbel(size=(B, SAMPLED_LABELS, K)).swapaxes(0, 1)
-        return ExpectedLabels(now.likelihood, deviations, noise)
+        draws = now.rng.random((SAMPLED_LABELS, deviations.shape[1]))
+        return ExpectedLabels(now.likelihood, deviations, draws)
 
 
 PASSES = ("mean", "linearised")

@@ -14,6 +14,7 @@ from balinp.data import SMALL_PIECE, pieces
 from balinp.layer import MatrixNormalLayer
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP, Forward
+from balinp.normals import normals
 from balinp.spectral import covariance_root
 from balinp.validation import LARGEST, as_matrix
 
@@ -88,6 +89,38 @@ def output_covariance(
         R = np.swapaxes(R, 0, 1)
         covariance += R @ np.swapaxes(R, 1, 2)
     return covariance
+
+
+def drawn_tangents(
+    network: MLP,
+    posteriors: Sequence[KroneckerGaussian],
+    forward: Forward,
+    variances: Sequence[Array],
+    draws: int,
+    rng: np.random.Generator,
+) -> Array:
+    """Draws (m, B, K) of what the linearised outputs deviate, independent for each datum.
+
+    Every layer adds a deviation of its own outputs to the one that comes from the layers before
+    it, dz_l = (sqrt(v_l) * eps) Q_H^T + (phi'(z_{l-1}) * dz_{l-1}) W_l. The distribution is that of
+    `output_deviations` with the covariance of `output_covariance`, which costs a pass for each of
+    its columns. Half of the draws mirror the others.
+
+    Derivation: FP-2, BP-3
+
+    Parameters
+    ----------
+    network, posteriors, forward, variances : as for `output_covariance`.
+    draws : even number m.
+    rng : numpy.random.Generator
+    """
+    means = [posterior.mean for posterior in posteriors]
+    dz = np.zeros(0)
+    for index, (posterior, v) in enumerate(zip(posteriors, variances, strict=True)):
+        own = normals((draws // 2, *v.shape), rng) * np.sqrt(v)
+        own = (own.reshape(-1, v.shape[1]) @ posterior.column_basis.T).reshape(own.shape)
+        dz = own + network.carried(means, forward, index, dz) if index else own
+    return np.concatenate([dz, -dz])
 
 
 def output_deviations(covariance: Array, draws: int, rng: np.random.Generator) -> Array:

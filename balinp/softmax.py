@@ -8,6 +8,42 @@ from scipy.linalg import helmert
 from balinp._types import Array
 
 
+class Softmax:
+    """Class probabilities of outputs f (..., K), and their logarithms.
+
+    Worked out with the classes as the first axis: NumPy's reductions over a short last one take
+    three to eight times as long.
+
+    Attributes
+    ----------
+    first : (K, ...) array of probabilities.
+
+    Examples
+    --------
+    >>> softmax = Softmax(np.array([[0.0, np.log(3.0)]]))
+    >>> softmax.probabilities.round(6), softmax.log_density(np.array([[0.0, 1.0]])).round(6)
+    (array([[0.25, 0.75]]), array([-0.287682]))
+    """
+
+    def __init__(self, f: Array) -> None:
+        self._shifted = np.ascontiguousarray(np.moveaxis(f, -1, 0))
+        self._shifted = self._shifted - self._shifted.max(axis=0)
+        self.first = np.exp(self._shifted)
+        total = self.first.sum(axis=0)
+        self.first /= total
+        self._log_total = np.log(total)
+
+    @property
+    def probabilities(self) -> Array:
+        """Probabilities (..., K)."""
+        return np.moveaxis(self.first, 0, -1)
+
+    def log_density(self, Y: Array) -> Array:
+        """Sum_k y_k log p_k of targets (B, K), shape (..., B)."""
+        classes = Y.T.reshape(Y.shape[1], *[1] * (self._shifted.ndim - 2), len(Y))
+        return np.asarray((classes * self._shifted).sum(axis=0) - self._log_total)
+
+
 def label_covariance(products: Array) -> Array:
     """Average of diag(p) - p p^T, from averages (..., K, K) of p p^T, with sum_k p_k = 1.
 

@@ -355,6 +355,8 @@ def geometric_mean(V: Array, T: Array, share: float) -> Array:
     >>> geometric_mean(np.array([[1.0]]), np.array([[16.0]]), 0.25)
     array([[2.]])
     """
+    if len(V) == 1:
+        return np.asarray(V ** (1 - share) * T**share)
     C = np.linalg.cholesky(V)
     ratio = np.linalg.solve(C, np.linalg.solve(C, T).T)
     w, Q = np.linalg.eigh(0.5 * (ratio + ratio.T))

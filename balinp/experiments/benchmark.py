@@ -50,8 +50,6 @@ WIDEST = CASES[-1]
 """The case whose training is also run in a process of its own, to see all of its memory."""
 
 TWINS: Mapping[Function, Function] = {
-    kernels.gram: kernels.gram_reference,
-    kernels.forget: kernels.forget_reference,
     kernels.semidefinite_rows: lambda matrices, rank=None: kernels.semidefinite_rows_reference(
         matrices
     ),

@@ -8,13 +8,10 @@ from cases import assert_close
 
 from balinp._types import Array
 from balinp.kernels import (
-    SMALL,
     amount,
     curvature_sum,
     forget,
-    forget_reference,
     gram,
-    gram_reference,
     is_same_amount,
     semidefinite_rows,
     semidefinite_rows_reference,
@@ -38,13 +35,12 @@ def assert_symmetric(matrix: Array) -> None:
 @pytest.mark.equation("LR-1")
 @pytest.mark.parametrize(
     "shape",
-    [(7, 3), (3, 3), (2, 5), (1, 4), (6, 1), (1, 1), (5, SMALL), (5, SMALL + 1)],
+    [(7, 3), (3, 3), (2, 5), (1, 4), (6, 1), (1, 1), (5, 64), (5, 65)],
     ids=str,
 )
 def test_second_moment_of_the_inputs(shape: tuple[int, int], rng: np.random.Generator) -> None:
     X = rng.normal(size=shape)
     expected = sum(np.outer(x, x) for x in X)
-    assert_close(gram_reference(X), expected)
     for version in layouts(X):
         product = gram(version)
         assert_close(product, expected)

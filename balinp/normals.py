@@ -1,0 +1,46 @@
+"""Standard normal numbers for averages, from a table that is read at random places.
+
+A step of the linearised pass asks for a hundred thousand of them, which would take a third of its
+time. For averages a window of a table of a million is as good: its numbers are independent of one
+another, and only windows of different steps share some.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import prod
+
+import numpy as np
+
+from balinp._types import Array
+
+TABLE = 2**20
+"""Numbers in the table: 8 MiB."""
+
+
+def normals(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Standard normal numbers of a shape, read-only where they are a window of the table.
+
+    Parameters
+    ----------
+    shape : of the array.
+    rng : numpy.random.Generator that chooses the window; more numbers than a quarter of the table
+        are drawn from it anew.
+
+    Examples
+    --------
+    >>> normals((2, 3), np.random.default_rng(0)).shape
+    (2, 3)
+    """
+    size = prod(shape)
+    if size > TABLE // 4:
+        return rng.standard_normal(shape)
+    start = int(rng.integers(TABLE - size))
+    return _table()[start : start + size].reshape(shape)
+
+
+@cache
+def _table() -> Array:
+    table = np.random.default_rng(2411).standard_normal(TABLE)
+    table.flags.writeable = False
+    return table
