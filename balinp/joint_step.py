@@ -147,7 +147,11 @@ def _output_products(
     B, likelihood, capped = 0.0, np.zeros(shape), np.zeros(shape)
     for piece in [trace] if isinstance(trace, Trace) else trace:
         w = piece.sample_weight
-        df = [root_weighted(network.tangent(weights, piece.forward, d), w) for d in directions]
+        piece.first_changes = [network.first_change(piece.forward, d) for d in directions]
+        df = [
+            root_weighted(network.tangent(weights, piece.forward, d, first), w)
+            for d, first in zip(directions, piece.first_changes, strict=True)
+        ]
         white = [(piece.output_rows @ change[:, :, None])[:, :, 0] for change in df]
         likelihood += _products(white)
         capped += _products(
@@ -215,7 +219,8 @@ def checked(
         ]
         log_likelihood, squares = 0.0, np.zeros((network.widths[-1],) * 2)
         for piece in traces:
-            outputs, w = network.forward(there, piece.inputs[0]).outputs[-1], piece.sample_weight
+            first, w = piece.first_outputs(step.factor, step.momentum), piece.sample_weight
+            outputs = network.forward(there, piece.inputs[0], first=first).outputs[-1]
             densities = piece.likelihood.log_density(piece.targets, outputs)
             log_likelihood += weighted_sum(densities, w)
             squares += gram(root_weighted(piece.targets - outputs, w))

@@ -120,7 +120,11 @@ class MLP:
     # -- the passes -----------------------------------------------------------------------------
 
     def forward(
-        self, weights: Sequence[Array], X: Array, noise: OutputNoise | None = None
+        self,
+        weights: Sequence[Array],
+        X: Array,
+        noise: OutputNoise | None = None,
+        first: Array | None = None,
     ) -> Forward:
         """Outputs of every layer at inputs X (B, n_in): z_l = h_l W_l, h_{l+1} = phi(z_l).
 
@@ -129,10 +133,12 @@ class MLP:
         weights : for each layer a (D, K) array.
         X : (B, n_in) array.
         noise : function that draws what is added to a layer's outputs (PR-3), or None.
+        first : (B, K) outputs of the first layer if they are known, or None.
         """
         inputs, outputs = [X], []
         for index, W in enumerate(weights):
-            z = self._affine(inputs[-1], W, index)
+            is_known = index == 0 and first is not None
+            z = first if is_known else self._affine(inputs[-1], W, index)
             outputs.append(z if noise is None else z + noise(index, inputs[-1]))
             if index + 1 < self.depth:
                 inputs.append(self._activate(outputs[-1]))
@@ -171,19 +177,33 @@ class MLP:
         return [np.swapaxes(row, 0, 1) for row in rows[::-1]]
 
     def tangent(
-        self, weights: Sequence[Array], forward: Forward, changes: Sequence[Array]
+        self,
+        weights: Sequence[Array],
+        forward: Forward,
+        changes: Sequence[Array],
+        first: Array | None = None,
     ) -> Array:
         """Directional derivative of the outputs (B, K_out) along changes of all weights.
 
         dz_l = X_l Delta_l + (phi'(z_{l-1}) * dz_{l-1}) W_l without the bias.
 
         Derivation: BP-3
+
+        Parameters
+        ----------
+        weights, forward : as in, and from, the forward pass.
+        changes : for each layer a (D, K) array.
+        first : the change X_1 Delta_1 (B, K) of the first layer's outputs if it is known, or None.
         """
-        dz = self._affine(forward.inputs[0], changes[0], 0)
+        dz = self.first_change(forward, changes) if first is None else first
         for index in range(1, self.depth):
             dz = self.carried(weights, forward, index, dz)
             dz += self._affine(forward.inputs[index], changes[index], index)
         return dz
+
+    def first_change(self, forward: Forward, changes: Sequence[Array]) -> Array:
+        """Change X_1 Delta_1 (B, K) of the first layer's outputs, which is exact."""
+        return self._affine(forward.inputs[0], changes[0], 0)
 
     def carried(self, weights: Sequence[Array], forward: Forward, index: int, dz: Array) -> Array:
         """Change (..., B, K) of a layer's outputs, from one of the layer before it, to first order.

@@ -19,24 +19,24 @@ TABLE = 2**20
 
 
 def normals(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Standard normal numbers of a shape, read-only where they are a window of the table.
+    """Standard normal numbers of a shape, each entry of its first axis a window of the table.
 
     Parameters
     ----------
     shape : of the array.
-    rng : numpy.random.Generator that chooses the window; more numbers than a quarter of the table
-        are drawn from it anew.
+    rng : numpy.random.Generator that chooses the windows; where one is more than a quarter of the
+        table, all numbers are drawn from it anew.
 
     Examples
     --------
     >>> normals((2, 3), np.random.default_rng(0)).shape
     (2, 3)
     """
-    size = prod(shape)
+    size = prod(shape[1:])
     if size > TABLE // 4:
         return rng.standard_normal(shape)
-    start = int(rng.integers(TABLE - size))
-    return _table()[start : start + size].reshape(shape)
+    starts = rng.integers(TABLE - size, size=shape[0])
+    return np.stack([_table()[start : start + size] for start in starts]).reshape(shape)
 
 
 @cache

@@ -167,4 +167,4 @@ def forward_pass(name: str, likelihood: Likelihood, K: int, steps: int, is_all: 
         return Mean()
     if not isinstance(likelihood, Categorical):
         return Linearised()
-    return LinearisedLabels() if K >= WIDE_OUTPUTS and not is_all else LinearisedClasses()
+    return LinearisedLabels() if K >= WIDE_OUTPUTS else LinearisedClasses()

@@ -117,7 +117,8 @@ def drawn_tangents(
     means = [posterior.mean for posterior in posteriors]
     dz = np.zeros(0)
     for index, (posterior, v) in enumerate(zip(posteriors, variances, strict=True)):
-        own = normals((draws // 2, *v.shape), rng) * np.sqrt(v)
+        own = normals((draws // 2, *v.shape), rng)
+        own *= np.sqrt(v)
         own = (own.reshape(-1, v.shape[1]) @ posterior.column_basis.T).reshape(own.shape)
         dz = own + network.carried(means, forward, index, dz) if index else own
     return np.concatenate([dz, -dz])

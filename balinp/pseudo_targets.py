@@ -42,6 +42,8 @@ class Trace:
     likelihood : whose gradient and curvature these are.
     forward : the forward pass that all this was taken at.
     designs : (B, D) arrays, the inputs with the 1 of the bias.
+    first_changes : (B, K) arrays, changes of the first layer's outputs along the directions of a
+        step, once `balinp.joint_step` has worked them out.
     input_squares : (B, D) arrays (Q_A^T x_n)^2 in the bases of the posteriors; in training alone.
     """
 
@@ -64,6 +66,7 @@ class Trace:
         self.sample_weight = sample_weight
         self.inputs = forward.inputs
         self.outputs = forward.outputs
+        self.first_changes: list[Array] | None = None
         self._network, self._weights, self._floor = network, weights, floor
         self._posteriors, self._known_inputs = posteriors, known_inputs
         self._known = likelihood.known_precision(Y.shape[1])
@@ -107,6 +110,16 @@ class Trace:
     @property
     def curvature_roots(self) -> list[Array]:
         return [np.swapaxes(rows, 1, 2) for rows in self.curvature_rows]
+
+    def first_outputs(self, *factors: float) -> Array | None:
+        """The first layer's outputs after a step of these factors along the directions of the step.
+
+        Known without a product, since they are linear in its weights; None before the directions.
+        """
+        if self.first_changes is None:
+            return None
+        pairs = zip(factors, self.first_changes, strict=False)
+        return self.outputs[0] + sum(s * change for s, change in pairs if s)
 
     # -- output precisions and pseudo-targets --------------------------------------------------
 
