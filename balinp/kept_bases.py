@@ -22,6 +22,10 @@ from balinp.priors import Prior
 from balinp.spectral import STANDARD, Spectrum, decompose, floored, raised
 
 
+NARROW = 128
+"""Rows of A or H up to which both are decomposed in less time than a refinement takes."""
+
+
 @dataclass(frozen=True)
 class KeptFactors(Factors):
     """Averages in bases of older ones, with the squares that the present ones have along them.
@@ -72,12 +76,8 @@ class Kept(Exact):
     tolerance: float
 
     def older(self, factors: Sequence[Factors | None]) -> list[Factors | None]:
-        """The layers' factors: pseudo-targets are written with their H.
-
-        It may be all but singular where the gradient is not: digits are lost, but not the
-        decomposition of the batch's own H.
-        """
-        return list(factors)
+        """The factors of the layers whose bases are kept: narrow ones are decomposed as fast."""
+        return [None if old is None or _is_narrow(old) else old for old in factors]
 
     def averaged(
         self, old: Factors | None, terms: Terms, n_data: float, rate: float, prior: Prior
@@ -90,7 +90,7 @@ class Kept(Exact):
 
         Derivation: NP-7, PT-5
         """
-        if old is None or (terms.squares is None and terms.known_inputs is None):
+        if old is None or _is_narrow(old):
             return EXACT.averaged(old, terms, n_data, rate, prior)
         A, H = averages(old, terms, rate)
         if terms.squares is not None:
@@ -124,6 +124,11 @@ class Kept(Exact):
         if np.vdot(left, correction) > self.tolerance**2 * np.vdot(right, change):
             return EXACT.solved(right, factors.exact, prior)
         return change + correction, factors
+
+
+def _is_narrow(factors: Factors) -> bool:
+    inputs_are_known = factors.inputs.vectors is STANDARD
+    return max(0 if inputs_are_known else len(factors.A), len(factors.H)) <= NARROW
 
 
 def _outputs(H: Array, floor: float) -> Spectrum:

@@ -247,5 +247,5 @@ class MLP:
     def _slope(self, h: Array) -> Array:
         """phi'(z), from h = phi(z); the slope of relu at its kink is taken as 0."""
         if self.activation == "relu":
-            return (h > 0).astype(np.float64)
+            return (h > 0).astype(h.dtype)
         return 1.0 - h * h if self.activation == "tanh" else np.ones_like(h)

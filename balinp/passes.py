@@ -112,7 +112,7 @@ class Linearised(Mean):
         """Draws (m, B, K) of what the posteriors leave uncertain of the outputs."""
         R = now.likelihood.combinations(now.network.widths[-1])
         variances = [
-            squares @ (1.0 / q.precisions)
+            squares.astype(np.float32) @ (1.0 / q.precisions).astype(np.float32)
             for squares, q in zip(trace.input_squares, now.posteriors, strict=True)
         ]
         draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / now.rows / 2))

@@ -26,8 +26,8 @@ class Softmax:
     """
 
     def __init__(self, f: Array) -> None:
-        self._shifted = np.ascontiguousarray(np.moveaxis(f, -1, 0))
-        self._shifted = self._shifted - self._shifted.max(axis=0)
+        first = np.ascontiguousarray(f.transpose(-1, *range(f.ndim - 1)))
+        self._shifted = first - first.max(axis=0)
         self.first = np.exp(self._shifted)
         total = self.first.sum(axis=0)
         self.first /= total
