@@ -238,9 +238,7 @@ class BALI(Model):
             if tolerance is not None and abs(log_joint - previous) < tolerance:
                 break
             previous = log_joint
-        if epochs and data.can_settle(size) and not self.targets_are_observations:
-            self._settle(data, N)
-        self._look_back(data)
+        self._look_back(data, N, settles=epochs > 0 and data.can_settle(size))
         return self
 
     def step(
@@ -316,17 +314,19 @@ class BALI(Model):
         self.likelihood = self.hyper.learn(now, outcome, said, way, share)
         return outcome, way.rate
 
-    def _look_back(self, data: Data | Stream) -> None:
-        """Work out what predictions need of all the data at the final weights (JP-1, JP-4)."""
-        if self.steps:
-            with few_threads(self.network.widths):
-                self.uncertainty = self.uncertainty.after(self, data)
+    def _look_back(self, data: Data | Stream, N: float, *, settles: bool) -> None:
+        """Go through all the data again, at the final weights, for what is asked after training.
 
-    def _settle(self, data: Data | Stream, N: float) -> None:
-        K = self.network.widths[-1]
-        forward = forward_pass(self.forward, self.likelihood, K, self.steps + 1, is_all=True)
+        Posteriors are settled after batches (EX-4); then comes what predictions need (JP-1, JP-4).
+        """
+        if not self.steps:
+            return
         with few_threads(self.network.widths):
-            settle(self._present(data.first.whole, N), data.batches(None, self.rng), forward)
+            if settles and not self.targets_are_observations:
+                K, step = self.network.widths[-1], self.steps + 1
+                forward = forward_pass(self.forward, self.likelihood, K, step, is_all=True)
+                settle(self._present(data.first.whole, N), data.batches(None, self.rng), forward)
+            self.uncertainty = self.uncertainty.after(self, data)
 
     # -- files --------------------------------------------------------------------------------
 
