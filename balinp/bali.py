@@ -246,7 +246,7 @@ class BALI(Model):
                 if tolerance is not None and abs(log_joint - previous) < tolerance:
                     break
                 previous = log_joint
-            if epochs and data.can_settle(size) and not self.targets_are_observations:
+            if epochs and data.can_settle(size):
                 self._settle(coordinates, N)
         self._look_back(data)
         return self
@@ -341,18 +341,21 @@ class BALI(Model):
         self.likelihood = self.hyper.learn(now, outcome, said, way, share)
         return outcome, way.rate
 
-    def _look_back(self, data: Data | Stream) -> None:
-        """Work out what predictions need of all the data at the final weights (JP-1, JP-4)."""
-        if self.steps:
-            with few_threads(self.network.widths):
-                self.uncertainty = self.uncertainty.after(self, data)
-
     def _settle(self, coordinates: Coordinates, N: float) -> None:
+        """Let the posteriors be those of all the data at the final weights, after batches (EX-4)."""
+        if self.targets_are_observations:
+            return
         K, data = self.network.widths[-1], coordinates.data
         forward = forward_pass(self.forward, self.likelihood, K, self.steps + 1, is_all=True)
         now = self._present(data.first.whole, N, coordinates)
         with few_threads(self.network.widths):
             settle(now, data.batches(None, self.rng), forward)
+
+    def _look_back(self, data: Data | Stream) -> None:
+        """Work out what predictions need of all the data at the final weights (JP-1, JP-4)."""
+        if self.steps:
+            with few_threads(self.network.widths):
+                self.uncertainty = self.uncertainty.after(self, data)
 
     # -- files --------------------------------------------------------------------------------
 

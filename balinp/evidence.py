@@ -18,7 +18,7 @@ from balinp.kernels import amount, root_weighted, weighted_sum
 from balinp.layer import MatrixNormalLayer
 from balinp.leverages import are_cheap, summed_leverages
 from balinp.natural_parameters import EXACT, log_prior_to_posterior
-from balinp.pseudo_targets import Trace, summed
+from balinp.pseudo_targets import Trace, as_pieces, summed
 from balinp.validation import as_finite
 
 
@@ -125,8 +125,7 @@ def noise_target(
     hyper : hyper-prior on the noise precision.
     units : (K,) array u, the squares in which its rate is stated; None for ones.
     """
-    pieces = [said] if isinstance(said, Trace) else said
-    B, Gamma = _spread_of_all(layers, pieces, n_data)
+    B, Gamma = _spread_of_all(layers, as_pieces(said), n_data)
     C = np.linalg.cholesky(noise_covariance)
     squares = (n_data / B) * residual_squares + C @ Gamma @ C.T
     return noise_from_squares(squares, n_data, hyper, units)
@@ -266,7 +265,7 @@ def network_log_evidence(
     layers : layers of the network; they are not changed.
     said : trace of a mean pass over all the data, whole or in pieces.
     """
-    pieces = [said] if isinstance(said, Trace) else said
+    pieces = as_pieces(said)
     total = sum(weighted_sum(piece.log_densities, piece.sample_weight) for piece in pieces)
     for layer, terms in zip(layers, summed(pieces, [None] * len(layers)), strict=True):
         prior = layer.state.prior

@@ -127,19 +127,27 @@ class HyperParameters:
     def first_noise(self, data: Data) -> Gaussian:
         """The noise that a network with hidden layers starts with.
 
-        It is a small part of the targets' mean squares: with all of them the prior would be worth
-        more than the data before any feature has been learnt, and the network would stay constant.
-        But of ten data or fewer, which any network interpolates, up to .3 is taken for noise.
-
         Derivation: EV-8, EV-10
         """
-        few = 1 / (data.amount - 1) ** 2 if data.amount > 1 else 3 * FIRST_NOISE
-        first = float(np.clip(few, FIRST_NOISE, FIRST_NOISE_OF_FEW))
         squares = np.zeros(data.Y.shape[1])
         for part in pieces(len(data.whole), max(data.X.shape[1], len(squares))):
             _, Y, w = data.whole.take(part)
             squares += (root_weighted(Y, w) ** 2).sum(axis=0)
-        return learnt_noise(np.diag(first * self._units(squares / data.amount)))
+        return learnt_noise(np.diag(self.first_variances(squares / data.amount, data.amount)))
+
+    def first_variances(self, mean_squares: Array, n_data: float) -> Array:
+        """Noise variances (K,) to start with, for n_data targets of these mean squares (K,).
+
+        They are a small part of the mean squares, which become the units of the noise: with all of
+        them the prior would be worth more than the data before any feature has been learnt, and the
+        network would stay constant. But of ten data or fewer, which any network interpolates, up to
+        .3 is taken for noise.
+
+        Derivation: EV-8, EV-10
+        """
+        few = 1 / (n_data - 1) ** 2 if n_data > 1 else 3 * FIRST_NOISE
+        first = float(np.clip(few, FIRST_NOISE, FIRST_NOISE_OF_FEW))
+        return first * self._units(mean_squares)
 
     def restarted(self, likelihood: Gaussian, moments: Moments) -> Gaussian:
         """Let a single layer learn from nothing but all its data; return the noise it starts with.

@@ -101,7 +101,7 @@ class JointPosterior:
         >>> round(fit.epistemic([[2.0]]).item(), 12)  # (2^2 + 1) / 3
         1.666666666667
         """
-        P, rows = sum(D * K for D, K in network.shapes), data.rows * network.widths[-1]
+        P, rows = sizes(network, data)
         by_weights = P <= rows if form is None else form == "weights"
         if (P if by_weights else rows) > LARGEST_FACTOR:
             raise ValueError(
@@ -198,6 +198,11 @@ class JointPosterior:
 
     def _inputs(self, X: Any) -> Array:
         return as_matrix(X, "X", columns=self.network.widths[0], largest=LARGEST)
+
+
+def sizes(network: MLP, data: Data | Stream) -> tuple[int, float]:
+    """Numbers of weights, and of data times outputs: rows of the two matrices to choose from."""
+    return sum(D * K for D, K in network.shapes), data.rows * network.widths[-1]
 
 
 def prior_roots(prior_precisions: Sequence[Array], scale: float = 1.0) -> list[Array]:

@@ -20,7 +20,7 @@ from balinp._types import Array
 from balinp.kernels import amount, gram, root_weighted, weighted_sum
 from balinp.layer_state import Proposal
 from balinp.mlp import MLP
-from balinp.pseudo_targets import Trace
+from balinp.pseudo_targets import Trace, as_pieces
 
 SHORTEST = 2.0**-10
 """A step that fails at this fraction of its length is not taken; only the factors are."""
@@ -145,7 +145,7 @@ def _output_products(
     """B, sum_n <S_n^T df_ni, S_n^T df_nj>, and the same with the rows of the cap."""
     shape = (len(directions),) * 2
     B, likelihood, capped = 0.0, np.zeros(shape), np.zeros(shape)
-    for piece in [trace] if isinstance(trace, Trace) else trace:
+    for piece in as_pieces(trace):
         w = piece.sample_weight
         piece.first_changes = [network.first_change(piece.forward, d) for d in directions]
         df = [

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from balinp._types import Array
+from balinp.features import Features
 from balinp.kernels import amount, root_weighted
 from balinp.layer import MatrixNormalLayer
 from balinp.pseudo_targets import Trace
@@ -37,12 +38,10 @@ def summed_leverages(layers: Sequence[MatrixNormalLayer], said: Trace) -> Array:
     said : trace of all data.
     """
     N, C = len(said.targets), said.output_rows.shape[1]
-    G = np.zeros((N, C, N, C))
+    G = np.zeros((N * C, N * C))
     for layer, X, S in zip(layers, said.designs, said.curvature_rows, strict=True):
-        rows = root_weighted(S, said.sample_weight).reshape(N * C, -1)
-        products = (rows @ rows.T).reshape(N, C, N, C)
-        G += (X @ X.T)[:, None, :, None] * products / layer.prior_precision
-    size = N * C
-    g, Q = decompose(G.reshape(size, size), "covariance of the outputs")
+        phi = Features([X], [root_weighted(S, said.sample_weight)])
+        G += phi.products(phi) / layer.prior_precision
+    g, Q = decompose(G, "covariance of the outputs")
     determined = ((Q * (g / (1 + g))) @ Q.T).reshape(N, C, N, C)
     return np.asarray(np.einsum("ncnd->cd", determined))

@@ -38,7 +38,14 @@ from balinp.natural_parameters import Factors
 from balinp.precision_forms import FORMS
 from balinp.spectral import Spectrum
 from balinp.uncertainty import Uncertainty, noise_covariance
-from balinp.validation import as_count, as_covariance, as_finite, as_positive, as_share
+from balinp.validation import (
+    as_count,
+    as_covariance,
+    as_finite,
+    as_positive,
+    as_share,
+    as_stored,
+)
 
 AnyModel = TypeVar("AnyModel", bound=Model)
 
@@ -346,12 +353,7 @@ def _layer(model: Model, n_in: int, n_out: int, arrays: dict[str, Array]) -> Mat
         expected = shapes.get(name.removeprefix("settled_"), (D, K))
         if name == "moments":
             expected = (min(len(array), D + K), D + K)
-        if array.shape != expected or array.dtype != np.float64:
-            raise ValueError(
-                f"{name}: expected float64 {expected}, got {array.dtype} {array.shape}"
-            )
-        if name != "balanced" and not np.isfinite(array).all():
-            raise ValueError(f"{name}: expected finite numbers")
+        as_stored(array, name, expected, may_be_nan=name == "balanced")
     prior_precision, n_before, precision_before = map(float, arrays["balanced"])
     layer = MatrixNormalLayer(
         n_in,

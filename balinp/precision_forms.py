@@ -7,8 +7,9 @@ outputs. Both answer the same questions.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -16,32 +17,44 @@ from scipy.linalg import solve_triangular
 from balinp._types import Array
 from balinp.features import Features
 from balinp.spectral import eigenvalues, root
+from balinp.validation import as_stored
 
 
-class Form(Protocol):
+class Form(ABC):
     """I + c Phi^T Phi, factorised; the features asked about are whitened by the same prior."""
 
     name: ClassVar[str]
+    _matrix: Array
+    _shapes: Sequence[tuple[int, int]]
 
     @property
     def numbers(self) -> int:
         """Rows of the factor: numbers that each row of features is turned into."""
-
-    def arrays(self) -> dict[str, Array]:
-        """What `restored` makes it of again, once it is factorised."""
+        return len(self._matrix)
 
     def spectrum(self) -> Array:
         """Eigenvalues of Phi^T Phi, but for zeros; before `factorise`."""
+        return eigenvalues(self._matrix, "joint precision")
 
     def factorise(self, scale: float) -> None:
         """Multiply the prior's variance by c, the scale, and factorise."""
+        matrix = scale * self._matrix
+        matrix[np.diag_indices_from(matrix)] += 1.0
+        self._matrix = np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
 
+    @abstractmethod
+    def arrays(self) -> dict[str, Array]:
+        """What `restored` makes it of again, once it is factorised."""
+
+    @abstractmethod
     def variances(self, features: Features) -> Array:
         """Covariance (B, C, C) of each datum's outputs."""
 
+    @abstractmethod
     def between(self, features: Features) -> Array:
         """Covariance (B C, B C) of the outputs of all data."""
 
+    @abstractmethod
     def complements(self, features: Features, first: int) -> Array:
         """I - phi_n (I + Phi^T Phi)^{-1} phi_n^T (B, C, C), for rows phi_n of Phi.
 
@@ -51,11 +64,12 @@ class Form(Protocol):
         first : place of the first of them among all data.
         """
 
+    @abstractmethod
     def draw(self, rng: np.random.Generator) -> list[Array]:
         """Whitened weights drawn from N(0, (I + Phi^T Phi)^{-1}), (D, K) for each layer."""
 
 
-class InWeights:
+class InWeights(Form):
     """The precision of the weights themselves: P rows, whatever the number of data.
 
     Derivation: JP-1, JP-2
@@ -71,7 +85,7 @@ class InWeights:
     def __init__(self, batches: Iterable[Features], shapes: Sequence[tuple[int, int]]) -> None:
         self._shapes = shapes
         P = sum(D * K for D, K in shapes)
-        self._matrix: Array = np.zeros((P, P))
+        self._matrix = np.zeros((P, P))
         for features in batches:
             phi = features.matrix()
             self._matrix += phi.T @ phi
@@ -88,16 +102,6 @@ class InWeights:
 
     def arrays(self) -> dict[str, Array]:
         return {"factor": self._matrix}
-
-    @property
-    def numbers(self) -> int:
-        return len(self._matrix)
-
-    def spectrum(self) -> Array:
-        return eigenvalues(self._matrix, "joint precision")
-
-    def factorise(self, scale: float) -> None:
-        self._matrix = _factor(self._matrix, scale)
 
     def _half(self, features: Features) -> Array:
         return solve(self._matrix, features.matrix().T)
@@ -119,7 +123,7 @@ class InWeights:
         return [w.reshape(K, D).T for w, (D, K) in zip(parts, self._shapes, strict=True)]
 
 
-class InData:
+class InData(Form):
     """The Gram matrix of the data's features: N C rows, whatever the number of weights.
 
     What the data say is subtracted from what the prior says, so that a covariance has rounding
@@ -136,7 +140,7 @@ class InData:
 
     def __init__(self, batches: Iterable[Features], shapes: Sequence[tuple[int, int]]) -> None:
         self._data, self._shapes = Features.joined(batches), shapes
-        self._matrix: Array = self._data.products(self._data)
+        self._matrix = self._data.products(self._data)
 
     @classmethod
     def restored(
@@ -160,15 +164,8 @@ class InData:
             **{f"rows{i}": self._data.rows[i] for i in layers},
         }
 
-    @property
-    def numbers(self) -> int:
-        return len(self._matrix)
-
-    def spectrum(self) -> Array:
-        return eigenvalues(self._matrix, "joint precision")
-
     def factorise(self, scale: float) -> None:
-        self._matrix = _factor(self._matrix, scale)
+        super().factorise(scale)
         self._data = self._data.scaled(np.full(len(self._data.rows[0]), np.sqrt(scale)))
 
     def _half(self, features: Features) -> Array:
@@ -209,17 +206,7 @@ FORMS: dict[str, type[InWeights] | type[InData]] = {f.name: f for f in (InWeight
 
 
 def _stored(arrays: Mapping[str, Array], name: str, *shape: int) -> Array:
-    array = arrays[name]
-    if array.shape != shape or array.dtype != np.float64 or not np.isfinite(array).all():
-        raise ValueError(f"{name}: expected finite float64 {shape}, got {array.shape}")
-    return array
-
-
-def _factor(matrix: Array, scale: float) -> Array:
-    """Cholesky factor of I + scale matrix."""
-    matrix = scale * matrix
-    matrix[np.diag_indices_from(matrix)] += 1.0
-    return np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
+    return as_stored(arrays[name], name, shape)
 
 
 def _squares(half: Array, outputs: int) -> Array:

@@ -252,6 +252,11 @@ def pseudo_targets(mean_outputs: Array, gradients: Array, H: Spectrum) -> Array:
     return mean_outputs + H.solve_rows(gradients)
 
 
+def as_pieces(said: Trace | Iterable[Trace]) -> Iterable[Trace]:
+    """The traces of a batch, of which there may be one, whole."""
+    return [said] if isinstance(said, Trace) else said
+
+
 def summed(said: Iterable[Trace], older: Sequence[Factors | None]) -> list[Terms]:
     """What the batch's pseudo-targets add to each layer's natural parameters.
 

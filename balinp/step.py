@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 
 from balinp._types import Array
 from balinp.data import SMALL_PIECE, Batch, pieces
 from balinp.joint_step import TRUST, Outcome, checked, joint_step
-from balinp.natural_parameters import EXACT, Terms
+from balinp.natural_parameters import EXACT
 from balinp.passes import Mean, Present
 from balinp.pseudo_targets import Trace, summed
 from balinp.way import Way
@@ -87,11 +88,9 @@ def settle(now: Present, batches: Iterable[Batch], forward: Mean) -> None:
     batches : all the data, once.
     forward : pass that makes the traces.
     """
-    totals: list[Terms] = []
-    for batch in batches:
-        terms = summed(Pieces(batch, now, forward, SMALL_PIECE), [None] * len(now.layers))
-        totals = [a + b for a, b in zip(totals, terms, strict=True)] if totals else terms
-    for layer, sums in zip(now.layers, totals, strict=True):
+    said = chain.from_iterable(Pieces(batch, now, forward, SMALL_PIECE) for batch in batches)
+    terms = summed(said, [None] * len(now.layers))
+    for layer, sums in zip(now.layers, terms, strict=True):
         factors = EXACT.averaged(None, sums, now.n_data, 1.0, layer.state.prior)
         layer.state = replace(layer.state, settled=factors)
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import numpy as np
-
 from balinp._types import Array
 from balinp.data import Data, Stream
 from balinp.functions import LayerwisePosterior, WeightPosterior
 from balinp.hyper_parameters import HyperParameters
-from balinp.joint_posterior import LARGEST_FACTOR, JointPosterior
+from balinp.joint_posterior import LARGEST_FACTOR, JointPosterior, sizes
 from balinp.layer import MatrixNormalLayer
 from balinp.leave_one_out import Tails, fitted_tails, leave_one_out
 from balinp.likelihood import Gaussian, Likelihood
@@ -107,7 +105,7 @@ class Uncertainty:
                 "covariance: expected 'layerwise' or 'auto', since X is an iterator, which cannot "
                 "be gone through once more, got 'joint'"
             )
-        size = _size(network, data)
+        size = min(sizes(network, data))
         if size > LARGEST_FACTOR:
             raise ValueError(
                 f"covariance: expected 'layerwise' or 'auto' for more than {LARGEST_FACTOR} "
@@ -126,7 +124,7 @@ class Uncertainty:
         """
         gaussian = isinstance(model.likelihood, Gaussian)
         largest = LARGEST_FACTOR if self.covariance == "joint" else LARGEST_AUTO
-        fits = not _ends(data) and _size(model.network, data) <= largest
+        fits = not _ends(data) and min(sizes(model.network, data)) <= largest
         deep = model.network.depth > 1
         wants_joint = deep and self.covariance != "layerwise"  # one layer's own is of all weights
         wants_tails = self.noise == "student" and model.hyper.learns_noise
@@ -180,9 +178,3 @@ def noise_covariance(model: Trained) -> Array:
 
 def _ends(data: Data | Stream) -> bool:
     return isinstance(data, Stream) and data.is_iterator
-
-
-def _size(network: MLP, data: Data | Stream) -> float:
-    """Rows of the smaller matrix: weights, or data times outputs."""
-    P = sum(D * K for D, K in network.shapes)
-    return float(np.minimum(P, data.rows * network.widths[-1]))

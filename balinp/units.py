@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from balinp._types import Array
-from balinp.data import Data
-from balinp.hyper_parameters import FIRST_NOISE, HyperParameters
+from balinp.hyper_parameters import HyperParameters
 from balinp.layer_state import LayerState, frozen
 from balinp.likelihood import Gaussian
 from balinp.moments import Moments, triangle
@@ -91,10 +90,9 @@ def _restated_noise(hyper: HyperParameters, likelihood: Gaussian, outputs: Units
     V = likelihood.covariance(K) * np.outer(c, c)
     if hyper.noise_asked is not None:
         hyper.noise_asked = None if outputs.unknown.any() else hyper.noise_asked * np.outer(c, c)
-    unrelated = Data(np.zeros((K, 1)), np.sqrt(K) * np.eye(K), np.full(K, 1 / FIRST_NOISE))
-    first = hyper.first_noise(unrelated).covariance(K)
+    first = hyper.first_variances(np.ones(K), n_data=np.inf)
     new = np.logical_or.outer(outputs.unknown, outputs.unknown)
-    return np.where(new, np.diag(np.diag(first)), V)
+    return np.where(new, np.diag(first), V)
 
 
 def _draw(model: BALI, unknown: Array) -> None:

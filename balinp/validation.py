@@ -109,6 +109,17 @@ def refuse_masked(value: Any, name: str) -> None:
         raise TypeError(f"{name}: expected an ordinary array, got a masked array")
 
 
+def as_stored(
+    array: Array, name: str, shape: tuple[int, ...], *, may_be_nan: bool = False
+) -> Array:
+    """Return an array from a file, which is float64, finite and of this shape as it was written."""
+    if array.shape != shape or array.dtype != np.float64:
+        raise ValueError(f"{name}: expected float64 {shape}, got {array.dtype} {array.shape}")
+    if not (may_be_nan or np.isfinite(array).all()):
+        raise ValueError(f"{name}: expected finite numbers")
+    return array
+
+
 def as_weights(value: Any, name: str, rows: int) -> Array | None:
     """Return `value` as (rows,) weights of data, or None, which stands for ones.
 

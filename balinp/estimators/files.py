@@ -18,7 +18,7 @@ from balinp._types import Array
 from balinp.bali import BALI
 from balinp.persistence import decoded, encoded, only, packed, readable, unpacked, write
 from balinp.standardise import Scale
-from balinp.validation import as_count, as_finite, as_positive
+from balinp.validation import as_count, as_finite, as_positive, as_stored
 
 
 class Fitted(Protocol):
@@ -148,10 +148,8 @@ def _split(arrays: dict[str, Array], prefix: str) -> tuple[dict[str, Array], lis
 
 
 def _scale(arrays: dict[str, Array], name: str, columns: int) -> Scale:
-    mean, std = arrays[f"{name}_scale_mean"], arrays[f"{name}_scale_std"]
-    for array in (mean, std):
-        if array.shape != (columns,) or array.dtype != np.float64 or not np.isfinite(array).all():
-            raise ValueError(f"{name}: expected {columns} finite float64 numbers")
+    parts = (f"{name}_scale_mean", f"{name}_scale_std")
+    mean, std = (as_stored(arrays[part], part, (columns,)) for part in parts)
     if not (std >= 0).all():
         raise ValueError(f"{name}: expected standard deviations of at least 0")
     return Scale(mean, std)

@@ -125,16 +125,7 @@ def step_record(case: Case, repeats: int, rate: float) -> Record:
     twin = step_parts(steps, repeats, TWINS, fewest=FEWEST_WARM_UP)
     run = min(repeats, max(FEWEST, int(LONGEST / seconds)))
     eigen = eigen_seconds(decomposed(lambda: warm_up(steps, run))) / run
-    directions = 2 if case.batch == case.n_data else 1
-    categorical = case.kind == CLASSIFICATION
-    by_part = products(
-        case.widths,
-        case.batch,
-        categorical=categorical,
-        directions=directions,
-        keeps_bases=case.batch < case.n_data,  # with all data at once, averages move far
-    )
-    flops = sum(by_part.values())
+    flops = step_flops(case)
     adam = None
     if available("torch"):
         X, Y = case.data()
@@ -157,6 +148,18 @@ def step_record(case: Case, repeats: int, rate: float) -> Record:
         "peak_mb": peak,
         "process_peak_mb": process_peak(case, FEWEST) if case == WIDEST else None,
     }
+
+
+def step_flops(case: Case) -> float:
+    """Floating-point operations of all matrix products of a step."""
+    by_part = products(
+        case.widths,
+        case.batch,
+        categorical=case.kind == CLASSIFICATION,
+        directions=2 if case.batch == case.n_data else 1,
+        keeps_bases=case.batch < case.n_data,  # with all data at once, averages move far
+    )
+    return sum(by_part.values())
 
 
 def warm_up(steps: Iterator[Callable[[], object]], count: int = WARM_UP) -> None:

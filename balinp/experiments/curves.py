@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from balinp._types import Array
-from balinp.bali import BALI
 from balinp.defaults import REGRESSION_TRAINING
 from balinp.estimators import BALIRegressor
-from balinp.experiments import UserError
+from balinp.experiments import REGRESSION, UserError
 from balinp.experiments.curve_cases import CURVES, Curve, Sample, drawn
+from balinp.experiments.methods import Method, Network
 from balinp.experiments.table import markdown
 from balinp.standardise import Scale
 
@@ -48,14 +49,11 @@ class Prediction(NamedTuple):
 
 def bali(sample: Sample, hidden: Hidden, seed: int, batch_size: int | None = None) -> Prediction:
     """A `BALI` of the default settings on standardised data, in batches of a size or in full."""
-    scales = Scale.of(sample.X), Scale.of(sample.Y)
-    X, Y = (s.to_standard(part) for s, part in zip(scales, (sample.X, sample.Y), strict=True))
-    if batch_size is None:
-        model = REGRESSION_TRAINING.trained(X, Y, seed, hidden=hidden)
-    else:
-        fresh = BALI(**{**REGRESSION_TRAINING.model, "hidden": hidden}, seed=seed)
-        model = fresh.fit(X, Y, batch_size=batch_size, **REGRESSION_TRAINING.fit)
-    distribution = scales[1].to_original(model.predict(scales[0].to_standard(sample.X_test)))
+    training = replace(REGRESSION_TRAINING, model={**REGRESSION_TRAINING.model, "hidden": hidden})
+    if batch_size is not None:
+        training = replace(training, batch_size=batch_size, full_batch_up_to=0)
+    method = Method("BALI", REGRESSION, Network(training))
+    distribution = method.fit(sample.X, sample.Y, seed)(sample.X_test)
     return Prediction(distribution.mean, distribution)
 
 

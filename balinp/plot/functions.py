@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from balinp.diagnostics.residuals import as_output
-from balinp.plot.predictions import curve_data, one_input
-from balinp.plot.style import COLOURS, axes_or_new, open_frame
+from balinp.plot.predictions import curve_data, finished, one_input
+from balinp.plot.style import COLOURS, axes_or_new
 from balinp.validation import as_array
 
 
@@ -60,9 +60,4 @@ def functions(
     for draw in draws[:, order, k]:
         axes.plot(x[order], draw, color=COLOURS[0], linewidth=0.8, alpha=0.6, label=label)
         label = None
-    if points is not None:
-        axes.plot(*points, "o", color="black", markersize=3.5, alpha=0.7, label="data")
-    axes.set(xlabel="input", ylabel="output" if output is None else f"output {k}")
-    open_frame(axes)
-    axes.legend(fontsize="small", framealpha=0.9)
-    return axes
+    return finished(axes, points, "output" if output is None else f"output {k}")

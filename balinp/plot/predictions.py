@@ -74,9 +74,14 @@ def predictive_band(
     axes.fill_between(x, mean - half, mean + half, color=COLOURS[4], alpha=0.55, linewidth=0,
                       label=f"{100 * largest:g} %, weights alone")  # fmt: skip
     axes.plot(x, mean, color=COLOURS[0], linewidth=2, label="predictive mean")
+    return finished(axes, points, "target" if output is None else f"target {k}")
+
+
+def finished(axes: Any, points: tuple[Array, Array] | None, name: str) -> Any:
+    """The axes of curves over one input, with data as points, names and a legend."""
     if points is not None:
         axes.plot(*points, "o", color="black", markersize=3.5, alpha=0.7, label="data")
-    axes.set(xlabel="input", ylabel="target" if output is None else f"target {k}")
+    axes.set(xlabel="input", ylabel=name)
     open_frame(axes)
     axes.legend(fontsize="small", framealpha=0.9)
     return axes

@@ -6,7 +6,7 @@ such, for sampled outputs (E = 0) or for several networks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -230,19 +230,11 @@ class MixturePredictive(GaussianPredictive):
         return np.sqrt(np.diagonal(self._covariances, axis1=2, axis2=3))
 
     def _lower_end(self, centres: Array, tail: float) -> Array:
-        """Where the mixture about these centres (S, B, K) has the probability `tail` below.
-
-        Bisection of the distribution function, until no number is left in between.
-        """
+        """Where the mixture about these centres (S, B, K) has the probability `tail` below."""
         std = self.component_std
         reach = (1.0 + abs(float(ndtri(tail)))) * std
         low, high = (centres - reach).min(axis=0), (centres + reach).max(axis=0)
-        while True:
-            middle = 0.5 * (low + high)
-            if ((middle == low) | (middle == high)).all():
-                return middle
-            below = ndtr((middle - centres) / std).mean(axis=0) < tail
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return bisected(lambda y: ndtr((y - centres) / std).mean(axis=0), tail, low, high)
 
     def sample(self, rng: np.random.Generator, size: int | None = None) -> Array:
         """Draws of Y, noise included: (B, K), or (size, B, K)."""
@@ -254,6 +246,19 @@ class MixturePredictive(GaussianPredictive):
         noise = np.einsum("sbij,sbj->sbi", roots[chosen, data], noise)
         draws = self.outputs[chosen, data] + noise
         return draws[0] if size is None else draws
+
+
+def bisected(cdf: Callable[[Array], Array], q: float, low: Array, high: Array) -> Array:
+    """Where distribution functions have the value q, each between its ends low and high.
+
+    Bisection, until no number is left in between.
+    """
+    while True:
+        middle = 0.5 * (low + high)
+        if ((middle == low) | (middle == high)).all():
+            return middle
+        below = cdf(middle) < q
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
 
 
 def _gaussian_log_density(residuals: Array, covariance: Array) -> Array:

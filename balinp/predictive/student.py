@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import gammaln, logsumexp, stdtr, stdtrit
 
 from balinp._types import Array
-from balinp.predictive.gaussian import GaussianPredictive, MixturePredictive
+from balinp.predictive.gaussian import GaussianPredictive, MixturePredictive, bisected
 from balinp.validation import as_count, as_level
 
 
@@ -156,18 +156,9 @@ class StudentMixture(GaussianPredictive):
         return self.rescaled(np.zeros(K), -np.ones(K))
 
     def _lower_end(self, tail: float) -> Array:
-        """Where the mixture has the probability `tail` below: between the members' own quantiles.
-
-        Bisection of the distribution function, until no number is left in between.
-        """
+        """Where the mixture has the probability `tail` below: between its members' quantiles."""
         ends = np.stack([member.quantile(tail) for member in self.members])
-        low, high = ends.min(axis=0), ends.max(axis=0)
-        while True:
-            middle = 0.5 * (low + high)
-            if ((middle == low) | (middle == high)).all():
-                return middle
-            below = self.cdf(middle) < tail
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return bisected(self.cdf, tail, ends.min(axis=0), ends.max(axis=0))
 
     def logpdf(self, Y: Any) -> Array:
         """Log density of the mixture at each row of Y (B, K), in nats, shape (B,)."""

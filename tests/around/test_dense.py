@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from cases import random_covariance, vec
 from scipy.integrate import quad
 from scipy.stats import multivariate_normal, norm
 
@@ -29,11 +30,6 @@ def close(actual: Numbers, expected: Numbers, rtol: float = RTOL) -> None:
     np.testing.assert_allclose(actual, expected, rtol=0, atol=rtol * scale)
 
 
-def random_covariance(rng: np.random.Generator, n: int) -> Array:
-    root = rng.normal(size=(n, n))
-    return root @ root.T / n + 0.3 * np.eye(n)
-
-
 def random_regression(
     shape: tuple[int, int, int], seed: int = 0
 ) -> tuple[Array, Array, Array, Array, Array]:
@@ -42,11 +38,6 @@ def random_regression(
     rng = np.random.default_rng(seed)
     X, T, M0 = rng.normal(size=(N, D)), rng.normal(size=(N, K)), rng.normal(size=(D, K))
     return X, T, random_covariance(rng, K), M0, random_covariance(rng, D * K)
-
-
-def vec(W: Array) -> Array:
-    """Columns one below the other, spelt out."""
-    return np.concatenate([W[:, j] for j in range(W.shape[1])])
 
 
 # One regression ---------------------------------------------------------------------------------

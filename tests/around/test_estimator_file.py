@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
+from stored import entry, header, replaced, rewrite, without
 
 from balinp import BALI, BALIClassifier, BALIRegressor
 
@@ -75,26 +74,6 @@ def test_other_kinds_of_files_are_refused(tmp_path):
         BALIRegressor.load(tmp_path / "text.npz")
 
 
-def header(**changes):
-    def change(arrays):
-        content = json.loads(arrays["header"].tobytes())
-        content.update(changes)
-        arrays["header"] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
-
-    return change
-
-
-def fitted(name, *value):
-    """Replace something that fitting has left, or leave it out."""
-
-    def change(arrays):
-        left = json.loads(arrays["header"].tobytes())["fitted"]
-        del left[name]
-        header(fitted=left | dict(zip([name], value, strict=False)))(arrays)
-
-    return change
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -105,32 +84,29 @@ def fitted(name, *value):
         header(members=0),
         header(members=True),
         header(surprise=1),
-        fitted("_data_seen"),
-        fitted("_one_output"),
-        fitted("n_features_in_"),
-        fitted("_data_seen", "150"),
-        fitted("log_evidence_", "1"),
-        fitted("feature_names_in_", ["a"]),
-        fitted("feature_names_in_", [1, 2, 3]),
-        lambda arrays: arrays.update(surprise=np.zeros(1)),
-        lambda arrays: arrays.update(member0_surprise=np.zeros(1)),
-        lambda arrays: arrays.update(input_scale_std=-np.ones(3)),
-        lambda arrays: arrays.update(target_scale_std=-np.ones(1)),
+        entry("fitted", "_data_seen"),
+        entry("fitted", "_one_output"),
+        entry("fitted", "n_features_in_"),
+        entry("fitted", "_data_seen", "150"),
+        entry("fitted", "log_evidence_", "1"),
+        entry("fitted", "feature_names_in_", ["a"]),
+        entry("fitted", "feature_names_in_", [1, 2, 3]),
+        replaced("surprise", np.zeros(1)),
+        replaced("member0_surprise", np.zeros(1)),
+        replaced("input_scale_std", -np.ones(3)),
+        replaced("target_scale_std", -np.ones(1)),
         header(members=2),
-        lambda arrays: arrays.pop("member0_layer0_mean"),
-        lambda arrays: arrays.pop("input_scale_std"),
-        lambda arrays: arrays.update(target_scale_mean=np.zeros(2)),
-        lambda arrays: arrays.update(target_scale_std=np.array([np.nan])),
-        lambda arrays: arrays.update(classes=np.arange(5)),
+        without("member0_layer0_mean"),
+        without("input_scale_std"),
+        replaced("target_scale_mean", np.zeros(2)),
+        replaced("target_scale_std", np.array([np.nan])),
+        replaced("classes", np.arange(5)),
     ],
 )
 def test_a_file_that_is_not_understood_is_refused(change, tmp_path):
     path = tmp_path / "model.npz"
     regressor().save(path)
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files}
-    change(arrays)
-    np.savez(path, **arrays)
+    rewrite(path, change)
     with pytest.raises(ValueError, match="^path: "):
         BALIRegressor.load(path)
 
@@ -139,9 +115,7 @@ def test_a_file_that_is_not_understood_is_refused(change, tmp_path):
 def test_a_classifier_has_its_classes_in_order(classes, tmp_path):
     path = tmp_path / "model.npz"
     BALIClassifier(**QUICK).fit(*load_iris(return_X_y=True)).save(path)
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files if name != "classes"}
-    np.savez(path, **arrays if classes is None else arrays | {"classes": np.array(classes)})
+    rewrite(path, without("classes") if classes is None else replaced("classes", classes))
     with pytest.raises(ValueError, match="^path: .*classes"):
         BALIClassifier.load(path)
 

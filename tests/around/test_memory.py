@@ -10,14 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import gammaln
+from likelihoods import Poisson
 
 from balinp import BALI, BALIClassifier, BALIRegressor
-from balinp._types import Array
 from balinp.diagnostics import diagnose
 from balinp.history import COPIED, REMEMBERED, History, Record
-from balinp.likelihood import Likelihood
-from balinp.validation import as_matrix
 
 ROWS = 10_000
 RNG = np.random.default_rng(0)
@@ -38,20 +35,6 @@ def peak(work: Callable[[], Any]) -> tuple[Any, int]:
 def size(out: Any) -> int:
     parts = out if isinstance(out, tuple) else (out,)
     return sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
-
-
-class Counts(Likelihood):
-    def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
-        return as_matrix(Y, "Y", rows=rows, columns=columns)
-
-    def log_density(self, Y: Array, f: Array) -> Array:
-        return (Y * f - np.exp(f) - gammaln(Y + 1)).sum(axis=1)
-
-    def gradient(self, Y: Array, f: Array) -> Array:
-        return Y - np.exp(f)
-
-    def curvature_rows(self, f: Array) -> Array:
-        return np.exp(f / 2)[:, :, None] * np.eye(f.shape[1])
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +100,7 @@ def test_what_a_model_predicts_of_classes_is_worked_out_in_pieces(classes: int) 
 
 
 def test_densities_of_an_own_likelihood_are_averaged_in_pieces() -> None:
-    model = BALI((6,), Counts()).fit(X, RNG.poisson(1.0, (300, 2)), epochs=1)
+    model = BALI((6,), Poisson()).fit(X, RNG.poisson(1.0, (300, 2)), epochs=1)
     predictive = model.predict(Z)
     out, most = peak(lambda: predictive.logpdf(np.ones((ROWS, 2))))
     assert most - size(out) < 2_000 * ROWS

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from stored import arrays_in, entry, header, replaced, rewrite, without
 
 from balinp import BALI
 from balinp.likelihood import Categorical
@@ -41,36 +41,7 @@ def test_a_loaded_model_predicts_and_trains_on_as_the_saved_one(rng, tmp_path, k
 def saved(rng, path):
     X, Y = data(rng, "gaussian")
     BALI((4,)).fit(X, Y, epochs=2).save(path)
-    with np.load(path) as file:
-        return {name: file[name] for name in file.files}
-
-
-def header(**changes):
-    def change(arrays):
-        content = json.loads(arrays["header"].tobytes())
-        content.update(changes)
-        arrays["header"] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
-
-    return change
-
-
-def setting(name, *value):
-    """Replace one of the settings, or leave it out."""
-
-    def change(arrays):
-        settings = json.loads(arrays["header"].tobytes())["settings"]
-        del settings[name]
-        header(settings=settings | dict(zip([name], value, strict=False)))(arrays)
-
-    return change
-
-
-def without(name):
-    return lambda arrays: arrays.pop(name)
-
-
-def replaced(name, value):
-    return lambda arrays: arrays.update({name: value})
+    return arrays_in(path)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +58,8 @@ def replaced(name, value):
         header(data_seen=-1.0),
         header(mean_precisions=[1.0]),
         header(mean_precisions=[1.0, -1.0]),
-        setting("prior"),
-        setting("hidden", [4, 4]),
+        entry("settings", "prior"),
+        entry("settings", "hidden", [4, 4]),
         header(random_state={"bit_generator": "os.system"}),
         without("header"),
         without("layer1_mean"),
@@ -104,9 +75,8 @@ def replaced(name, value):
 )
 def test_a_file_that_is_not_understood_is_refused(rng, tmp_path, change):
     path = tmp_path / "model.npz"
-    arrays = saved(rng, path)
-    change(arrays)
-    np.savez(path, **arrays)
+    saved(rng, path)
+    rewrite(path, change)
     with pytest.raises(ValueError, match="^path: "):
         BALI.load(path)
 
@@ -143,19 +113,16 @@ def test_covariance_and_tails_are_kept(rng, tmp_path, rows, covariance, noise):
         header(joint=None),
         header(tails=[1.0]),
         header(tails=[1.0, -3.0]),
-        lambda arrays: arrays.pop("joint_factor"),
-        lambda arrays: arrays.update(joint_factor=np.eye(3)),
-        lambda arrays: arrays.update(joint_other=np.eye(3)),
+        without("joint_factor"),
+        replaced("joint_factor", np.eye(3)),
+        replaced("joint_other", np.eye(3)),
         lambda arrays: arrays.update(joint_factor=np.full_like(arrays["joint_factor"], np.nan)),
     ],
 )
 def test_a_covariance_that_is_not_understood_is_refused(rng, tmp_path, change):
     path = tmp_path / "model.npz"
     BALI((4,), covariance="joint", noise="student").fit(*data(rng, "gaussian"), epochs=3).save(path)
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files}
-    change(arrays)
-    np.savez(path, **arrays)
+    rewrite(path, change)
     with pytest.raises(ValueError, match="^path: "):
         BALI.load(path)
 
@@ -209,8 +176,7 @@ def test_headers_of_large_members_are_checked(rng, tmp_path, has_digest):
     path, X = tmp_path / "model.npz", rng.standard_normal((40, 99))
     BALI((60,)).fit(X, X[:, :1], epochs=1).save(path)
     if not has_digest:
-        with np.load(path) as file:
-            np.savez(path, **{name: file[name] for name in file.files})
+        np.savez(path, **arrays_in(path))
     content = path.read_bytes()
     with ZipFile(path) as archive:
         large = [m for m in archive.infolist() if m.file_size > 2**15]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import os
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from processes import python
+from scripts import loaded
 
 NOTES = Path(__file__).resolve().parents[2] / "derivations"
 CHECKS = sorted((NOTES / "checks").glob("*.py"))
@@ -22,17 +21,7 @@ NAMES_OF_OTHERS = {"EXCLUDED", "expm1", "log1p", "ndtr", "ravel"}
 """Names in the notes that are not the package's: of a test, of NumPy and of SciPy."""
 
 
-def _load() -> ModuleType:
-    """The module derivations/make_table.py, which is a script and not part of a package."""
-    spec = importlib.util.spec_from_file_location("make_table", NOTES / "make_table.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = _load()
+tool = loaded(NOTES / "make_table.py")
 
 
 # The programs in derivations/checks

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
 import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from scripts import loaded
 
 TUTORIALS = Path(__file__).resolve().parents[2] / "tutorials"
 LARGEST = 1_000_000  # bytes of one notebook: a clone stays small and GitHub shows it
 
 
-def _load() -> ModuleType:
-    """The module tutorials/build.py, which is a script and not part of a package."""
-    spec = importlib.util.spec_from_file_location("build_tutorials", TUTORIALS / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-build = _load()
+build = loaded(TUTORIALS / "build.py")
 each_tutorial = pytest.mark.parametrize("source", build.sources(), ids=lambda path: path.stem)
 
 
