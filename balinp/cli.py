@@ -57,6 +57,18 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         ),
     )
     _add_name(command)
+    command.add_argument(
+        "--validation",
+        action="store_true",
+        help="test on a part of each split's training data, and with --gap in gaps of those of "
+        "split 0: to choose something without a look at test data",
+    )
+    command.add_argument(
+        "--input-scale",
+        choices=["column", "common"],
+        help="divide each input by its own spread, or all by one number, for inputs of one unit "
+        "such as pixels and spectra (default: common for images and digits, else column)",
+    )
     gaps = command.add_mutually_exclusive_group()
     gaps.add_argument(
         "--gap",
@@ -250,6 +262,8 @@ def _evaluate(parsed: argparse.Namespace) -> None:
     _check_writable(parsed.figure, parsed.json)
     evaluate(
         parsed.name,
+        validation=parsed.validation,
+        input_scale=parsed.input_scale,
         gap=parsed.gap,
         ood=parsed.ood,
         splits=parsed.splits,
