@@ -178,11 +178,12 @@ def _add_figure(command: argparse.ArgumentParser, name: str) -> None:
 def _add_truths(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "truths",
-        help="BALI, a joint Gaussian and Markov chains on tiny networks (extra 'experiments')",
+        help="BALI's two covariances and Markov chains on tiny networks (extra 'experiments')",
         description=(
             "Networks 1-3-1 and 2-2-1 with generated data: mean, standard deviation and "
-            "log-likelihood of BALI's predictions beside those of one Gaussian for all weights "
-            "and of a long Markov chain run, which is exact. Takes about two minutes."
+            "log-likelihood of BALI's predictions, with the covariance of all weights together and "
+            "with the layers' own, beside those of a long Markov chain run, which is exact. Takes "
+            "about two minutes."
         ),
     )
     command.add_argument("--json", metavar="FILE", type=Path, help="write the records to FILE")

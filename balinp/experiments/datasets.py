@@ -31,7 +31,6 @@ from balinp.experiments.splits import (
     stratified_split,
 )
 
-
 VALIDATION_SEED = 1000
 """Training rows of split k are cut with this seed plus k."""
 

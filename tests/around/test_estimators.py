@@ -413,6 +413,15 @@ def test_functions_are_in_original_units(outputs, regression):
     assert error.max() < 5 / np.sqrt(n)
     assert np.abs(f.std(axis=-1) / std - 1).max() < 5 / np.sqrt(2 * n)
     np.testing.assert_array_equal(f, model.sample_functions(rows, n, random_state=1))
+    covariance = model.between_rows(rows)
+    assert covariance.shape == ((8, 8) if outputs is None else (8, 2, 8, 2))
+    flat, size = f.reshape(std.size, n), std.size
+    C = covariance.reshape(size, size)
+    np.testing.assert_allclose(np.sqrt(np.diag(C)), std.ravel(), rtol=1e-9)
+    error = np.sqrt((np.outer(np.diag(C), np.diag(C)) + C**2) / n)
+    assert np.abs((np.cov(flat) - C) / error).max() < 5
+    with pytest.raises(ValueError, match="X: expected at most 8192 rows times outputs"):
+        model.between_rows(np.zeros((8193, 4)))
 
 
 def test_a_constant_column_and_a_constant_target(regression):
