@@ -18,6 +18,7 @@ def spectra(rng: np.random.Generator, n: int = 40) -> tuple[Array, Array, Array]
     return X, y, rng.uniform(0.2, 2.0, n)
 
 
+@pytest.mark.equation("NP-8")
 @pytest.mark.parametrize("size", [1e-120, 1.0, 1e100])
 def test_the_mean_square_of_all_inputs_is_one(size: float, rng: np.random.Generator) -> None:
     X, _, w = spectra(rng)
