@@ -230,7 +230,8 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
 
         Each is one draw of all weights for all rows, of a member drawn for it (PR-6).
         """
-        X = self._input_scale.to_standard(self._inputs(X))
+        X = self._inputs(X)  # first: before `fit` there is no scale
+        X = self._input_scale.to_standard(X)
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
         chosen = rng.integers(len(self.members_), size=as_count(n_samples, "n_samples"))
         draws = np.stack([self.members_[m].sample_functions(X, rng) for m in chosen])
@@ -250,7 +251,8 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         ValueError
             If there are more rows times outputs than such a matrix can have.
         """
-        X = self._input_scale.to_standard(self._inputs(X))
+        X = self._inputs(X)
+        X = self._input_scale.to_standard(X)
         covariance = np.mean([member.between_rows(X) for member in self.members_], axis=0)
         means = np.stack([member.predict(X).mean for member in self.members_])
         centred = means - means.mean(axis=0)
