@@ -57,6 +57,18 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         ),
     )
     _add_name(command)
+    command.add_argument(
+        "--validation",
+        action="store_true",
+        help="test on a part of each split's training data, and with --gap in gaps of those of "
+        "split 0: to choose something without a look at test data",
+    )
+    command.add_argument(
+        "--input-scale",
+        choices=["column", "common"],
+        help="divide each input by its own spread, or all by one number, for inputs of one unit "
+        "such as pixels and spectra (default: common for images and digits, else column)",
+    )
     gaps = command.add_mutually_exclusive_group()
     gaps.add_argument(
         "--gap",
@@ -166,11 +178,12 @@ def _add_figure(command: argparse.ArgumentParser, name: str) -> None:
 def _add_truths(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "truths",
-        help="BALI, a joint Gaussian and Markov chains on tiny networks (extra 'experiments')",
+        help="BALI's two covariances and Markov chains on tiny networks (extra 'experiments')",
         description=(
             "Networks 1-3-1 and 2-2-1 with generated data: mean, standard deviation and "
-            "log-likelihood of BALI's predictions beside those of one Gaussian for all weights "
-            "and of a long Markov chain run, which is exact. Takes about two minutes."
+            "log-likelihood of BALI's predictions, with the covariance of all weights together and "
+            "with the layers' own, beside those of a long Markov chain run, which is exact. Takes "
+            "about two minutes."
         ),
     )
     command.add_argument("--json", metavar="FILE", type=Path, help="write the records to FILE")
@@ -250,6 +263,8 @@ def _evaluate(parsed: argparse.Namespace) -> None:
     _check_writable(parsed.figure, parsed.json)
     evaluate(
         parsed.name,
+        validation=parsed.validation,
+        input_scale=parsed.input_scale,
         gap=parsed.gap,
         ood=parsed.ood,
         splits=parsed.splits,

@@ -6,9 +6,9 @@ tuning, it is less sure where there are no data, and what the layerwise posterio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,6 +19,7 @@ from balinp._types import Array
 from balinp.bali import BALI
 from balinp.layer import MatrixNormalLayer
 from balinp.plot.style import COLOURS
+from balinp.prediction import linearised_outputs
 from balinp.predictive import GaussianPredictive
 
 CLUSTERS = ((-3.0, -1.5), (1.5, 3.0))
@@ -28,6 +29,9 @@ NOISE_STD = 0.15
 EPOCHS = 200
 SHOWN_STEPS = (1, 2, 3, 5, 10, 20, 50, 100, 200)
 INPUTS = np.linspace(-4.0, 4.0, 401)[:, None]
+FUNCTIONS = 8
+"""Functions drawn in the picture."""
+
 BLUE, ORANGE = COLOURS[0], COLOURS[4]
 
 
@@ -45,38 +49,62 @@ def demo(*, seed: int = 0, figure_path: Path) -> None:
     print(f"   mean {mean:.1e}   covariance {covariance:.1e}\n")
 
     print(f"2. Training: {len(X)} data, 1 x 50 tanh units, full batch, lam and noise learnt")
-    model, evidences = BALI(hidden=(50,), activation="tanh", seed=seed), []
-    model.fit(X, Y, epochs=EPOCHS, callback=lambda m: evidences.append(m.log_evidence(X, Y)))
+    evidences: list[float] = []
+    model = trained(X, Y, seed, lambda m: evidences.append(m.log_evidence(X, Y)))
     print(convergence_table(model))
     print(f"   (true noise std {NOISE_STD}; the log joint may fall as lam and noise are learnt)\n")
 
-    predictive = model.predict(INPUTS)
-    assert isinstance(predictive, GaussianPredictive)
-    layerwise = epistemic_std(predictive.epistemic)
-    network: Any = model  # has all that `dense.Network` asks for, some of it read-only
-    joint = epistemic_std(dense.ggn_posterior(network, X).epistemic(INPUTS))
-    print("3. What the weights do not know: mean epistemic std")
-    in_data, in_gap = (layerwise[place].mean() for place in data_and_gap())
+    believed = beliefs(model)
+    print("3. What the weights do not know: mean epistemic std, of all weights together")
+    in_data, in_gap = (believed.joint[place].mean() for place in data_and_gap())
     ratio = in_gap / in_data
     print(f"   in the data {in_data:.3f}   in the gap {in_gap:.3f}   ratio {ratio:.1f}\n")
 
-    print("4. What a layerwise posterior leaves out: correlations between layers")
-    print(comparison_table(layerwise, joint))
-    in_data, in_gap = ((layerwise / joint)[place].mean() for place in data_and_gap())
-    print(
-        f"   Mean ratio {in_data:.2f} in the data, {in_gap:.2f} in the gap; 1 would mean that the"
+    print("4. What the layers' own posteriors leave out: correlations between layers, and")
+    print("   which input met which curvature")
+    print(comparison_table(believed.layerwise, believed.joint))
+    in_data, in_gap = (
+        (believed.layerwise / believed.joint)[place].mean() for place in data_and_gap()
     )
-    print("   correlations do not matter. The joint posterior is itself an approximation: a")
-    print("   Gaussian about the same means, with the same lam and noise.")
+    print(f"   Mean ratio {in_data:.2f} in the data, {in_gap:.2f} in the gap; 1 would mean that it")
+    print("   does not matter. Beyond the data both are too sure: tanh units are flat there.")
 
     figure = Figure(figsize=(12, 6), layout="constrained")
     FigureCanvasAgg(figure)
     left, top, bottom = _three_axes(figure)
-    _draw_prediction(left, X, Y, predictive, layerwise)
+    functions = model.sample_functions(INPUTS, np.random.default_rng(seed), FUNCTIONS)
+    _draw_prediction(left, X, Y, believed, functions[:, :, 0])
     _draw_convergence(top, [record.log_joint for record in model.history], evidences)
-    _draw_comparison(bottom, layerwise, joint)
+    _draw_comparison(bottom, believed.layerwise, believed.joint)
     figure.savefig(figure_path, dpi=160)
     print(f"\nFigure: {figure_path}")
+
+
+def trained(X: Array, Y: Array, seed: int, callback: Callable[[BALI], None] | None = None) -> BALI:
+    """The network of the demonstration, with the covariance of all its weights."""
+    model = BALI(hidden=(50,), activation="tanh", covariance="joint", seed=seed)
+    return model.fit(X, Y, epochs=EPOCHS, callback=callback)
+
+
+class Beliefs(NamedTuple):
+    """What a trained network says at `INPUTS`.
+
+    Attributes
+    ----------
+    predictive : its predictive distribution, by the covariance of all weights together.
+    joint, layerwise : (B,) epistemic standard deviations, by that covariance and by the layers'.
+    """
+
+    predictive: GaussianPredictive
+    joint: Array
+    layerwise: Array
+
+
+def beliefs(model: BALI) -> Beliefs:
+    """What a network says at `INPUTS`, with either covariance."""
+    predictive = model.predict(INPUTS)
+    _, apart = linearised_outputs(model.network, model.layers, INPUTS, combinations=np.eye(1))
+    return Beliefs(predictive, epistemic_std(predictive.epistemic), epistemic_std(apart))
 
 
 def curve(X: Array) -> Array:
@@ -130,7 +158,7 @@ def convergence_table(model: BALI) -> str:
 
 def comparison_table(layerwise: Array, joint: Array) -> str:
     """Epistemic std at a few inputs: by layers, and with all weights jointly."""
-    lines = ["      x   layerwise   joint (dense)   ratio"]
+    lines = ["      x   layerwise           joint   ratio"]
     for x in (-3.5, -2.0, -1.0, 0.0, 1.0, 2.0, 3.5):
         i = int(np.abs(INPUTS[:, 0] - x).argmin())
         ratio = layerwise[i] / joint[i]
@@ -163,22 +191,23 @@ def _three_axes(figure: Figure) -> list[Any]:
     return panels
 
 
-def _draw_prediction(
-    axes: Any, X: Array, Y: Array, predictive: GaussianPredictive, layerwise: Array
-) -> None:
-    x, mean = INPUTS[:, 0], predictive.mean[:, 0]
+def _draw_prediction(axes: Any, X: Array, Y: Array, believed: Beliefs, functions: Array) -> None:
+    x, predictive = INPUTS[:, 0], believed.predictive
+    mean = predictive.mean[:, 0]
     for std, alpha, label in [
-        (predictive.std[:, 0], 0.18, "± 2 std, with noise"),
-        (layerwise, 0.35, "± 2 epistemic std"),
+        (predictive.std[:, 0], 0.15, "± 2 std, with noise"),
+        (believed.joint, 0.25, "± 2 epistemic std"),
     ]:
         axes.fill_between(x, mean - 2 * std, mean + 2 * std, color=BLUE, alpha=alpha,
                           linewidth=0, label=label)  # fmt: skip
-    axes.plot(x, curve(x), color="black", linestyle=":", linewidth=1.5, label="true curve")
-    axes.plot(x, mean, color=BLUE, linewidth=2.2, label="predictive mean")
+    lines = axes.plot(x, functions.T, color=BLUE, linewidth=0.8, alpha=0.7)
+    lines[0].set_label("functions drawn")
+    axes.plot(x, mean, color=BLUE, linewidth=2.4, label="predictive mean")
+    axes.plot(x, curve(x), color="black", linestyle=":", linewidth=1.8, label="true curve")
     axes.plot(X[:, 0], Y[:, 0], "o", color="black", markersize=3.5, alpha=0.7, label="data")
-    axes.set(xlabel="x", ylabel="y", xlim=(x[0], x[-1]), ylim=(-3.2, 2.6))
-    axes.set_title("BALI, 1 x 50 tanh: less sure in the gap, too sure outside", fontsize=12)
-    axes.legend(loc="lower left", frameon=False)
+    axes.set(xlabel="x", ylabel="y", xlim=(x[0], x[-1]), ylim=(-3.2, 3.0))
+    axes.set_title("BALI, 1 x 50 tanh: unsure in the gap, too sure outside", fontsize=12)
+    axes.legend(loc="upper left", frameon=False, ncols=2)
 
 
 def _draw_convergence(axes: Any, log_joints: Sequence[float], evidences: Sequence[float]) -> None:
@@ -194,9 +223,9 @@ def _draw_convergence(axes: Any, log_joints: Sequence[float], evidences: Sequenc
 def _draw_comparison(axes: Any, layerwise: Array, joint: Array) -> None:
     x = INPUTS[:, 0]
     axes.axvspan(CLUSTERS[0][1], CLUSTERS[1][0], color="0.93", linewidth=0)
-    axes.plot(x, joint, color=ORANGE, linewidth=2, linestyle="--", label="joint posterior (dense)")
-    axes.plot(x, layerwise, color=BLUE, linewidth=2, label="layerwise posterior (BALI)")
+    axes.plot(x, joint, color=ORANGE, linewidth=2, linestyle="--", label="all weights together")
+    axes.plot(x, layerwise, color=BLUE, linewidth=2, label="layers' own posteriors")
     axes.set(xlabel="x (grey: gap in the data)", ylabel="epistemic std", xlim=(x[0], x[-1]))
     axes.set_ylim(0, 1.4 * max(layerwise.max(), joint.max()))
-    axes.set_title("without and with correlations between layers", fontsize=12)
+    axes.set_title("without and with all layers together", fontsize=12)
     axes.legend(loc="upper left", frameon=False)

@@ -31,10 +31,16 @@ class Scale:
     A constant column has no spread to divide by: its standard deviation is 0 and its unit is
     taken as 1, so that it becomes zero on the training data.
 
+    Columns that are measured in one unit, such as pixels or the channels of a spectrum, may be
+    divided by one number. The spread of a single pixel says nothing about the unit that all pixels
+    share, and a pixel near the edge that is lit in one training image of thousands would be divided
+    by almost nothing: an image that lights it at test came out as an enormous input.
+
     Attributes
     ----------
     mean : (columns,) array.
     std : (columns,) array, exactly 0 for a column that is constant up to rounding.
+    common : whether all columns are divided by one number, the root of their mean variance.
 
     Notes
     -----
@@ -51,13 +57,24 @@ class Scale:
     >>> scale = Scale.of(np.array([[1.0, 5.0], [3.0, 5.0]]))
     >>> scale.to_standard(np.array([[4.0, 5.0]]))
     array([[2., 0.]])
+    >>> pixels = np.array([[0.0, 1.0, 0.0], [0.0, 7.0, 0.0]])
+    >>> Scale.of(pixels, common=True).to_standard(np.array([[0.0, 7.0, 3.0]])).round(3)
+    array([[0.   , 1.732, 1.732]])
     """
 
     mean: Array
     std: Array
+    common: bool = False
 
     @classmethod
-    def of(cls, training: Array, weights: Array | None = None, resolution: float = EPS) -> Scale:
+    def of(
+        cls,
+        training: Array,
+        weights: Array | None = None,
+        resolution: float = EPS,
+        *,
+        common: bool = False,
+    ) -> Scale:
         """The scale of training data (N, columns).
 
         Parameters
@@ -65,6 +82,7 @@ class Scale:
         training : (N, columns) array.
         weights : (N,) weights of the rows, or None for ones; rows of weight 0 have no say.
         resolution : relative size eps of a rounding error, that of the dtype data came in.
+        common : whether all columns are divided by one number.
         """
         centre = np.average(training, axis=0, weights=weights)
         deviations = training - centre
@@ -73,11 +91,11 @@ class Scale:
         _, exponent = np.frexp(np.abs(deviations).max(axis=0))
         squares = np.ldexp(deviations, -exponent) ** 2  # which neither over- nor underflow
         std = np.ldexp(np.sqrt(np.average(squares, axis=0, weights=weights)), exponent)
-        return cls._of_moments(centre + rest, std, resolution)
+        return cls._of_moments(centre + rest, std, resolution, common)
 
     @classmethod
-    def _of_moments(cls, mean: Array, std: Array, resolution: float) -> Scale:
-        return cls(mean, np.where(std <= CONSTANT * resolution * np.abs(mean), 0.0, std))
+    def _of_moments(cls, mean: Array, std: Array, resolution: float, common: bool) -> Scale:
+        return cls(mean, np.where(std <= CONSTANT * resolution * np.abs(mean), 0.0, std), common)
 
     @classmethod
     def identity(cls, columns: int) -> Scale:
@@ -95,7 +113,7 @@ class Scale:
         Parameters
         ----------
         count, new_count : numbers of rows, with weights the sums of the weights.
-        new : scale of the other rows.
+        new : scale of the other rows; columns are divided by one number as they are here.
         resolution : see `of`.
 
         Examples
@@ -109,12 +127,20 @@ class Scale:
         distance = new.mean - self.mean
         within = np.hypot(np.sqrt(p) * self.std, np.sqrt(q) * new.std)
         std = np.hypot(within, np.sqrt(p * q) * distance)
-        return self._of_moments(self.mean + q * distance, std, resolution)
+        return self._of_moments(self.mean + q * distance, std, resolution, self.common)
 
     @property
     def unit(self) -> Array:
-        """What deviations from the mean are divided by: the standard deviation, or 1 for none."""
-        return np.where(self.std == 0, 1.0, self.std)
+        """What deviations from the mean are divided by: the standard deviation, or 1 for none.
+
+        If it is common, the root of the mean variance of all columns, constant ones included: then
+        the mean square of standardised training data is 1.
+        """
+        std = self.std
+        if self.common and std.any():
+            largest = std.max()  # so that squares neither over- nor underflow
+            return np.full(std.shape, largest * np.sqrt(np.mean((std / largest) ** 2)))
+        return np.where(std == 0, 1.0, std)
 
     def units_in(self, other: Scale, *, constant_has_unit: bool = False) -> Units:
         """The map from standardised units to those of another scale.

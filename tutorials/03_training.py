@@ -833,6 +833,8 @@ plt.show()
 spread = linear_functions.var(axis=0)
 standard_errors = (spread / layerwise - 1) / np.sqrt(2 / draws)
 assert np.abs(standard_errors).max() < 5  # of a variance of Gaussian draws
+again = learner.sample_functions(fine[:, None], np.random.default_rng(6), draws)[:, :, 0]
+assert np.abs(again.var(axis=0) / layerwise - 1).max() < 5 * np.sqrt(2 / draws)
 at_data = (np.abs(fine) > 0.8) & (np.abs(fine) < 3)
 middle_of_gap = np.argmin(np.abs(fine))
 assert layerwise[middle_of_gap] > 4 * np.median(layerwise[at_data])
@@ -853,7 +855,8 @@ assert abs(mean[far] - truth(4.5)) > 4 * np.sqrt(layerwise[far])
 # - Outside of the data, on both sides, the mean goes wrong and the band does not notice. It is too
 #   narrow there.
 # - The draws of the linearised network fill the band: their variances agree with $E(x)$ up to the
-#   error of 400 draws.
+#   error of 400 draws. `sample_functions` makes such draws, each with one set of weights for all
+#   inputs ([PR-6](../derivations/10_prediction.md#pr-6-functions)).
 # - The same weights in the network itself do not fit the data at all. The posterior is a statement
 #   about the linearised network, and its draws go far beyond where the network is nearly linear in
 #   its weights. So `predict` linearises, unless it is told otherwise.
@@ -873,9 +876,31 @@ full_variance = np.einsum("ni,ij,nj->n", J_fine, full, J_fine)
 block_variance = epistemic(exact_blocks)
 assert close(joint.epistemic(fine[:, None])[:, 0, 0], full_variance, rtol=1e-8)
 
+# %% [markdown]
+# `BALI` need not make them either. With `covariance="joint"` training is the same, and `fit` ends
+# with one more pass over the data, which gives this matrix
+# ([JP-1](../derivations/15_joint_posterior.md#jp-1-the-joint-posterior-in-two-forms)). One thing is
+# added. As all weights together have fewer effective parameters than the layers have counted, the
+# prior of training is too narrow, and its variance is multiplied by the factor that maximises the
+# evidence ([JP-5](../derivations/15_joint_posterior.md#jp-5-the-priors-scale)). That is what
+# `BALIRegressor` does by default.
+
+# %%
+options = {"precision_prior": HyperPrior(shape, shape), "seed": 0, "covariance": "joint"}
+together = BALI(hidden=(n,), **options).fit(X, Y, epochs=2500)
+joint_variance = together.predict(fine[:, None]).epistemic[:, 0, 0]
+scale = together.uncertainty.joint.prior_scale
+print(f"prior variance times {scale:.2f}")
+scaled = np.linalg.inv(J.T @ J / learnt_variance + np.diag(prior_diagonal / scale))
+assert close(flat(together.weights), w)
+assert close(joint_variance, np.einsum("ni,ij,nj->n", J_fine, scaled, J_fine), rtol=1e-8)
+# at the factor the squared size of the means is that of the parameters that the data determine
+assert close(prior_diagonal @ w**2 / scale, 61 - np.diag(scaled) @ prior_diagonal / scale)
+
 plt.axvspan(-3, -0.8, color="0.93", lw=0)
 plt.axvspan(0.8, 3, color="0.93", lw=0)
 for variance, style, name in [
+    (joint_variance, "k:", 'covariance="joint"'),
     (full_variance, "k", "all weights jointly"),
     (block_variance, "C2-.", "layers apart"),
     (layerwise, "C1--", "layers apart, Kronecker (BALI)"),
@@ -914,6 +939,7 @@ for name, variance in [
     ("layers apart, Kronecker (BALI)", layerwise),
     ("layers apart", block_variance),
     ("all weights jointly", full_variance),
+    ('covariance="joint"', joint_variance),
 ]:
     scores[name] = [score(variance, where) for where in regions.values()]
     print(f"{name:40s}", *(f"{value:8.3f}" for value in scores[name]))
@@ -925,14 +951,19 @@ assert abs(drawn_scores.mean() - score(layerwise, at_data)) < 4 * standard_error
 assert layerwise[middle_of_gap] < 0.6**2 * block_variance[middle_of_gap]
 assert scores["layers apart, Kronecker (BALI)"][1] > scores["all weights jointly"][1] - 0.05
 assert scores["all weights jointly"][2] > scores["layers apart, Kronecker (BALI)"][2]
+assert scores['covariance="joint"'][2] > scores["all weights jointly"][2] + 3
+assert scores['covariance="joint"'][1] > scores["all weights jointly"][1] - 0.15
 
 # %% [markdown]
 # Among the data little is lost, and in the gap too, although the nearest matrix normal has hardly
 # more than half of the standard deviation there. Beyond the data much is lost: the joint covariance
 # knows that several weights may change together without changing the function where the data are,
-# and lets them; but even it is far from the truth there. The joint covariance needs as many rows as
-# there are weights, 61 here and millions elsewhere. That is the trade that BALI makes. Tutorial
-# [07](07_criticise.ipynb) goes on from here, with the exact posterior of a smaller network.
+# and lets them; but even it is far from the truth there. With the wider prior that the evidence
+# asks for it is less far, and pays a tenth of a nat for it in the gap. The joint covariance needs
+# as many rows as there are weights, 61 here and millions elsewhere. That is the trade that BALI
+# makes in every step of training; for predictions with up to some thousand weights it need not be
+# made. Tutorial [07](07_criticise.ipynb) goes on from here, with the exact posterior of a smaller
+# network.
 #
 # ## Exercises
 #

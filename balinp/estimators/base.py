@@ -26,6 +26,8 @@ from balinp.standardise import Scale
 from balinp.units import restate
 from balinp.validation import LARGEST, as_choice, as_count, as_matrix
 
+INPUT_SCALES = ("column", "common")
+
 GRID = 2.0**20
 """Standardised values that training tells apart, per standard deviation."""
 
@@ -47,6 +49,7 @@ class BALIEstimator(BaseEstimator):
     prior_precision: float | None
     bias: bool
     standardize: bool
+    input_scale: str
     epochs: int | str
     batch_size: int | str | None
     tolerance: float | None
@@ -117,10 +120,11 @@ class BALIEstimator(BaseEstimator):
 
         Derivation: NP-8
         """
+        common = as_choice(self.input_scale, "input_scale", INPUT_SCALES) == "common"
         inputs, targets = Scale.identity(X.shape[1]), Scale.identity(Y.shape[1])
         rescales_targets = self.training.model["likelihood"] == "gaussian"
         if self.standardize:
-            inputs = Scale.of(X, w, resolution)
+            inputs = Scale.of(X, w, resolution, common=common)
             targets = Scale.of(Y, w, resolution) if rescales_targets else targets
             if seen:
                 new = amount(X, w)

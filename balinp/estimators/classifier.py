@@ -24,7 +24,7 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
     Parameters
     ----------
     hidden, activation, forward, prior, prior_precision, bias : as in `BALI`.
-    standardize, epochs, batch_size, tolerance, n_members, n_jobs, random_state : as in
+    standardize, input_scale, epochs, batch_size, tolerance, n_members, n_jobs, random_state : as in
         `BALIRegressor`; there are no targets to standardise.
 
     Attributes
@@ -53,6 +53,7 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
         prior_precision: float | None = None,
         bias: bool = True,
         standardize: bool = True,
+        input_scale: str = "column",
         epochs: int | str = "auto",
         batch_size: int | str | None = "auto",
         tolerance: float | None = None,
@@ -67,6 +68,7 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
         self.prior_precision = prior_precision
         self.bias = bias
         self.standardize = standardize
+        self.input_scale = input_scale
         self.epochs = epochs
         self.batch_size = batch_size
         self.tolerance = tolerance

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -44,11 +45,12 @@ class Fitted(Protocol):
 Estimator = TypeVar("Estimator", bound=Fitted)
 
 FORMAT = "balinp estimator"
-VERSION = 2
+VERSION = 3
 HEADER = ("kind", "parameters", "fitted", "members")
 FITTED = ("n_features_in_", "feature_names_in_", "log_evidence_", "_data_seen", "_one_output")
 SOMETIMES = ("feature_names_in_", "log_evidence_")
 SCALES = ("input_scale_mean", "input_scale_std", "target_scale_mean", "target_scale_std")
+COMMON = "input_scale_common"
 
 
 def save(estimator: Fitted, path: str | os.PathLike[str]) -> None:
@@ -74,6 +76,7 @@ def save(estimator: Fitted, path: str | os.PathLike[str]) -> None:
     arrays = {"header": encoded(header, FORMAT, VERSION)}
     for name, scale in (("input", estimator._input_scale), ("target", estimator._target_scale)):
         arrays |= {f"{name}_scale_mean": scale.mean, f"{name}_scale_std": scale.std}
+    arrays[COMMON] = np.array(estimator._input_scale.common)
     if hasattr(estimator, "classes_"):
         arrays["classes"] = _labels(estimator.classes_)
     for index, member in enumerate(estimator.members_):
@@ -103,10 +106,13 @@ def load(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
         estimator.members_ = [unpacked(member, BALI) for member, _ in members]
         classes = ("classes",) if is_classifier(estimator) else ()
         names = [name for _, prefixed in members for name in prefixed]
-        only(arrays, ["header", *SCALES, *classes, *names], "arrays")
+        only(arrays, ["header", *SCALES, COMMON, *classes, *names], "arrays")
         _set_fitted(estimator, header["fitted"])
         n_in, n_out = _one_size(estimator)
-        estimator._input_scale = _scale(arrays, "input", n_in)
+        common = arrays[COMMON]
+        if common.shape != () or common.dtype != np.bool_:
+            raise ValueError(f"{COMMON}: expected True or False, got {common!r}")
+        estimator._input_scale = replace(_scale(arrays, "input", n_in), common=bool(common))
         estimator._target_scale = _scale(arrays, "target", n_out)
         if classes:
             labels = arrays["classes"]

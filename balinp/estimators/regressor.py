@@ -34,6 +34,9 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         tails, where data or weights are not too many.
     standardize : whether inputs and targets are brought to (weighted) mean 0 and standard
         deviation 1 first; a constant column becomes 0. Predictions are in original units always.
+    input_scale : what standardised inputs are divided by. ``"column"``: each column by its own
+        standard deviation; ``"common"``: all by one number, for inputs of one unit such as pixels
+        or spectra (see `balinp.standardise.Scale`).
     epochs : passes over the data in `fit`; ``"auto"`` follows the rule of `balinp.defaults`.
     batch_size : rows a step; None is all, ``"auto"`` likewise.
     tolerance : stop early, see `BALI.fit`.
@@ -76,6 +79,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         covariance: str = REGRESSION_TRAINING.model["covariance"],
         noise: str = REGRESSION_TRAINING.model["noise"],
         standardize: bool = True,
+        input_scale: str = "column",
         epochs: int | str = "auto",
         batch_size: int | str | None = "auto",
         tolerance: float | None = None,
@@ -93,6 +97,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         self.covariance = covariance
         self.noise = noise
         self.standardize = standardize
+        self.input_scale = input_scale
         self.epochs = epochs
         self.batch_size = batch_size
         self.tolerance = tolerance
@@ -212,7 +217,8 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
     def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Array:
         """Draws of y, noise included: (B, n_samples), or (B, n_outputs, n_samples).
 
-        Rows are drawn independently; what they share through the weights is not represented.
+        Rows are drawn independently; what they share through the weights is in
+        `sample_functions` and `between_rows`.
         """
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
         count = as_count(n_samples, "n_samples")
@@ -224,12 +230,36 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
 
         Each is one draw of all weights for all rows, of a member drawn for it (PR-6).
         """
-        X = self._input_scale.to_standard(self._inputs(X))
+        X = self._inputs(X)  # first: before `fit` there is no scale
+        X = self._input_scale.to_standard(X)
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
         chosen = rng.integers(len(self.members_), size=as_count(n_samples, "n_samples"))
         draws = np.stack([self.members_[m].sample_functions(X, rng) for m in chosen])
         draws = np.moveaxis(draws * self._target_scale.std + self._target_scale.mean, 0, 2)
         return draws[:, 0] if self._one_output else draws
+
+    def between_rows(self, X: Any) -> Array:
+        """Covariance between all rows that uncertain weights cause, without noise.
+
+        (B, B), or (B, n_outputs, B, n_outputs). Of several members that of their mixture, to which
+        the differences between their means add.
+
+        Derivation: PR-5, PR-6
+
+        Raises
+        ------
+        ValueError
+            If there are more rows times outputs than such a matrix can have.
+        """
+        X = self._inputs(X)
+        X = self._input_scale.to_standard(X)
+        covariance = np.mean([member.between_rows(X) for member in self.members_], axis=0)
+        means = np.stack([member.predict(X).mean for member in self.members_])
+        centred = means - means.mean(axis=0)
+        covariance += np.einsum("mbk,mcl->bkcl", centred, centred) / len(centred)
+        unit = self._target_scale.unit
+        covariance *= unit[:, None, None] * unit
+        return covariance[:, 0, :, 0] if self._one_output else covariance
 
     def _shaped(self, matrix: Array) -> Array:
         return matrix[:, 0] if self._one_output else matrix

@@ -159,7 +159,7 @@ def compare(dataset: Dataset, split: int, passes: int) -> list[Record]:
     warm_up()
     train = dataset.split(split).train
     X, Y = dataset.X[train], dataset.Y[train]
-    X = dataset.input_scale(X).to_standard(X)
+    X = Scale.of(X, common=dataset.input_scale == "common").to_standard(X)
     if dataset.kind == REGRESSION:
         Y = Scale.of(Y).to_standard(Y)
     with threadpool_limits(limits=1):

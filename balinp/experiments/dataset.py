@@ -6,12 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from balinp._types import Array
 from balinp.experiments import UserError
 from balinp.experiments.splits import Split
-from balinp.standardise import Scale
 
 USUAL_SPLITS = 10
 """How many splits are run unless told, where there are as many."""
@@ -22,24 +19,6 @@ class Outside(NamedTuple):
 
     name: str
     X: Array
-
-
-def common_scale(X: Array) -> Scale:
-    """The scale that divides all columns by one number, the root mean square of all entries.
-
-    For pixels. The spread of a single pixel says nothing about its unit, which all pixels share.
-    A pixel near the edge that is lit in one training image of thousands would be divided by
-    almost nothing, and an image that lights it at test would come out as an enormous input.
-    Dividing by one number keeps dark pixels at exactly zero and the mean square of the inputs at
-    one, which is what the initial weights and the prior assume.
-
-    Examples
-    --------
-    >>> common_scale(np.array([[0.0, 3.0], [0.0, 3.0], [0.0, 0.0]])).to_standard(np.ones((1, 2)))
-    array([[0.57735027, 0.57735027]])
-    """
-    size = float(np.sqrt(np.mean(X**2)))
-    return Scale(np.zeros(X.shape[1]), np.full(X.shape[1], size or 1.0))
 
 
 @dataclass(frozen=True)
@@ -54,7 +33,8 @@ class Dataset:
     Y : (N, K) array in original units; one-hot for classification.
     split : maps k = 0, 1, ... to the k-th split, the same each time.
     n_splits : how many splits there are; None if there is no end to them.
-    input_scale : maps training inputs to the scale that methods see inputs in.
+    input_scale : what all methods see inputs divided by: ``"column"``, each column by its own
+        spread, or ``"common"``, all by one number; see `balinp.standardise.Scale`.
     gap_columns : of each split, the input along which its test rows lie in a gap between the
         training rows; None for other splits.
     outside : inputs for detection, or None.
@@ -66,7 +46,7 @@ class Dataset:
     Y: Array
     split: Callable[[int], Split]
     n_splits: int | None = None
-    input_scale: Callable[[Array], Scale] = Scale.of
+    input_scale: str = "column"
     gap_columns: tuple[int, ...] | None = None
     outside: Outside | None = None
 

@@ -1,8 +1,8 @@
 """Data sets with their train/test splits, by name.
 
 Names without a colon are data sets that a package ships or generates; ``SOURCE:DIR`` reads a
-directory. Another one is one more entry in `SHIPPED`, `GENERATED` or `SOURCES`. `with_gaps` and
-`with_outside` change how a data set is tested.
+directory. Another one is one more entry in `SHIPPED`, `GENERATED` or `SOURCES`. `for_validation`,
+`with_gaps` and `with_outside` change how a data set is tested.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.experiments import CLASSIFICATION, REGRESSION, UserError, idx
-from balinp.experiments.dataset import Dataset, Outside, common_scale
+from balinp.experiments.dataset import Dataset, Outside
 from balinp.experiments.splits import (
     Indices,
     Split,
@@ -30,6 +30,9 @@ from balinp.experiments.splits import (
     random_split,
     stratified_split,
 )
+
+VALIDATION_SEED = 1000
+"""Training rows of split k are cut with this seed plus k."""
 
 
 def load(name: str) -> Dataset:
@@ -49,6 +52,47 @@ def load(name: str) -> Dataset:
         return GENERATED[name]()
     known = ", ".join([*SHIPPED, *GENERATED, *(f"{source}:DIR" for source in SOURCES)])
     raise UserError(f"unknown data set {name!r}; known: {known}")
+
+
+def for_validation(dataset: Dataset) -> Dataset:
+    """The same data with a part of each split's training rows for testing; its test rows are left.
+
+    What is chosen by such scores is chosen without a look at test data.
+
+    Examples
+    --------
+    >>> data = load("diabetes")
+    >>> inner, outer = for_validation(data).split(3), data.split(3)
+    >>> len(outer.train), len(inner.train), len(inner.test), set(inner.test) & set(outer.test)
+    (398, 318, 80, set())
+    """
+    return replace(
+        dataset,
+        name=f"{dataset.name}-validation",
+        split=partial(_validation_split, dataset=dataset),
+    )
+
+
+def _validation_split(k: int, *, dataset: Dataset) -> Split:
+    rows = dataset.split(k).train
+    if dataset.kind == REGRESSION:
+        inner = random_split(VALIDATION_SEED + k, n=len(rows), test_fraction=0.2)
+    else:
+        labels = dataset.Y[rows].argmax(axis=1)
+        inner = stratified_split(VALIDATION_SEED + k, labels=labels, test_fraction=0.25)
+    return Split(rows[inner.train], rows[inner.test])
+
+
+def training_part(dataset: Dataset) -> Dataset:
+    """The training rows of split 0 and nothing else, where gaps are cut to choose by."""
+    rows = dataset.split(0).train
+    return replace(
+        dataset,
+        name=f"{dataset.name}-validation",
+        X=dataset.X[rows],
+        Y=dataset.Y[rows],
+        split=partial(random_split, n=len(rows), test_fraction=0.2),
+    )
 
 
 def with_gaps(dataset: Dataset, rule: str = "distinct") -> Dataset:
@@ -114,6 +158,10 @@ SHIPPED = {
 """Data sets in scikit-learn's package; nothing is downloaded."""
 
 
+PIXELS = ("digits",)
+"""Those of them whose inputs all have one unit."""
+
+
 def _shipped(name: str) -> Dataset:
     from sklearn import datasets
 
@@ -125,7 +173,8 @@ def _shipped(name: str) -> Dataset:
     labels = np.asarray(data.target, dtype=np.intp)
     Y = np.eye(len(data.target_names))[labels]
     split = partial(stratified_split, labels=labels, test_fraction=0.3)
-    return Dataset(name, CLASSIFICATION, X, Y, split)
+    scale = "common" if name in PIXELS else "column"
+    return Dataset(name, CLASSIFICATION, X, Y, split, input_scale=scale)
 
 
 def _mnist1d() -> Dataset:
@@ -204,7 +253,7 @@ def _mnist(place: str) -> Dataset:
         raise UserError(f"{directory}: expected at least 5 images, got {len(X)}")
     split = partial(last_rows_split, n=len(X), n_train=n_train)
     name = f"mnist:{directory.resolve().name}"
-    return Dataset(name, CLASSIFICATION, X, Y, split, 1, common_scale)
+    return Dataset(name, CLASSIFICATION, X, Y, split, 1, "common")
 
 
 def _directory(place: str) -> Path:

@@ -6,11 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from balinp.experiments import UserError, require_extras
 from balinp.experiments.dataset import Dataset
-from balinp.experiments.datasets import load, with_gaps, with_outside
+from balinp.experiments.datasets import for_validation, load, training_part, with_gaps, with_outside
 from balinp.experiments.figures import save_figure
 from balinp.experiments.journal import Journal
 from balinp.experiments.methods import Method, select
@@ -22,8 +23,10 @@ from balinp.experiments.table import gap_sizes, gap_table, table
 def evaluate(
     name: str,
     *,
+    validation: bool = False,
     gap: str | None = None,
     ood: str | None = None,
+    input_scale: str | None = None,
     splits: int | None = None,
     methods: Sequence[str] | None = None,
     jobs: int | None = None,
@@ -36,9 +39,13 @@ def evaluate(
     Parameters
     ----------
     name : of the data set, see `balinp.experiments.datasets.load`.
+    validation : test on a part of each split's training rows, see
+        `balinp.experiments.datasets.for_validation`; with gaps, in gaps of the training rows of
+        split 0. Test rows are not looked at.
     gap : rule of `balinp.experiments.datasets.with_gaps` for tests in gaps between training
         data, or None.
     ood : directory of images to be told apart from the test data, or None.
+    input_scale : ``"column"`` or ``"common"``, see `Dataset`; None is the data set's own.
     splits : number of splits; None is ten, or as many as there are; with gaps, all.
     methods : their names, or None for all that fit the data set and can be run here.
     jobs : number of workers, see `balinp.experiments.runner.run`.
@@ -70,6 +77,10 @@ def evaluate(
     if resume and json_path is None:
         raise UserError("--resume: needs --json FILE, beside which finished records are kept")
     dataset = load(name)
+    if input_scale is not None:
+        dataset = replace(dataset, input_scale=input_scale)
+    if validation:
+        dataset = for_validation(dataset) if gap is None else training_part(dataset)
     if gap is not None:
         dataset = with_gaps(dataset, gap)
     if ood is not None:

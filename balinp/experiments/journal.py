@@ -52,6 +52,7 @@ class Journal:
             "balinp": balinp.__version__,
             "dataset": dataset.name,
             "ood": None if dataset.outside is None else dataset.outside.name,
+            "input scale": dataset.input_scale,
             "data": _digest(dataset),
         }
         self.settings = {method.name: method.settings for method in methods}

@@ -4,8 +4,8 @@ All three have the same model: tanh units, weights N(0, 1 / lam), noise of known
 differ in what they make of the posterior:
 
 - MCMC, the exact one: a long run of an ensemble of Markov chains;
-- the joint Gaussian of `balinp.dense.ggn_posterior`, all weights together, about BALI's mean;
-- BALI, one Gaussian a layer, the layers independent.
+- BALI with ``covariance="joint"``: one Gaussian for all weights;
+- BALI with ``covariance="layerwise"``: one Gaussian a layer about the same mean, independent.
 
 True functions are networks drawn from the prior, so that no prediction has a better expected
 log-likelihood than the exact one: what the others lose is the error of their approximation.
@@ -16,13 +16,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from scipy.linalg import block_diag
 from scipy.special import logsumexp
 
-from balinp import dense
 from balinp._types import Array
 from balinp.bali import BALI
 from balinp.experiments import require_extras
@@ -42,12 +39,13 @@ from balinp.experiments.exact_posterior import (
 from balinp.experiments.figures import Panel, save_truths_figure
 from balinp.experiments.scores import Record
 from balinp.experiments.table import markdown
+from balinp.functions import LayerwisePosterior, WeightPosterior, sample_functions
 
 NETWORKS = ((1, 3, 1), (2, 2, 1))
 SEEDS, STARTS = range(5), range(3)
 """Of the true networks with their data, and of BALI's initial weights."""
 
-MCMC, JOINT, LAYERWISE = "MCMC", "joint Gaussian", "BALI"
+MCMC, JOINT, LAYERWISE = "MCMC", "BALI (joint)", "BALI (layerwise)"
 
 CURVE_INPUTS = np.linspace(-6.0, 6.0, 241)[:, None]
 CURVES = 12
@@ -95,31 +93,33 @@ def trained(problem: Problem, start: int) -> BALI:
         activation="tanh",
         prior_precision=PRIOR_PRECISION,
         noise_variance=NOISE_STD**2,
+        covariance="joint",
         seed=start,
     )
     return model.fit(problem.X, problem.Y, epochs=1000, tolerance=1e-10)
 
 
-def gaussians(problem: Problem, model: BALI, X_new: Array) -> dict[str, Outputs]:
-    """Outputs at X_new by the joint Gaussian, and by BALI's layers about the same weights."""
-    predictive = model.predict(X_new)
-    mean = predictive.mean[:, 0]
-    joint = _joint(problem, model).epistemic(X_new)
+def posteriors(model: BALI) -> dict[str, WeightPosterior]:
+    """The Gaussian over all weights that each of the two covariances stands for."""
+    joint = model.uncertainty.joint
+    assert joint is not None
+    layers = [layer.posterior for layer in model.layers]
+    return {JOINT: joint, LAYERWISE: LayerwisePosterior(model.network, layers)}
+
+
+def gaussians(model: BALI, X_new: Array) -> dict[str, Outputs]:
+    """Outputs at X_new by either covariance, about the same weights."""
+    mean = model.predict(X_new).mean[:, 0]
     return {
-        JOINT: Outputs(mean, np.sqrt(joint[:, 0, 0])),
-        LAYERWISE: Outputs(mean, np.sqrt(predictive.epistemic[:, 0, 0])),
+        method: Outputs(mean, np.sqrt(np.diagonal(posterior.between_rows(X_new)[:, 0, :, 0])))
+        for method, posterior in posteriors(model).items()
     }
-
-
-def _joint(problem: Problem, model: BALI) -> dense.GGNPosterior:
-    network: Any = model  # has all that `dense.Network` asks for, some of it read-only
-    return dense.ggn_posterior(network, problem.X)
 
 
 def compare(
     problem: Problem, draws: Array, accepted: float, starts: Sequence[int] = STARTS
 ) -> list[Record]:
-    """Records of MCMC, and of the joint Gaussian and BALI from each start, on one problem.
+    """Records of MCMC, and of BALI with both covariances from each start, on one problem.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def compare(
         mixing.append(_mixing(means.reshape(*draws.shape[:2], -1), reference.std))
         densities = logsumexp(_log_density(y, means, variances), axis=0) - np.log(len(means))
         truth |= _scores(region, reference, reference, densities)
-        outputs = [o for model in models for o in gaussians(problem, model, X_new).values()]
+        outputs = [o for model in models for o in gaussians(model, X_new).values()]
         for record, output in zip(records, outputs, strict=True):
             densities = _log_density(y, output.mean, output.std**2)
             record |= _scores(region, output, reference, densities)
@@ -229,14 +229,10 @@ def _panels(problem: Problem, draws: Array) -> list[Panel]:
     """What the picture shows of each posterior of a network with one input."""
     X, rng = CURVE_INPUTS, np.random.default_rng(0)
     model = trained(problem, STARTS[0])
-    outputs = gaussians(problem, model, X)
-    joint = _joint(problem, model)
-    blocks = block_diag(*(layer.posterior.covariance() for layer in model.layers))
-    J = dense.jacobian(joint.network, X)[:, 0]
+    outputs = gaussians(model, X)
     curves = {
-        method: outputs[method].mean
-        + (J @ np.linalg.cholesky(C) @ rng.standard_normal((len(C), CURVES))).T
-        for method, C in ((JOINT, joint.covariance), (LAYERWISE, blocks))
+        method: sample_functions(posterior, X, rng, CURVES)[:, :, 0]
+        for method, posterior in posteriors(model).items()
     }
     omega = rng.choice(draws.reshape(-1, draws.shape[-1]), CURVES, replace=False)
     curves[MCMC] = functions(problem, omega, X, rng)

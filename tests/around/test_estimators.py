@@ -13,6 +13,7 @@ from processes import python
 from sklearn.base import clone
 from sklearn.calibration import CalibrationDisplay
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import BayesianRidge
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -413,6 +414,30 @@ def test_functions_are_in_original_units(outputs, regression):
     assert error.max() < 5 / np.sqrt(n)
     assert np.abs(f.std(axis=-1) / std - 1).max() < 5 / np.sqrt(2 * n)
     np.testing.assert_array_equal(f, model.sample_functions(rows, n, random_state=1))
+    covariance = model.between_rows(rows)
+    assert covariance.shape == ((8, 8) if outputs is None else (8, 2, 8, 2))
+    flat, size = f.reshape(std.size, n), std.size
+    C = covariance.reshape(size, size)
+    np.testing.assert_allclose(np.sqrt(np.diag(C)), std.ravel(), rtol=1e-9)
+    error = np.sqrt((np.outer(np.diag(C), np.diag(C)) + C**2) / n)
+    assert np.abs((np.cov(flat) - C) / error).max() < 5
+    with pytest.raises(ValueError, match="X: expected at most 8192 rows times outputs"):
+        model.between_rows(np.zeros((8193, 4)))
+
+
+def test_functions_and_covariances_need_a_fit_and_a_number(regression):
+    X, y = regression
+    model = BALIRegressor(**QUICK)
+    for call in (model.sample_functions, model.between_rows):
+        with pytest.raises(NotFittedError):
+            call(X)
+    model.fit(X, y)
+    for call in (model.sample_functions, model.sample_y):
+        with pytest.raises(ValueError, match="n_samples: expected an integer of at least 1, got 0"):
+            call(X, 0)
+    for level in (0.0, 1.0, -0.1, 2):
+        with pytest.raises(ValueError, match="level: expected"):
+            model.predict_interval(X, level)
 
 
 def test_a_constant_column_and_a_constant_target(regression):

@@ -12,7 +12,7 @@ from scipy.linalg import block_diag
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from balinp import dense
+from balinp import BALI, dense
 from balinp.cli import main
 from balinp.experiments import truths
 from balinp.experiments.exact_posterior import (
@@ -125,7 +125,7 @@ def test_gaussians_are_those_of_their_covariances():
     model = truths.trained(drawn, 0)
     assert model.prior_precision == PRIOR_PRECISION
     X_new = drawn.tests["gap"][0][:5]
-    found = truths.gaussians(drawn, model, X_new)
+    found = truths.gaussians(model, X_new)
     J = dense.jacobian(model, X_new)[:, 0]
     blocks = block_diag(*(layer.posterior.covariance() for layer in model.layers))
     joint = dense.ggn_posterior(model, drawn.X).covariance
@@ -138,7 +138,9 @@ def test_records_from_their_definitions():
     drawn = problem((1, 3, 1), 0)
     draws, accepted = hidden_weights(drawn, SHORT, seed=0)
     truth, joint, bali = truths.compare(drawn, draws, accepted, starts=[4])
-    assert [r["method"] for r in (truth, joint, bali)] == ["MCMC", "joint Gaussian", "BALI"]
+    assert [r["method"] for r in (truth, joint, bali)] == [
+        "MCMC", "BALI (joint)", "BALI (layerwise)"
+    ]  # fmt: skip
     assert [r["start"] for r in (truth, joint, bali)] == [None, 4, 4]
     model = truths.trained(drawn, 4)
     omega = draws.reshape(-1, 6)
@@ -149,7 +151,10 @@ def test_records_from_their_definitions():
         assert truth[f"log_likelihood_{region}"] == pytest.approx(np.log(densities).mean())
         assert truth[f"mean_off_{region}"] == 0
         predictive = model.predict(X_new)
-        assert bali[f"log_likelihood_{region}"] == pytest.approx(predictive.logpdf(Y_new).mean())
+        assert joint[f"log_likelihood_{region}"] == pytest.approx(predictive.logpdf(Y_new).mean())
+        apart = BALI((3,), prior_precision=1.0, noise_variance=0.04, seed=4)
+        apart = apart.fit(drawn.X, drawn.Y, epochs=1000, tolerance=1e-10).predict(X_new)
+        assert bali[f"log_likelihood_{region}"] == pytest.approx(apart.logpdf(Y_new).mean())
         off = np.sqrt(np.mean((predictive.mean[:, 0] - means.mean(axis=0)) ** 2))
         assert bali[f"mean_off_{region}"] == joint[f"mean_off_{region}"] == pytest.approx(off)
         assert joint[f"std_{region}"] == pytest.approx(
@@ -172,16 +177,16 @@ def test_report_shows_means_over_problems_and_starts():
 
     records = [
         record("MCMC", None, 0, 0.0),
-        record("BALI", 0, 0, 1.0),
-        record("BALI", 1, 0, 3.0),
+        record(truths.LAYERWISE, 0, 0, 1.0),
+        record(truths.LAYERWISE, 1, 0, 3.0),
         record("MCMC", None, 1, 2.0),
-        record("BALI", 0, 1, 4.0),
-        record("BALI", 1, 1, 8.0),
+        record(truths.LAYERWISE, 0, 1, 4.0),
+        record(truths.LAYERWISE, 1, 1, 8.0),
     ]
     text = truths.report(records)
     rows = [[c.strip() for c in line.strip("|").split("|")] for line in text.splitlines()[:4]]
     assert rows[2] == ["1-3-1", "MCMC", *["1.000"] * 3, *["2.000"] * 3, *["3.000"] * 3]
-    assert rows[3] == ["1-3-1", "BALI", *["4.000"] * 3, *["5.000"] * 3, *["6.000"] * 3]
+    assert rows[3] == ["1-3-1", "BALI (layerwise)", *["4.000"] * 3, *["5.000"] * 3, *["6.000"] * 3]
     assert "over 2 true networks" in text
     assert "2 starts of BALI, whose log joint densities are at most 0.5 nats apart" in text
     assert "at least 50 effective draws" in text

@@ -51,19 +51,17 @@ class Method:
     peers: tuple[str, ...] = ()
     most_data: float = np.inf
 
-    def fit(
-        self, X: Array, Y: Array, seed: int, input_scale: Callable[[Array], Scale] = Scale.of
-    ) -> Predictor:
+    def fit(self, X: Array, Y: Array, seed: int, input_scale: str = "column") -> Predictor:
         """Train on X (N, n_in) and Y (N, K); the predictor, too, is in original units.
 
         Parameters
         ----------
         X, Y : training data in original units.
         seed : of everything random.
-        input_scale : maps X to the scale in which the method sees inputs. Targets of a regression
-            are always standardised column by column.
+        input_scale : what the method sees inputs divided by, as in `Dataset`. Targets of a
+            regression are always standardised column by column.
         """
-        inputs = input_scale(X)
+        inputs = Scale.of(X, common=input_scale == "common")
         if self.kind == CLASSIFICATION:
             predictor = self.train(inputs.to_standard(X), Y, seed)
             return lambda X_new: predictor(inputs.to_standard(X_new))
