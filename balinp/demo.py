@@ -31,13 +31,13 @@ INPUTS = np.linspace(-4.0, 4.0, 401)[:, None]
 BLUE, ORANGE = COLOURS[0], COLOURS[4]
 
 
-def demo(*, seed: int = 0, figure_path: Path) -> None:
+def demo(*, seed: int = 0, figure_path: Path | None = None) -> None:
     """Print the demonstration and draw its figure.
 
     Parameters
     ----------
     seed : of data and initial weights.
-    figure_path : of the file to write; its ending chooses the format.
+    figure_path : of the file to write, whose ending chooses the format; None draws none.
     """
     X, Y = curve_data(seed)
     print("1. One layer is exact: largest difference from the dense posterior")
@@ -69,6 +69,8 @@ def demo(*, seed: int = 0, figure_path: Path) -> None:
     print("   correlations do not matter. The joint posterior is itself an approximation: a")
     print("   Gaussian about the same means, with the same lam and noise.")
 
+    if figure_path is None:
+        return
     figure = Figure(figsize=(12, 6), layout="constrained")
     FigureCanvasAgg(figure)
     left, top, bottom = _three_axes(figure)

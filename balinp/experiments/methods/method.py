@@ -160,7 +160,12 @@ def with_residual_noise(
     uncertain weights here that could make up for it.
     """
     residuals = Y_held_out - mean(X_held_out)
-    noise = np.diag((residuals**2).mean(axis=0))
+    return with_noise(mean, (residuals**2).mean(axis=0))
+
+
+def with_noise(mean: Callable[[Array], Array], variances: Array) -> Predictor:
+    """A point prediction with noise of given variances (K,), the same everywhere."""
+    noise = np.diag(variances)
 
     def predict(X_new: Array) -> GaussianPredictive:
         centre = mean(X_new)
