@@ -36,7 +36,8 @@ def observed(x):
 
 
 x = rng.uniform(1, 3, 100) * rng.choice([-1, 1], 100)
-model = BALIRegressor(random_state=0).fit(x[:, None], observed(x))
+y = observed(x)
+model = BALIRegressor(random_state=0).fit(x[:, None], y)
 
 mean, std = model.predict([[2.0], [0.0]], return_std=True)
 print(f"among the data {mean[0]:.2f} ± {std[0]:.2f}, in the gap {mean[1]:.2f} ± {std[1]:.2f}")
@@ -52,7 +53,7 @@ assert std[1] > 2 * std[0]  # it knows less where it has seen nothing
 grid = np.linspace(-3.5, 3.5, 200)
 distribution = model.predict_distribution(grid[:, None])
 fig, ax = plt.subplots(figsize=(8, 4))
-predictive_band(distribution, grid, data=(x[:, None], observed(x)[:, None]), axes=ax)
+predictive_band(distribution, grid, data=(x[:, None], y[:, None]), axes=ax)
 ax.plot(grid, np.sin(1.5 * grid), color="black", linestyle=":", label="truth")
 ax.set(xlabel="x", ylabel="y", title="orange: not known; blue: with noise")
 ax.legend(loc="upper right")
@@ -77,10 +78,10 @@ assert 0.92 < inside < 0.99
 # three kinds, a third of them kept for testing, and one flower the size of a tree:
 
 # %%
-X, y = load_iris(return_X_y=True)
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=1 / 3, random_state=0)
-irises = BALIClassifier(random_state=0).fit(X_train, y_train)
-accuracy = irises.score(X_test, y_test)
+flowers, kinds = load_iris(return_X_y=True)
+parts = train_test_split(flowers, kinds, test_size=1 / 3, random_state=0)
+irises = BALIClassifier(random_state=0).fit(parts[0], parts[2])
+accuracy = irises.score(parts[1], parts[3])
 tree = irises.predict_proba([[60.0, 3.0, 4.0, 1.3]])[0]
 print(f"accuracy {accuracy:.2f}; a flower of 60 cm: probabilities {np.round(tree, 2)}")
 assert accuracy > 0.9
