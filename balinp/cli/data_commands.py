@@ -6,7 +6,6 @@ import argparse
 
 from balinp.cli import options
 from balinp.cli.options import Commands
-from balinp.experiments.output import check_writable
 
 # -- evaluate --------------------------------------------------------------------------------------
 
@@ -92,7 +91,6 @@ def _methods() -> str:
 
 
 def _evaluate(parsed: argparse.Namespace) -> None:
-    check_writable(parsed.json, parsed.figure)
     from balinp.experiments.evaluate import evaluate
 
     evaluate(
@@ -141,7 +139,6 @@ def add_convergence(commands: Commands) -> None:
 
 
 def _convergence(parsed: argparse.Namespace) -> None:
-    check_writable(parsed.json, parsed.figure)
     from balinp.experiments.convergence import convergence
 
     convergence(
