@@ -167,14 +167,17 @@ def test_a_table_fits_the_terminal_and_is_whole_in_a_pipe(
     assert sum(line.startswith("| method") for line in lines) > 1
 
 
-@pytest.mark.parametrize("option", ["--json", "--figure"])
+@pytest.mark.parametrize("options", [["--no-figure", "--json"], ["--figure"]])
 def test_what_cannot_be_written_is_said_before_the_work(
-    option: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The superuser may write anywhere, so the answer of the system is made up."""
     monkeypatch.setattr("balinp.experiments.output.os.access", lambda place, mode: False)
     monkeypatch.setattr("balinp.experiments.evaluate.run", None)  # it does not come to that
-    assert main(["evaluate", "diabetes", option, "r.png", "--methods", "MLP"]) == 2
+    assert main(["evaluate", "diabetes", "--methods", "MLP", *options, "r.png"]) == 2
     assert capsys.readouterr().err == "balinp: r.png: cannot be written, . is not writable\n"
     assert list(here.iterdir()) == []
 
