@@ -16,7 +16,7 @@ from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegres
 from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC, SVR
 
 from balinp import BALIRegressor
@@ -82,7 +82,8 @@ def test_the_packages_own_estimator_gives_its_own_distribution(
     Z, u = inputs.to_standard(X), targets.to_standard(Y)[:, 0]
     expected = BALIRegressor(hidden=(4,), epochs=20, random_state=3).fit(Z, u)
     expected = targets.to_original(expected.predict_distribution(inputs.to_standard(X_new)))
-    for estimator in (model, make_pipeline(StandardScaler(), model), make_pipeline(model)):
+    other_units = FunctionTransformer(lambda X: 2 * X + 1)  # which the estimator takes out again
+    for estimator in (model, make_pipeline(other_units, model), make_pipeline(model)):
         got = from_estimator(estimator).fit(X, Y, 3)(X_new)
         np.testing.assert_allclose(got.mean, expected.mean, rtol=1e-6)
         np.testing.assert_allclose(got.interval(0.99)[0], expected.interval(0.99)[0], rtol=1e-6)

@@ -523,8 +523,10 @@ def test_a_table_is_cut_by_columns_to_a_width() -> None:
     records = records_of(REGRESSION, {REFERENCE: [1.0, 2.0], "a": [3.0, 4.0]})
     text = table(records, REGRESSION)
     assert fitted(text, 1000) == text
+    for width in range(50, 140):
+        lines = fitted(text, width).splitlines()
+        assert max(map(len, lines)) <= width
     lines = fitted(text, 70).splitlines()
-    assert max(map(len, lines)) <= 70
 
     def cells(rows: list[str]) -> list[list[str]]:
         return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]

@@ -310,7 +310,7 @@ class Slow(LinearRegression):
     '''Takes an interruption for the end of its training, as scikit-learn's networks do.'''
 
     def fit(self, X, y):
-        for _ in range(100):
+        for _ in range(10):
             try:
                 time.sleep(0.02)
             except KeyboardInterrupt:
@@ -326,7 +326,7 @@ def test_ctrl_c_is_one_line_that_says_what_is_kept(
     table.to_csv("own.csv", index=False)
     (here / "mine.py").write_text(SLOW)
     command = [sys.executable, "-m", "balinp", "evaluate", "csv:own.csv", "--target", "outcome"]
-    command += ["--methods", "BayesianRidge", "--method", "mine:Slow", "--splits", "500"]
+    command += ["--methods", "BayesianRidge", "--method", "mine:Slow", "--splits", "20"]
     command += ["--json", "r.json", "--jobs", workers]
     process = subprocess.Popen(
         limited(command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -344,7 +344,7 @@ def test_ctrl_c_is_one_line_that_says_what_is_kept(
     assert process.returncode == 130
     assert (output, error) == (
         "",
-        f"balinp: stopped; {kept} of 1000 outcomes are kept in r.json.journal; "
+        f"balinp: stopped; {kept} of 40 outcomes are kept in r.json.journal; "
         "go on with the same command and --resume\n",
     )
     assert not (here / "r.json").exists()
