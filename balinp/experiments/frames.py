@@ -50,12 +50,9 @@ def read_csv(
         with path.open(encoding="utf-8-sig") as file:
             names = file.readline()
         separator = max(",;\t", key=names.count)
-        layout = {"sep": separator, "encoding": "utf-8-sig", "skipinitialspace": True}
-        exact = {
-            "low_memory": False,
-            "float_precision": "round_trip",
-        }  # one type a column, all bits
-        frame = pandas.read_csv(path, **layout, **exact)
+        frame = pandas.read_csv(
+            path, sep=separator, encoding="utf-8-sig", skipinitialspace=True, low_memory=False
+        )
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except ValueError as error:  # pandas' own errors are of this kind, and Unicode's
