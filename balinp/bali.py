@@ -342,7 +342,7 @@ class BALI(Model):
         return outcome, way.rate
 
     def _settle(self, coordinates: Coordinates, N: float) -> None:
-        """Let the posteriors be those of all the data at the final weights, after batches (EX-4)."""
+        """Let posteriors after batches be those of all the data at the final weights (EX-4)."""
         if self.targets_are_observations:
             return
         K, data = self.network.widths[-1], coordinates.data

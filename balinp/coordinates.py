@@ -70,9 +70,7 @@ class InputEigenbasis(Coordinates):
     spectrum: Spectrum = None  # type: ignore[assignment]
 
     @classmethod
-    def of(
-        cls, network: MLP, layers: Sequence[MatrixNormalLayer], data: Data
-    ) -> InputEigenbasis:
+    def of(cls, network: MLP, layers: Sequence[MatrixNormalLayer], data: Data) -> InputEigenbasis:
         """The coordinates of a network on all its data.
 
         Parameters
@@ -83,7 +81,10 @@ class InputEigenbasis(Coordinates):
         first, *others = layers
         D = first.n_in + first.bias
         parts = data.parts(D)
-        A = sum(gram(root_weighted(design(X, first.bias), w)) for X, _, w in parts) / data.amount
+        A = np.zeros((D, D))
+        for X, _, w in parts:
+            A += gram(root_weighted(design(X, first.bias), w))
+        A /= data.amount
         spectrum = decompose(A, "input factor")
         known = KnownFactor(np.diag(spectrum.values), Spectrum(spectrum.values, STANDARD))
         turned = MatrixNormalLayer(
@@ -91,7 +92,7 @@ class InputEigenbasis(Coordinates):
             bias=False, exact=False,
         )  # fmt: skip
         turned.state = _turned(first.state, spectrum.vectors.T, known.matrix, known.spectrum)
-        rows = TurnedRows(data.X, spectrum.vectors, first.bias)
+        rows: Any = TurnedRows(data.X, spectrum.vectors, first.bias)
         small = len(data) * D <= LARGEST_COPY
         return cls(
             network.of_designs(),

@@ -35,13 +35,13 @@ FUNCTIONS = 8
 BLUE, ORANGE = COLOURS[0], COLOURS[4]
 
 
-def demo(*, seed: int = 0, figure_path: Path) -> None:
+def demo(*, seed: int = 0, figure_path: Path | None = None) -> None:
     """Print the demonstration and draw its figure.
 
     Parameters
     ----------
     seed : of data and initial weights.
-    figure_path : of the file to write; its ending chooses the format.
+    figure_path : of the file to write, whose ending chooses the format; None draws none.
     """
     X, Y = curve_data(seed)
     print("1. One layer is exact: largest difference from the dense posterior")
@@ -69,6 +69,8 @@ def demo(*, seed: int = 0, figure_path: Path) -> None:
     print(f"   Mean ratio {in_data:.2f} in the data, {in_gap:.2f} in the gap; 1 would mean that it")
     print("   does not matter. Beyond the data both are too sure: tanh units are flat there.")
 
+    if figure_path is None:
+        return
     figure = Figure(figsize=(12, 6), layout="constrained")
     FigureCanvasAgg(figure)
     left, top, bottom = _three_axes(figure)

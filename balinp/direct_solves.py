@@ -8,7 +8,7 @@ determine, at a fraction of the time. A first reader can skip this module.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg.lapack import dorgqr, dpotrf, dpotri, dpotrs, dsytrd

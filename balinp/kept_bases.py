@@ -21,7 +21,6 @@ from balinp.natural_parameters import EXACT, Exact, Factors, Terms, averages
 from balinp.priors import Prior
 from balinp.spectral import STANDARD, Spectrum, decompose, floored, raised
 
-
 NARROW = 128
 """Rows of A or H up to which both are decomposed in less time than a refinement takes."""
 
@@ -90,14 +89,16 @@ class Kept(Exact):
 
         Derivation: NP-7, PT-5
         """
+        known = terms.known_inputs
         if old is None or _is_narrow(old):
             return EXACT.averaged(old, terms, n_data, rate, prior)
         A, H = averages(old, terms, rate)
-        if terms.squares is not None:
+        if known is not None:
+            inputs = known.spectrum
+        else:
+            assert terms.squares is not None
             a = forget(old.inputs.values, terms.squares / terms.amount, rate)
             inputs = Spectrum(a, old.inputs.vectors)
-        else:
-            inputs = terms.known_inputs.spectrum
         if terms.precision_is_known or prior.follows_noise:
             same = not terms.floor and old.is_exact and np.array_equal(H, old.H)
             outputs = old.outputs if same else _outputs(H, terms.floor)

@@ -14,6 +14,7 @@ from balinp._types import Array
 from balinp.compiled import compiled
 from balinp.spectral import SMALLEST_SCALE, root, rounding
 
+
 @compiled
 def _semidefinite_rows(  # pragma: no cover - jitted
     matrices: Array, rank: int, tolerance: float

@@ -137,8 +137,10 @@ class MLP:
         """
         inputs, outputs = [X], []
         for index, W in enumerate(weights):
-            is_known = index == 0 and first is not None
-            z = first if is_known else self._affine(inputs[-1], W, index)
+            if index == 0 and first is not None:
+                z = first
+            else:
+                z = self._affine(inputs[-1], W, index)
             outputs.append(z if noise is None else z + noise(index, inputs[-1]))
             if index + 1 < self.depth:
                 inputs.append(self._activate(outputs[-1]))

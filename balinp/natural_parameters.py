@@ -157,7 +157,7 @@ class Factors:
         return self
 
     def determined(self, prior: Prior) -> Determined:
-        """gamma = sum_ij N a_i h_j / L_ij, and Psi = Q_H diag_j(N sum_i a_i / L_ij) Q_H^T.
+        """Gamma = sum_ij N a_i h_j / L_ij, and Psi = Q_H diag_j(N sum_i a_i / L_ij) Q_H^T.
 
         Derivation: EV-1, EV-3
         """

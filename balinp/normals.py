@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from functools import cache
 from math import prod
+from typing import Any
 
 import numpy as np
-
-from balinp._types import Array
 
 TABLE = 2**20
 """Numbers in the table: 4 MiB."""
 
 
-def normals(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Standard normal numbers (float32) of a shape, each entry of its first axis a window of the table.
+def normals(shape: tuple[int, ...], rng: np.random.Generator) -> Any:
+    """Standard normal numbers (float32), each entry of the first axis a window of the table.
 
     Parameters
     ----------
@@ -40,7 +39,7 @@ def normals(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 
 @cache
-def _table() -> Array:
+def _table() -> Any:
     table = np.random.default_rng(2411).standard_normal(TABLE, dtype=np.float32)
     table.flags.writeable = False
     return table

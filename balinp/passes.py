@@ -111,7 +111,7 @@ class Linearised(Mean):
     def deviations(self, now: Present, trace: Trace) -> Array:
         """Draws (m, B, K) of what the posteriors leave uncertain of the outputs."""
         R = now.likelihood.combinations(now.network.widths[-1])
-        variances = [
+        variances: list[Any] = [
             squares.astype(np.float32) @ (1.0 / q.precisions).astype(np.float32)
             for squares, q in zip(trace.input_squares, now.posteriors, strict=True)
         ]

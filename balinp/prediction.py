@@ -6,6 +6,7 @@ Two ways: the network linearised about its means, in closed form, and sampled ne
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -115,11 +116,11 @@ def drawn_tangents(
     draws : even number m.
     rng : numpy.random.Generator
     """
-    means = [posterior.mean.astype(np.float32) for posterior in posteriors]
-    single = Forward([h.astype(np.float32) for h in forward.inputs], forward.outputs)
-    dz = np.zeros(0)
+    means: Any = [posterior.mean.astype(np.float32) for posterior in posteriors]
+    inputs: Any = [h.astype(np.float32) for h in forward.inputs]
+    single, dz = Forward(inputs, forward.outputs), np.zeros(0)
     for index, (posterior, v) in enumerate(zip(posteriors, variances, strict=True)):
-        own = normals((draws // 2, *v.shape), rng)
+        own: Any = normals((draws // 2, *v.shape), rng)
         own *= np.sqrt(v, dtype=np.float32)
         Q = posterior.column_basis.astype(np.float32)
         own = (own.reshape(-1, len(Q)) @ Q.T).reshape(own.shape)

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from balinp.direct_solves import Direct
 from balinp.data import Batch
+from balinp.direct_solves import Direct
 from balinp.kept_bases import Kept
 from balinp.likelihood import Likelihood
 from balinp.mlp import MLP

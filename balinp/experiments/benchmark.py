@@ -21,12 +21,13 @@ import numpy as np
 
 from balinp import kernels
 from balinp._types import Array
-from balinp.experiments import CLASSIFICATION, UserError, require_extras
+from balinp.experiments import CLASSIFICATION, require_extras
 from balinp.experiments.benchmark_cases import BASE, CASES, SWEEPS, Case
 from balinp.experiments.benchmark_report import report, save_benchmark_figure
-from balinp.experiments.evaluate import announce, write_records
 from balinp.experiments.limits import decomposed, dgemm_rate, eigen_seconds, products
 from balinp.experiments.memory import peak_memory, process_peak
+from balinp.experiments.names import find
+from balinp.experiments.output import announce, show, write_records
 from balinp.experiments.race import race_record
 from balinp.experiments.scores import Record
 from balinp.experiments.step_parts import CLOCK, PARTS, Function, timed_parts
@@ -60,12 +61,16 @@ POSTERIORS = ("8-50-1", "64-100-10")
 """Shapes whose posterior is compared with a Kronecker fit, on all rows."""
 
 
+SHAPES = tuple(dict.fromkeys(case.shape for case in CASES))
+"""Networks that are measured."""
+
+
 def benchmark(
     *,
     only: Sequence[str] | None = None,
     repeats: int = REPEATS,
     json_path: Path | None = None,
-    figure_path: Path,
+    figure_path: Path | None = None,
 ) -> list[Record]:
     """Measure steps of some networks; print tables, draw where the time goes.
 
@@ -75,7 +80,7 @@ def benchmark(
     repeats : largest number of steps that are timed for each figure.
     json_path : where to write the records, or None. Each says what it is of under ``"measured"``:
         a step, a posterior, a race, or an exponent.
-    figure_path : where to write the figure.
+    figure_path : where to draw the figure, or None.
 
     Raises
     ------
@@ -85,11 +90,7 @@ def benchmark(
     require_extras("threadpoolctl")
     from threadpoolctl import threadpool_limits
 
-    known = list(dict.fromkeys(case.shape for case in CASES))
-    for name in only or []:
-        if name not in known:
-            raise UserError(f"unknown shape {name!r}; known: {', '.join(known)}")
-    chosen = known if only is None else only
+    chosen = SHAPES if only is None else [find(name, SHAPES, "shape") for name in only]
     with threadpool_limits(limits=1):
         rate = dgemm_rate()
         cases = [case for case in CASES if case.shape in chosen]
@@ -101,12 +102,12 @@ def benchmark(
             records += [race_record(case) for case in cases]
         if only is None:
             records += [exponent_record(varied, sizes) for varied, sizes in SWEEPS.items()]
-    print(report(records), end="")
+    show(report(records), json_path)
     if json_path is not None:
         write_records(records, json_path)
-        announce(json_path)
-    save_benchmark_figure(records, figure_path)
-    announce(figure_path)
+    if figure_path is not None:
+        save_benchmark_figure(records, figure_path)
+        announce(figure_path)
     return records
 
 

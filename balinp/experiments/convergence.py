@@ -19,11 +19,11 @@ import numpy as np
 from balinp._types import Array
 from balinp.bali import BALI
 from balinp.experiments import REGRESSION, require_extras
-from balinp.experiments.dataset import Dataset
+from balinp.experiments.dataset import SCALES, Dataset
 from balinp.experiments.datasets import load
-from balinp.experiments.evaluate import announce, write_records
 from balinp.experiments.figures import curve_title, save_convergence_figure
 from balinp.experiments.methods import warm_up
+from balinp.experiments.output import announce, check_writable, figure_for, show, write_records
 from balinp.experiments.scores import Record
 from balinp.experiments.table import markdown
 from balinp.likelihood import Categorical, Gaussian, Likelihood
@@ -33,6 +33,9 @@ from balinp.standardise import Scale
 HIDDEN, ACTIVATION = (50,), "relu"
 PRIOR_PRECISION, NOISE_VARIANCE = 1.0, 0.01
 """Fixed for all data sets; the noise is that of standardised targets of a regression."""
+
+FIGURE = "convergence_{name}.png"
+"""Where the figure goes unless told."""
 
 LEARNING_RATES = (0.001, 0.01, 0.1)
 COMPARED_AT = 100
@@ -159,7 +162,7 @@ def compare(dataset: Dataset, split: int, passes: int) -> list[Record]:
     warm_up()
     train = dataset.split(split).train
     X, Y = dataset.X[train], dataset.Y[train]
-    X = Scale.of(X, common=dataset.input_scale == "common").to_standard(X)
+    X = SCALES[dataset.input_scale](X).to_standard(X)
     if dataset.kind == REGRESSION:
         Y = Scale.of(Y).to_standard(Y)
     with threadpool_limits(limits=1):
@@ -195,20 +198,24 @@ def _reached(curve: Curve, target: float) -> dict[str, Any]:
 def convergence(
     name: str,
     *,
+    target: str | None = None,
+    classes: bool = False,
+    drop: Sequence[str] = (),
     split: int = 0,
     passes: int = 300,
     json_path: Path | None = None,
-    figure_path: Path | None = None,
+    figure_path: str | Path | None = FIGURE,
 ) -> list[Record]:
     """Compare BALI with Adam on the training data of a split; print a table, draw both.
 
     Parameters
     ----------
-    name : of the data set, see `balinp.experiments.datasets.load`.
+    name, target, classes, drop : of the data set, see `balinp.experiments.datasets.load`.
     split : its number, also the seed of the initial weights.
     passes : over the data, at least `COMPARED_AT`.
     json_path : where to write the records of `compare`, or None.
-    figure_path : where to write the figure; None names a PNG after the data set.
+    figure_path : where to draw the figure, ``{name}`` in it being the name of the data set; None
+        draws none.
 
     Raises
     ------
@@ -216,17 +223,17 @@ def convergence(
         If something is missing or unknown.
     """
     require_extras()
-    dataset = load(name)
+    dataset = load(name, target, classes=classes, drop=drop)
     dataset.first_splits(split + 1)
-    if figure_path is None:
-        figure_path = Path(f"convergence_{dataset.name.replace(':', '_')}.png")
+    figure = figure_for(figure_path, dataset.name)
+    check_writable(json_path, figure)
     records = compare(dataset, split, passes)
-    print(_table(records), end="")
+    show(_table(records), json_path)
     if json_path is not None:
         write_records(records, json_path)
-        announce(json_path)
-    save_convergence_figure(records, figure_path)
-    announce(figure_path)
+    if figure is not None:
+        save_convergence_figure(records, figure)
+        announce(figure)
     return records
 
 

@@ -6,7 +6,6 @@ densities with noisy targets at new inputs.
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,9 +17,11 @@ import numpy as np
 from balinp._types import Array
 from balinp.defaults import REGRESSION_TRAINING
 from balinp.estimators import BALIRegressor
-from balinp.experiments import REGRESSION, UserError
+from balinp.experiments import REGRESSION
 from balinp.experiments.curve_cases import CURVES, Curve, Sample, drawn
 from balinp.experiments.methods import Method, Network
+from balinp.experiments.names import find
+from balinp.experiments.output import announce, show, write_records
 from balinp.experiments.table import markdown
 from balinp.standardise import Scale
 
@@ -139,7 +140,7 @@ def curves(
     only : names of curves; None is all.
     methods : names of methods; None is all. The perceptron always runs.
     seeds : how many data sets are drawn of each curve.
-    json_path, figure_path : files to write.
+    json_path, figure_path : files to write, or None.
 
     Raises
     ------
@@ -147,8 +148,8 @@ def curves(
         If there is no curve or method of a name.
     """
     names = [curve.name for curve in CURVES]
-    chosen_curves = [CURVES[names.index(n)] for n in _known(only, names, "--only")]
-    chosen = [*_known(methods, list(METHODS), "--methods")]
+    chosen_curves = [CURVES[names.index(n)] for n in _chosen(only, names, "curve")]
+    chosen = _chosen(methods, list(METHODS), "method")
     if MLP not in chosen:
         chosen.append(MLP)
     records = []
@@ -159,22 +160,20 @@ def curves(
             for method in chosen
             for seed in range(seeds)
         ]
-        print(report(mine), flush=True)
+        show(report(mine) + "\n", json_path)
         records += mine
     if json_path is not None:
-        json_path.write_text(json.dumps(records, indent=1) + "\n")
+        write_records(records, json_path)
     if figure_path is not None:
         from balinp.experiments.curve_figure import save_curves
 
         save_curves(chosen_curves, figure_path)
+        announce(figure_path)
     return records
 
 
-def _known(asked: Sequence[str] | None, there: Sequence[str], option: str) -> Sequence[str]:
-    for name in asked or ():
-        if name not in there:
-            raise UserError(f"{option}: expected some of {', '.join(there)}, got {name!r}")
-    return there if asked is None else asked
+def _chosen(asked: Sequence[str] | None, there: Sequence[str], what: str) -> list[str]:
+    return list(there) if asked is None else [find(name, there, what) for name in asked]
 
 
 # -- table -----------------------------------------------------------------------------------------

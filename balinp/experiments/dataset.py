@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+
 from balinp._types import Array
-from balinp.experiments import UserError
+from balinp.experiments import KINDS, UserError
 from balinp.experiments.splits import Split
+from balinp.standardise import EPS, Scale
 
 USUAL_SPLITS = 10
 """How many splits are run unless told, where there are as many."""
@@ -19,6 +23,47 @@ class Outside(NamedTuple):
 
     name: str
     X: Array
+
+
+@dataclass(frozen=True)
+class FilledScale(Scale):
+    """A scale whose maps take NaN for a missing number, and put the training mean there.
+
+    Examples
+    --------
+    >>> scale = FilledScale.of(np.array([[1.0], [np.nan], [3.0]]))
+    >>> scale.to_standard(np.array([[np.nan], [2.0]]))
+    array([[0.],
+           [0.]])
+    """
+
+    @classmethod
+    def of(
+        cls,
+        training: Array,
+        weights: Array | None = None,
+        resolution: float = EPS,
+        *,
+        common: bool = False,
+    ) -> Scale:
+        """The scale of training data (N, columns) once means are in the place of NaN."""
+        there = ~np.isnan(training)
+        sums = np.where(there, training, 0.0).sum(axis=0)
+        means = sums / np.maximum(there.sum(axis=0), 1)  # 0 for a column that has no number
+        return super().of(np.where(there, training, means), weights, resolution, common=common)
+
+    def to_standard(self, values: Array) -> Array:
+        """(values - mean) / unit, and 0 for NaN."""
+        standard = super().to_standard(values)
+        return np.where(np.isnan(standard), 0.0, standard)
+
+
+SCALES: dict[str, Callable[[Array], Scale]] = {
+    "column": Scale.of,
+    "common": partial(Scale.of, common=True),
+    "filled": FilledScale.of,
+}
+"""How inputs are standardised, by name; the last is for columns in which numbers are missing."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +79,18 @@ class Dataset:
     split : maps k = 0, 1, ... to the k-th split, the same each time.
     n_splits : how many splits there are; None if there is no end to them.
     input_scale : what all methods see inputs divided by: ``"column"``, each column by its own
-        spread, or ``"common"``, all by one number; see `balinp.standardise.Scale`.
+        spread, ``"common"``, all by one number, or ``"filled"``, each column, and numbers that
+        are missing filled; see `SCALES`.
     gap_columns : of each split, the input along which its test rows lie in a gap between the
         training rows; None for other splits.
     outside : inputs for detection, or None.
+    inputs : names of the n_in inputs, or none.
+    note : on how the data were read, shown below tables.
+
+    Raises
+    ------
+    ValueError
+        If X and Y are not matrices of as many rows, or the kind is none.
     """
 
     name: str
@@ -49,6 +102,18 @@ class Dataset:
     input_scale: str = "column"
     gap_columns: tuple[int, ...] | None = None
     outside: Outside | None = None
+    inputs: tuple[str, ...] = ()
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Say what is wrong where a data set is made, not where it is used."""
+        if self.kind not in KINDS:
+            raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}")
+        for name, values in (("X", self.X), ("Y", self.Y)):
+            if values.ndim != 2 or len(values) != len(self.X):
+                raise ValueError(
+                    f"{name}: expected a matrix with a row for each datum, got shape {values.shape}"
+                )
 
     def first_splits(self, count: int | None) -> range:
         """Numbers of the first splits; None is all of those with gaps, else up to ten.

@@ -1,17 +1,18 @@
 """Data sets with their train/test splits, by name.
 
 Names without a colon are data sets that a package ships or generates; ``SOURCE:DIR`` reads a
-directory. Another one is one more entry in `SHIPPED`, `GENERATED` or `SOURCES`. `for_validation`,
-`with_gaps` and `with_outside` change how a data set is tested.
+directory, ``csv:FILE`` a table. Another one is one more entry in `SHIPPED`, `GENERATED` or
+`SOURCES`. `for_validation`, `with_gaps` and `with_outside` change how a data set is tested.
 """
 
 from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,8 @@ import numpy as np
 from balinp._types import Array
 from balinp.experiments import CLASSIFICATION, REGRESSION, UserError, idx
 from balinp.experiments.dataset import Dataset, Outside
+from balinp.experiments.frames import read_csv
+from balinp.experiments.names import find
 from balinp.experiments.splits import (
     Indices,
     Split,
@@ -35,8 +38,15 @@ VALIDATION_SEED = 1000
 """Training rows of split k are cut with this seed plus k."""
 
 
-def load(name: str) -> Dataset:
-    """Find a data set by its name.
+def load(
+    name: str, target: str | None = None, *, classes: bool = False, drop: Sequence[str] = ()
+) -> Dataset:
+    """Find a data set by its name, in any case.
+
+    Parameters
+    ----------
+    name : see the top of the module.
+    target, classes, drop : of ``csv:FILE``, see `balinp.experiments.frames.from_frame`.
 
     Raises
     ------
@@ -44,14 +54,20 @@ def load(name: str) -> Dataset:
         If the name is unknown, or its files are missing or not of the expected form.
     """
     source, _, place = name.partition(":")
+    source = source.lower()
+    if place and source == "csv":
+        return read_csv(_existing(place, Path.exists, "file"), target, classes=classes, drop=drop)
+    if target is not None or classes or drop:
+        raise UserError(f"--target, --classes, --drop: expected csv:FILE to go with, got {name}")
     if place and source in SOURCES:
         return SOURCES[source](place)
-    if name in SHIPPED:
-        return _shipped(name)
-    if name in GENERATED:
-        return GENERATED[name]()
-    known = ", ".join([*SHIPPED, *GENERATED, *(f"{source}:DIR" for source in SOURCES)])
-    raise UserError(f"unknown data set {name!r}; known: {known}")
+    found = find(name, known_names(), "data set")
+    return _shipped(found) if found in SHIPPED else GENERATED[found]()
+
+
+def known_names() -> list[str]:
+    """Names that `load` takes, with DIR and FILE for places."""
+    return [*SHIPPED, *GENERATED, *(f"{source}:DIR" for source in SOURCES), "csv:FILE"]
 
 
 def for_validation(dataset: Dataset) -> Dataset:
@@ -111,7 +127,11 @@ def with_gaps(dataset: Dataset, rule: str = "distinct") -> Dataset:
     if dataset.kind != REGRESSION:
         raise UserError(f"--gap: needs a regression data set, {dataset.name} has classes")
     published = rule == "published"
+    complete = np.flatnonzero(np.isfinite(dataset.X.sum(axis=0)))
+    if published and len(complete) < dataset.X.shape[1]:
+        raise UserError(f"--published-gap: needs all inputs of all rows, {dataset.name} lacks some")
     columns = range(dataset.X.shape[1]) if published else gap_columns(dataset.X)
+    columns = [k for k in columns if k in complete]
     if not columns:
         raise UserError(f"--gap: needs an input of three distinct values, {dataset.name} has none")
     split = partial(published_gap_split if published else gap_split, X=dataset.X)
@@ -211,16 +231,44 @@ def _uci(place: str) -> Dataset:
     """A UCI regression set in the layout that published tables share, with its own splits.
 
     Files: ``data.txt`` (one row a datum), ``index_features.txt`` and ``index_target.txt``
-    (columns), ``n_splits.txt``, ``index_train_k.txt`` and ``index_test_k.txt`` (rows).
+    (columns), ``index_train_k.txt`` and ``index_test_k.txt`` (rows), k = 0, 1, ... as far as there
+    are any, or as ``n_splits.txt`` says where it is.
     """
     directory = _directory(place)
     table = _read(directory / "data.txt", ndmin=2)
     features = _indices(directory / "index_features.txt", table.shape[1])
     target = _indices(directory / "index_target.txt", table.shape[1])
-    n_splits = int(_read(directory / "n_splits.txt", ndmin=1)[0])
+    _refuse_gaps(table, directory / "data.txt")
+    n_splits = _number_of_splits(directory)
     split = partial(_uci_split, directory=directory, n=len(table))
     name = f"uci:{directory.resolve().name}"
     return Dataset(name, REGRESSION, table[:, features], table[:, target], split, n_splits)
+
+
+def _refuse_gaps(table: Array, path: Path) -> None:
+    """Raise UserError on what is no finite number."""
+    rows, columns = np.nonzero(~np.isfinite(table))
+    if len(rows):
+        raise UserError(
+            f"{path}: expected finite numbers, got {table[rows[0], columns[0]]} in row {rows[0]}, "
+            f"column {columns[0]}, both counted from 0, as in the index files; {len(rows)} in all"
+        )
+
+
+def _number_of_splits(directory: Path) -> int:
+    """How many splits there are; none of them may lack a file."""
+    declared = directory / "n_splits.txt"
+    if declared.exists():
+        numbers = _read(declared, ndmin=1)
+        if len(numbers) != 1 or numbers[0] != int(numbers[0]) or numbers[0] < 1:
+            raise UserError(f"{declared}: expected one whole number of at least 1")
+        count = int(numbers[0])
+    else:
+        count = max(len(list(directory.glob("index_train_*.txt"))), 1)
+    for k, part in product(range(count), ("train", "test")):
+        if not (directory / f"index_{part}_{k}.txt").exists():
+            raise UserError(f"{directory}: no file index_{part}_{k}.txt, of split {k} of {count}")
+    return count
 
 
 def _uci_split(k: int, *, directory: Path, n: int) -> Split:
@@ -257,15 +305,19 @@ def _mnist(place: str) -> Dataset:
 
 
 def _directory(place: str) -> Path:
-    """A directory as given, or relative to the one that BALINP_DATA names."""
+    return _existing(place, Path.is_dir, "directory")
+
+
+def _existing(place: str, exists: Callable[[Path], bool], what: str) -> Path:
+    """A place as given, or relative to the directory that BALINP_DATA names."""
     candidates = [Path(place).expanduser()]
     if os.environ.get("BALINP_DATA"):
         candidates.append(Path(os.environ["BALINP_DATA"]) / place)
     for candidate in candidates:
-        if candidate.is_dir():
+        if exists(candidate):
             return candidate
     looked = " or ".join(str(candidate) for candidate in candidates)
-    raise UserError(f"no directory {looked} (BALINP_DATA may name the one to look in)")
+    raise UserError(f"no {what} {looked} (BALINP_DATA may name the one to look in)")
 
 
 def _indices(path: Path, size: int) -> Indices:

@@ -2,43 +2,68 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from balinp.experiments import UserError, require_extras
+from balinp.experiments import KINDS, UserError, require_extras
 from balinp.experiments.dataset import Dataset
-from balinp.experiments.datasets import for_validation, load, training_part, with_gaps, with_outside
+from balinp.experiments.datasets import (
+    for_validation,
+    known_names,
+    load,
+    training_part,
+    with_gaps,
+    with_outside,
+)
 from balinp.experiments.figures import save_figure
+from balinp.experiments.frames import from_frame
 from balinp.experiments.journal import Journal
-from balinp.experiments.methods import Method, select
+from balinp.experiments.methods import METHODS, Method, added, select
+from balinp.experiments.output import (
+    STDOUT,
+    announce,
+    check_writable,
+    figure_for,
+    show,
+    write_records,
+)
 from balinp.experiments.runner import Job, Outcome, run
 from balinp.experiments.scores import Record
+from balinp.experiments.stopping import stoppable
 from balinp.experiments.table import gap_sizes, gap_table, table
+
+FIGURE = "evaluate_{name}.png"
+"""Where the figure goes unless told."""
 
 
 def evaluate(
-    name: str,
+    data: Any,
     *,
+    target: str | None = None,
+    classes: bool = False,
+    drop: Sequence[str] = (),
     validation: bool = False,
     gap: str | None = None,
     ood: str | None = None,
     input_scale: str | None = None,
     splits: int | None = None,
     methods: Sequence[str] | None = None,
+    estimators: Sequence[Any] = (),
     jobs: int | None = None,
     json_path: Path | None = None,
     resume: bool = False,
-    figure_path: Path | None = None,
+    figure_path: str | Path | None = FIGURE,
 ) -> list[Record]:
     """Compare methods on splits 0 to `splits` - 1 of a data set; print the table.
 
     Parameters
     ----------
-    name : of the data set, see `balinp.experiments.datasets.load`.
+    data : its name, see `balinp.experiments.datasets.load`; or a `Dataset`, or a pandas data frame,
+        which is read as `balinp.experiments.frames.from_frame` says.
+    target, classes, drop : of a data frame or a CSV file: the column to be predicted, whether it
+        holds classes, and columns to leave out.
     validation : test on a part of each split's training rows, see
         `balinp.experiments.datasets.for_validation`; with gaps, in gaps of the training rows of
         split 0. Test rows are not looked at.
@@ -47,12 +72,16 @@ def evaluate(
     ood : directory of images to be told apart from the test data, or None.
     input_scale : ``"column"`` or ``"common"``, see `Dataset`; None is the data set's own.
     splits : number of splits; None is ten, or as many as there are; with gaps, all.
-    methods : their names, or None for all that fit the data set and can be run here.
+    methods : their names, in any case, or None for all that fit the data set and can be run here.
+    estimators : further methods: estimators of scikit-learn's kind, or ``"MODULE:OBJECT"``; see
+        `balinp.experiments.methods.from_estimator`.
     jobs : number of workers, see `balinp.experiments.runner.run`.
-    json_path : where to write the records, or None. Beside it, in ``NAME.journal``, outcomes are
-        kept as they finish.
+    json_path : where to write the records, or None; ``Path("-")`` is standard output, and the table
+        then goes to standard error. Beside a file, in ``NAME.journal``, outcomes are kept as they
+        finish.
     resume : go on from that journal, if there is one; otherwise it is begun anew.
-    figure_path : where to write the figure; None names a PNG after the data set.
+    figure_path : where to draw the figure, ``{name}`` in it being the name of the data set; None
+        draws none.
 
     Returns
     -------
@@ -61,7 +90,10 @@ def evaluate(
     Raises
     ------
     UserError
-        If something is missing or unknown, or a journal is not of this configuration.
+        If something is missing or unknown, an estimator fails, or a journal is not of this
+        configuration.
+    KeyboardInterrupt
+        If it is stopped; the message says what is kept.
 
     Notes
     -----
@@ -72,13 +104,25 @@ def evaluate(
 
         with joblib.parallel_config(backend="threading", n_jobs=4):
             records = evaluate("diabetes")
+
+    Examples
+    --------
+    An estimator beside a method of this package, on a data frame:
+
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.svm import SVR
+    >>> frame = load_diabetes(as_frame=True).frame
+    >>> records = evaluate(frame, target="target", splits=1, methods=["BayesianRidge"],
+    ...                    estimators=[SVR()], figure_path=None)  # doctest: +ELLIPSIS
+    | method        | RMSE ...
+    >>> [(record["method"], record["rmse"] < 77) for record in records]  # the spread of the target
+    [('BayesianRidge', True), ('SVR', True)]
     """
     require_extras()
-    if resume and json_path is None:
+    if resume and json_path in (None, STDOUT):
         raise UserError("--resume: needs --json FILE, beside which finished records are kept")
-    dataset = load(name)
-    if input_scale is not None:
-        dataset = replace(dataset, input_scale=input_scale)
+    dataset = _dataset(data, target, classes, drop)
+    dataset = _scaled(dataset, input_scale)
     if validation:
         dataset = for_validation(dataset) if gap is None else training_part(dataset)
     if gap is not None:
@@ -86,23 +130,54 @@ def evaluate(
     if ood is not None:
         dataset = with_outside(dataset, ood)
     chosen = select(dataset.kind, methods, len(dataset.X))
+    chosen += added(dataset.kind, estimators, [method.name for method in chosen])
+    if not chosen:
+        raise UserError("--methods: expected at least one method")
     numbers = dataset.first_splits(splits)
-    if figure_path is None:
-        figure_path = Path(f"evaluate_{dataset.name.replace(':', '_')}.png")
+    figure = figure_for(figure_path, dataset.name)
+    check_writable(json_path, figure)
     outcomes = _outcomes(dataset, chosen, numbers, jobs, json_path, resume)
     records = [outcome.record for outcome in outcomes]
-    print(table(records, dataset.kind), end="")
-    if dataset.gap_columns is not None:
-        print("\n" + gap_table(records), end="")
-        n, inputs = dataset.X.shape
-        left_out = sorted({*range(inputs)} - {*dataset.gap_columns})
-        print("\n" + gap_sizes(records, n, left_out), end="")
+    show(_report(records, dataset), json_path)
     if json_path is not None:
         write_records(records, json_path)
-        announce(json_path)
-    save_figure(outcomes, dataset, figure_path)
-    announce(figure_path)
+    if figure is not None:
+        save_figure(outcomes, dataset, figure)
+        announce(figure)
     return records
+
+
+def _dataset(data: Any, target: str | None, classes: bool, drop: Sequence[str]) -> Dataset:
+    if isinstance(data, str):
+        return load(data, target, classes=classes, drop=drop)
+    if not isinstance(data, Dataset):
+        if target is None:
+            raise UserError("target: expected the name of a column of the data frame, got None")
+        return from_frame(data, target, classes=classes, drop=drop)
+    if target is not None or classes or drop:
+        raise UserError("target, classes, drop: expected a data frame to go with, got a Dataset")
+    return data
+
+
+def _scaled(dataset: Dataset, input_scale: str | None) -> Dataset:
+    """The data set with another scale of its inputs; None leaves it."""
+    if input_scale is None or input_scale == dataset.input_scale:
+        return dataset
+    if dataset.input_scale == "filled":
+        raise UserError("--input-scale: expected data without missing numbers to go with")
+    return replace(dataset, input_scale=input_scale)
+
+
+def _report(records: Sequence[Record], dataset: Dataset) -> str:
+    """All tables, and what there is to say on how data were read."""
+    text = table(records, dataset.kind)
+    if dataset.note:
+        text += f"\n{dataset.name}: {dataset.note}\n"
+    if dataset.gap_columns is not None:
+        n, inputs = dataset.X.shape
+        left_out = sorted({*range(inputs)} - {*dataset.gap_columns})
+        text += f"\n{gap_table(records)}\n{gap_sizes(records, n, left_out, dataset.inputs)}"
+    return text
 
 
 def _outcomes(
@@ -116,35 +191,37 @@ def _outcomes(
     """All outcomes, split by split; those of the journal are not computed again."""
     done: dict[Job, Outcome] = {}
     journal = None
-    if json_path is not None:
+    if json_path is not None and json_path != STDOUT:
         journal = Journal(json_path.with_name(json_path.name + ".journal"), dataset, methods)
         if resume:
             done = journal.resume()
         else:
             journal.start()
-    for outcome in run(dataset, methods, splits, jobs=jobs, done=done):
+    try:
+        with stoppable():
+            for outcome in run(dataset, methods, splits, jobs=jobs, done=done):
+                if journal is not None:
+                    journal.append(outcome)
+                done[outcome.job] = outcome
+    except KeyboardInterrupt:
+        kept = "nothing is kept; with --json FILE finished outcomes are, and --resume goes on"
         if journal is not None:
-            journal.append(outcome)
-        done[outcome.job] = outcome
+            kept = (
+                f"{len(done)} of {len(methods) * len(splits)} outcomes are kept in {journal.path}; "
+                "go on with the same command and --resume"
+            )
+        raise KeyboardInterrupt(kept) from None
     return [done[split, method.name] for split in splits for method in methods]
 
 
-def write_records(records: Sequence[Record], path: Path) -> None:
-    """Write records as JSON, a flat list of dictionaries.
-
-    The file is written beside its target and then takes its place, so that a reader finds
-    either all records or what was there before.
-    """
-    beside = path.with_name(path.name + ".part")
-    try:
-        beside.write_text(json.dumps(list(records), indent=1) + "\n")
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def announce(path: Path) -> None:
-    """Say on a terminal that a file was written."""
-    if sys.stderr.isatty():
-        print(f"wrote {path}", file=sys.stderr)
+def listing() -> str:
+    """Names of data sets and methods, and why a method cannot be run here."""
+    lines = ["data sets:", *(f"  {name}" for name in known_names())]
+    for kind in KINDS:
+        lines.append(f"methods for {kind}:")
+        for method in METHODS:
+            if method.kind == kind:
+                obstacle = method.obstacle(0)
+                lines.append(f"  {method.name}" + (f" ({obstacle})" if obstacle else ""))
+    lines.append("and any estimator of scikit-learn's kind: --method MODULE:OBJECT")
+    return "\n".join(lines)

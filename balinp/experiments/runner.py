@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
@@ -19,6 +20,7 @@ from balinp.experiments.scores import (
     roc,
     scores,
 )
+from balinp.experiments.stopping import deaf_children
 from balinp.predictive import CategoricalPredictive
 
 Job: TypeAlias = tuple[int, str]
@@ -91,15 +93,19 @@ def run(
     parallel = joblib.Parallel(n_jobs=jobs, return_as=order)
     # Threads share one limit: set here, it is not lifted when the first of them is done.
     with threadpool_limits(limits=1):
-        yield from _with_progress(parallel(tasks), len(pairs), len(pairs) - len(tasks))
+        with deaf_children():
+            outcomes = parallel(tasks)
+        yield from _with_progress(outcomes, len(pairs), len(pairs) - len(tasks))
 
 
 def run_one(dataset: Dataset, method: Method, split: int) -> Outcome:
     """Train a method on one split and score its prediction.
 
     ``seconds`` is the wall time of training and prediction at the test inputs, without imports
-    and compilation, on one thread: the matrices are small, and times and roundings then do not
-    depend on how many processes run beside this one (nor on the machine's number of cores).
+    and compilation, on one thread: the matrices are small, and roundings then do not depend on how
+    many processes run beside this one (nor on the machine's number of cores). ``cpu_seconds`` is
+    the processor's time for the same, which a machine that others use does not lengthen: of the
+    process, or of the thread where jobs are threads beside each other.
     """
     from threadpoolctl import threadpool_limits
 
@@ -107,15 +113,18 @@ def run_one(dataset: Dataset, method: Method, split: int) -> Outcome:
     train, test = dataset.split(split)
     X, Y = dataset.X, dataset.Y
     with threadpool_limits(limits=1):
-        start = time.perf_counter()
+        alone = threading.current_thread() is threading.main_thread()
+        clocks = (time.perf_counter, time.process_time if alone else time.thread_time)
+        starts = [clock() for clock in clocks]
         predict = method.fit(X[train], Y[train], split, dataset.input_scale)
         predictive = predict(X[test])
-        seconds = time.perf_counter() - start
+        seconds, cpu = (clock() - start for clock, start in zip(clocks, starts, strict=True))
         record = {
             "dataset": dataset.name,
             "split": split,
             "method": method.name,
             "seconds": seconds,
+            "cpu_seconds": cpu,
             **scores(predictive, Y[test]),
         }
         curves = {"calibration": calibration(predictive, Y[test])}

@@ -1,7 +1,7 @@
 """From a prediction and the truth to the numbers of a record.
 
-A record is a flat dictionary: dataset, split, method, seconds and the scores of its kind; with
-data from outside also those of detection, with gaps also the epistemic ratio.
+A record is a flat dictionary: dataset, split, method, seconds, cpu_seconds and the scores of its
+kind; with data from outside also those of detection, with gaps also the epistemic ratio.
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ EXTRAS = (
     Column("epistemic_ratio", "epistemic ratio"),
 )
 """Scores that records have only where a data set gives cause for them."""
+
+TIMES = (Column("seconds", "seconds"), Column("cpu_seconds", "CPU seconds"))
+"""Wall-clock and processor's time of a fit; older records lack the second."""
 
 COMPARED = {
     REGRESSION: Column("log_likelihood_gaussian", "log-likelihood"),

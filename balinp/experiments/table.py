@@ -13,7 +13,7 @@ import numpy as np
 from balinp._types import Array
 from balinp.experiments import REGRESSION
 from balinp.experiments.methods import REFERENCE
-from balinp.experiments.scores import COMPARED, EXTRAS, SCORES, Column, Record
+from balinp.experiments.scores import COMPARED, EXTRAS, SCORES, TIMES, Column, Record
 
 WORST: dict[str, Callable[[Array], float]] = {
     "rmse": np.max,
@@ -34,7 +34,8 @@ def table(records: Sequence[Record], kind: str) -> str:
     paired = REFERENCE in methods
     titles, cells = ["method"], [methods]
     extras = [column for column in EXTRAS if column.key in records[0]]
-    for column in [*SCORES[kind], *extras, Column("seconds", "seconds")]:
+    times = [column for column in TIMES if all(column.key in record for record in records)]
+    for column in [*SCORES[kind], *extras, *times]:
         titles.append(column.title)
         cells.append(column_cells([by_split(records, method, column.key) for method in methods]))
     if paired:
@@ -45,7 +46,7 @@ def table(records: Sequence[Record], kind: str) -> str:
         titles.append(f"{COMPARED[kind].title} minus {REFERENCE}")
         cells.append(["-" if method == REFERENCE else others.pop(0) for method in methods])
     n_splits = len({record["split"] for record in records})
-    line = _explanation(kind, n_splits, extras, paired)
+    line = _explanation(kind, n_splits, [*extras, *times], paired)
     return markdown(titles, cells) + f"\n\n{line}\n"
 
 
@@ -65,8 +66,12 @@ def gap_table(records: Sequence[Record]) -> str:
     return markdown(titles, cells) + f"\n\n{line}; worst: highest RMSE, lowest others.\n"
 
 
-def gap_sizes(records: Sequence[Record], n: int, left_out: Sequence[int]) -> str:
+def gap_sizes(
+    records: Sequence[Record], n: int, left_out: Sequence[int], names: Sequence[str] = ()
+) -> str:
     """A Markdown table of how many of n rows each gap holds, and the inputs that have none.
+
+    Inputs are shown by their names, where they have any, or by their numbers.
 
     Examples
     --------
@@ -77,16 +82,20 @@ def gap_sizes(records: Sequence[Record], n: int, left_out: Sequence[int]) -> str
     <BLANKLINE>
     No gap along input 1: too few distinct values.
     """
+
+    def shown(k: int) -> str:
+        return names[k] if names else str(k)
+
     sizes = {record["gap_input"]: int(record["gap_rows"]) for record in records}
     rows = sizes.values()
     text = markdown(
         ["gap along input", "rows tested in it", "rows trained on"],
-        [[str(k) for k in sizes], [str(m) for m in rows], [str(n - m) for m in rows]],
+        [[shown(k) for k in sizes], [str(m) for m in rows], [str(n - m) for m in rows]],
     )
     if not left_out:
         return text + "\n"
-    plural, shown = "s" * (len(left_out) > 1), ", ".join(map(str, left_out))
-    return f"{text}\n\nNo gap along input{plural} {shown}: too few distinct values.\n"
+    plural, others = "s" * (len(left_out) > 1), ", ".join(map(shown, left_out))
+    return f"{text}\n\nNo gap along input{plural} {others}: too few distinct values.\n"
 
 
 def method_names(records: Sequence[Record]) -> list[str]:
@@ -153,7 +162,7 @@ def markdown(titles: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _explanation(kind: str, n_splits: int, extras: Sequence[Column], paired: bool) -> str:
+def _explanation(kind: str, n_splits: int, others: Sequence[Column], paired: bool) -> str:
     spread = "one split" if n_splits == 1 else f"{n_splits} splits ± standard error"
     units = (
         "RMSE and CRPS in the target's unit (lower is better), log-likelihoods of one Gaussian "
@@ -162,7 +171,7 @@ def _explanation(kind: str, n_splits: int, extras: Sequence[Column], paired: boo
         else "NLL in nats a datum (lower is better, as for Brier and ECE)"
     )
     parts = [f"Rows: test scores, means over {spread}", units]
-    keys = {column.key for column in extras}
+    keys = {column.key for column in others}
     if "auroc" in keys:
         parts.append("AUROC and FPR of predictive entropy, data from outside being the positives")
     if "epistemic_ratio" in keys:
@@ -170,7 +179,8 @@ def _explanation(kind: str, n_splits: int, extras: Sequence[Column], paired: boo
             "epistemic ratio: mean standard deviation that uncertain weights cause in the gap "
             "over that at the training inputs"
         )
-    parts.append("seconds to fit and predict")
+    cpu = ", on the clock and of the processor" if "cpu_seconds" in keys else ""
+    parts.append(f"seconds to fit and predict{cpu}")
     if paired:
         parts.append(f"last column: difference to {REFERENCE} split by split")
     return "; ".join(parts) + "."

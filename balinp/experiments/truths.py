@@ -23,7 +23,6 @@ from scipy.special import logsumexp
 from balinp._types import Array
 from balinp.bali import BALI
 from balinp.experiments import require_extras
-from balinp.experiments.evaluate import announce, write_records
 from balinp.experiments.exact_posterior import (
     NOISE_STD,
     PRIOR_PRECISION,
@@ -37,6 +36,7 @@ from balinp.experiments.exact_posterior import (
     problem,
 )
 from balinp.experiments.figures import Panel, save_truths_figure
+from balinp.experiments.output import announce, show, write_records
 from balinp.experiments.scores import Record
 from balinp.experiments.table import markdown
 from balinp.functions import LayerwisePosterior, WeightPosterior, sample_functions
@@ -53,14 +53,14 @@ CURVES = 12
 
 
 def truths(
-    *, json_path: Path | None = None, figure_path: Path, chains: Chains | None = None
+    *, json_path: Path | None = None, figure_path: Path | None = None, chains: Chains | None = None
 ) -> list[Record]:
     """Compare the three on some problems of both networks; print a table, draw the first.
 
     Parameters
     ----------
     json_path : where to write the records of `compare`, or None.
-    figure_path : where to write the figure.
+    figure_path : where to draw the figure, or None.
     chains : how long they run; None is the usual length.
 
     Raises
@@ -73,16 +73,16 @@ def truths(
     for widths, seed in product(NETWORKS, SEEDS):
         drawn = problem(widths, seed)
         draws, accepted = hidden_weights(drawn, chains or Chains(), seed)
-        if not records:
+        if not records and figure_path is not None:
             save_truths_figure(drawn.X, drawn.Y, _panels(drawn, draws), figure_path)
         name = "-".join(map(str, widths))
         found = compare(drawn, draws, accepted)
         records += [{"network": name, "seed": seed, **record} for record in found]
-    print(report(records), end="")
+    show(report(records), json_path)
     if json_path is not None:
         write_records(records, json_path)
-        announce(json_path)
-    announce(figure_path)
+    if figure_path is not None:
+        announce(figure_path)
     return records
 
 

@@ -112,6 +112,76 @@ def test_convergence(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (here / "convergence_diabetes.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_convergence_of_records_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["convergence", "Diabetes", "--passes", "100", "--json", "-", "--no-figure"]
+    assert main(arguments) == 0
+    output = capsys.readouterr()
+    assert {record["method"] for record in json.loads(output.out)} == {"BALI", "Adam"}
+    assert output.err.startswith("| method ")
+    assert list(here.iterdir()) == []
+
+
+def test_demo_without_a_figure(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--no-figure"]) == 0
+    assert "Figure" not in capsys.readouterr().out
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("evaluate", ["data sets:", "  csv:FILE", "methods for regression:", "  BALI (isotropic)"]),
+        ("benchmark", ["8-50-1", "64-100-10"]),
+        ("curves", ["curves:", "  sin 1.5x", "methods:", "  BALI"]),
+    ],
+)
+def test_names_are_listed(
+    command: str, names: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--list"])
+    assert end.value.code == 0
+    lines = dict.fromkeys(capsys.readouterr().out.splitlines())  # methods of both kinds come twice
+    assert [line for line in lines if line in names] == names
+
+
+def test_a_table_fits_the_terminal_and_is_whole_in_a_pipe(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", "diabetes", "--splits", "1", "--no-figure"]
+    command += ["--methods", "bayesianridge", "bayesian linear regression"]
+    assert main(command) == 0
+    piped = capsys.readouterr().out
+    assert max(map(len, piped.splitlines())) > 80
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(command) == 0
+    lines = terminal.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.startswith("| method") for line in lines) > 1
+
+
+@pytest.mark.parametrize("options", [["--no-figure", "--json"], ["--figure"]])
+def test_what_cannot_be_written_is_said_before_the_work(
+    options: list[str],
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The superuser may write anywhere, so the answer of the system is made up."""
+    monkeypatch.setattr("balinp.experiments.output.os.access", lambda place, mode: False)
+    monkeypatch.setattr("balinp.experiments.evaluate.run", None)  # it does not come to that
+    assert main(["evaluate", "diabetes", "--methods", "MLP", *options, "r.png"]) == 2
+    assert capsys.readouterr().err == "balinp: r.png: cannot be written, . is not writable\n"
+    assert list(here.iterdir()) == []
+
+
 def test_progress_on_a_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -130,7 +200,19 @@ def test_progress_on_a_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (["evaluate", "nothing"], "unknown data set 'nothing'; known: diabetes, digits"),
         (["evaluate", "uci:nowhere"], "no directory nowhere"),
         (["evaluate", "uci:."], "data.txt: no such file"),
-        (["evaluate", "diabetes", "--methods", "mlp"], "unknown method 'mlp'"),
+        (["evaluate", "diabetis"], "unknown data set 'diabetis'; did you mean 'diabetes'?"),
+        (["evaluate", "diabetes", "--methods", "mlb"], "'mlb'; did you mean 'MLP'?"),
+        (["evaluate", "diabetes", "--target", "y"], "expected csv:FILE to go with, got diabetes"),
+        (["evaluate", "csv:none.csv"], "no file none.csv"),
+        (["evaluate", "diabetes", "--json", "."], "expected the name of a file to write"),
+        (["evaluate", "diabetes", "--resume", "--json", "-"], "--resume: needs --json FILE"),
+        (["evaluate", "diabetes", "--method", "nothere:x"], "importing 'nothere' failed with"),
+        (["evaluate", "diabetes", "--method", "sklearn"], "expected MODULE:OBJECT"),
+        (["evaluate", "diabetes", "--method", "sklearn.svm:SVX"], "no attribute 'SVX'"),
+        (["evaluate", "diabetes", "--method", "sklearn.svm:SVC"], "an estimator for regression"),
+        (["evaluate", "diabetes", "--method", "math:pi"], "got float, which has no fit"),
+        (["curves", "--only", "sin"], "unknown curve 'sin'"),
+        (["benchmark", "--only", "8-50"], "unknown shape '8-50'; did you mean '8-50-1'?"),
         (["evaluate", "diabetes", "--json", "no/where.json"], "no directory no to write to"),
         (["evaluate", "diabetes", "--figure", "no/where.png"], "no directory no to write to"),
         (["evaluate", "diabetes", "--figure", "figure.doc"], "expected a name with one of"),

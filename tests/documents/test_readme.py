@@ -34,9 +34,21 @@ def prose(page: Path) -> str:
     return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
+def typed(page: Path) -> list[str]:
+    """Lines of the blocks of commands of a page."""
+    return [line for block in blocks(page, "sh") for line in block.splitlines()]
+
+
+def make_files(page: Path) -> None:
+    """Run what a page shows as ``python -c``: it makes the files that its other lines need."""
+    for line in typed(page):
+        if line.startswith("python -c "):
+            exec(shlex.split(line)[2], {})
+
+
 def commands() -> list[str]:
     """What the blocks of all pages say to type, once each."""
-    lines = [line for page in PAGES for block in blocks(page, "sh") for line in block.splitlines()]
+    lines = [line for page in PAGES for line in typed(page)]
     parts = [part.split(" #")[0].strip() for line in lines for part in line.split("&&")]
     return sorted(set(parts))
 
@@ -60,12 +72,13 @@ def test_pages_are_all_there_are():
 
 def test_commands_are_found():
     assert {"balinp demo", "balinp evaluate digits", "balinp truths"} <= set(commands())
-    assert len(blocks(ROOT / "README.md", "python")) == 1
+    assert len(blocks(ROOT / "README.md", "python")) == 2
 
 
 @each_page
 def test_python_blocks_run_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    make_files(page)
     namespace: dict[str, object] = {}
     for block in blocks(page, "python"):
         exec(compile(block, str(page), "exec"), namespace)
@@ -80,6 +93,9 @@ def test_balinp_commands_run(command, tmp_path, monkeypatch, capsys, request):
     if "mnist:" in command:
         request.getfixturevalue("data_directory")
     monkeypatch.chdir(tmp_path)
+    for page in PAGES:
+        if command in typed(page):
+            make_files(page)
     arguments = shlex.split(command)[1:]
     if arguments[0] == "evaluate":
         arguments += ["--splits", "1"]
@@ -98,6 +114,10 @@ def test_commands_in_the_text_are_of_the_command_line(page):
         arguments = shlex.split(command)
         if len(arguments) == 1:
             assert f"    {arguments[0]} " in cli._parser().format_help(), command
+        elif "--list" in arguments:
+            with pytest.raises(SystemExit) as end:
+                cli._parser().parse_args(arguments)
+            assert end.value.code == 0
         else:
             cli._parser().parse_args(arguments)
 

@@ -21,9 +21,9 @@ from balinp.defaults import Training
 from balinp.experiments import CLASSIFICATION, KINDS, REGRESSION, UserError, datasets
 from balinp.experiments.dataset import Dataset, Outside
 from balinp.experiments.datasets import load
-from balinp.experiments.evaluate import write_records
 from balinp.experiments.figures import save_figure
 from balinp.experiments.methods import METHODS, REFERENCE, Method, Network, Predictor, select
+from balinp.experiments.output import STDOUT, fitted, write_records
 from balinp.experiments.runner import Outcome, run, run_one
 from balinp.experiments.scores import (
     COMPARED,
@@ -46,7 +46,7 @@ from balinp.metrics.calibration import LEVELS
 from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
 from balinp.standardise import Scale
 
-KEYS = {"dataset", "split", "method", "seconds"}
+KEYS = {"dataset", "split", "method", "seconds", "cpu_seconds"}
 SCORE_KEYS = {
     REGRESSION: {
         "rmse",
@@ -151,6 +151,11 @@ def test_uci_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("index_features.txt", "0\n0\n", "expected distinct whole numbers"),
         ("index_target.txt", "0.5\n", "expected distinct whole numbers"),
         ("index_target.txt", "-1\n", "expected distinct whole numbers"),
+        ("n_splits.txt", "2.5\n", "expected one whole number of at least 1"),
+        ("n_splits.txt", "3\n", "no file index_train_2.txt, of split 2 of 3"),
+        ("index_test_1.txt", None, "no file index_test_1.txt, of split 1 of 2"),
+        ("data.txt", "1 2 3\n4 nan 6\n", "got nan in row 1, column 1, both counted from 0"),
+        ("data.txt", "1 2 inf\n", "got inf in row 0, column 2"),
     ],
 )
 def test_bad_uci_files(tmp_path: Path, file: str, content: str | None, message: str) -> None:
@@ -159,6 +164,16 @@ def test_bad_uci_files(tmp_path: Path, file: str, content: str | None, message: 
     if content is not None:
         (directory / file).write_text(content)
     with pytest.raises(UserError, match=message):
+        load(f"uci:{directory}")
+
+
+def test_uci_splits_are_those_there_are_unless_their_number_is_said(tmp_path: Path) -> None:
+    directory = write_uci(tmp_path / "toy")
+    (directory / "n_splits.txt").unlink()
+    assert load(f"uci:{directory}").n_splits == 2
+    (directory / "index_train_0.txt").unlink()
+    (directory / "index_train_1.txt").unlink()
+    with pytest.raises(UserError, match="no file index_train_0.txt, of split 0 of 1"):
         load(f"uci:{directory}")
 
 
@@ -295,7 +310,8 @@ def test_every_method_gives_a_record(
         (len(LEVELS), 2) if method.kind == REGRESSION else (18, 2)
     )
     again = run_one(dataset, method, 1).record
-    assert {**again, "seconds": 0} == {**record, "seconds": 0}
+    no_times = {"seconds": 0, "cpu_seconds": 0}
+    assert {**again, **no_times} == {**record, **no_times}
 
 
 def test_reference_comes_first_for_both_kinds() -> None:
@@ -330,12 +346,13 @@ def test_selection_of_methods() -> None:
         "BayesianRidge",
         REFERENCE,
     ]
-    with pytest.raises(UserError, match="unknown method 'mlp'; for regression: BALI"):
-        select(REGRESSION, ["mlp"])
-    with pytest.raises(UserError, match="unknown method 'BayesianRidge'; for classification: BALI"):
+    assert select(REGRESSION, ["bayesianridge", "mlp"])[1].name == "MLP"
+    with pytest.raises(UserError, match="'mlb'; did you mean 'MLP'. for regression: BALI"):
+        select(REGRESSION, ["mlb"])
+    with pytest.raises(UserError, match="method 'BayesianRidge'; .*for classification: BALI"):
         select(CLASSIFICATION, ["BayesianRidge"])
     with pytest.raises(UserError, match="named twice"):
-        select(CLASSIFICATION, ["MLP", "MLP"])
+        select(CLASSIFICATION, ["MLP", "mlp"])
 
 
 def test_a_class_without_training_data_has_probability_zero() -> None:
@@ -491,6 +508,44 @@ def test_table_shows_means_errors_and_paired_differences(kind: str) -> None:
     assert len(lines) == 6
 
 
+def test_processor_time_is_shown_where_all_records_have_it() -> None:
+    records = records_of(REGRESSION, {REFERENCE: [1.0, 2.0]})
+    with_times = [{**record, "cpu_seconds": 0.25} for record in records]
+    header, _, row, _, explanation = table(with_times, REGRESSION).splitlines()
+    cells = dict(zip(header.split(" | "), row.split(" | "), strict=True))
+    assert [cell for title, cell in cells.items() if "CPU" in title] == ["0.250 ± 0.000"]
+    assert "on the clock and of the processor" in explanation
+    assert "CPU" not in table([records[0], with_times[1]], REGRESSION)  # one of an older run
+
+
+def test_a_table_is_cut_by_columns_to_a_width() -> None:
+    """Every cell is still there, under its title and beside its method, in lines that fit."""
+    records = records_of(REGRESSION, {REFERENCE: [1.0, 2.0], "a": [3.0, 4.0]})
+    text = table(records, REGRESSION)
+    assert fitted(text, 1000) == text
+    for width in range(50, 140):
+        lines = fitted(text, width).splitlines()
+        assert max(map(len, lines)) <= width
+    lines = fitted(text, 70).splitlines()
+
+    def cells(rows: list[str]) -> list[list[str]]:
+        return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+
+    parts = [
+        cells([line for line in part.splitlines() if line.startswith("|")])
+        for part in "\n".join(lines).split("\n\n")
+    ]
+    parts = [part for part in parts if part]
+    assert len(parts) > 1
+    assert all(
+        row[0] == first[0] for part in parts for row, first in zip(part, parts[0], strict=True)
+    )
+    joined = [parts[0][i][:1] + [cell for part in parts for cell in part[i][1:]] for i in range(4)]
+    whole = cells(text.splitlines()[:4])
+    assert [joined[i] for i in (0, 2, 3)] == [whole[i] for i in (0, 2, 3)]
+    assert len(fitted(text, 5).splitlines()[0]) > 5  # a method and one column, whatever the width
+
+
 def test_means_and_standard_errors_against_scipy(rng: np.random.Generator) -> None:
     values = rng.standard_normal(11)
     mean, error = mean_and_error(values)
@@ -591,7 +646,7 @@ def test_every_backend_gives_the_scores_of_one_process(regression: Dataset, back
 def sorted_records(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
     """Records in the order of jobs, without their times."""
     ordered = sorted(outcomes, key=lambda outcome: outcome.job)
-    return [{**outcome.record, "seconds": 0} for outcome in ordered]
+    return [{**outcome.record, "seconds": 0, "cpu_seconds": 0} for outcome in ordered]
 
 
 def test_jobs_are_one_thread_each_on_any_backend(regression: Dataset) -> None:
@@ -627,6 +682,24 @@ def test_records_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write_records([{"split": 1}], path.with_name("taken"))
     assert json.loads(path.read_text()) == [{"split": 0, "rmse": 0.1}]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["records.json", "taken"]
+
+
+def test_records_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    write_records([{"split": 0}], STDOUT)
+    assert json.loads(capsys.readouterr().out) == [{"split": 0}]
+
+
+def test_seconds_of_the_processor_are_not_those_of_sleep(regression: Dataset) -> None:
+    def asleep(X: np.ndarray, Y: np.ndarray, seed: int) -> Predictor:
+        time.sleep(0.3)
+        return lambda X_test: GaussianPredictive(np.zeros((10, 2)), np.zeros((10, 2, 2)), np.eye(2))
+
+    methods = [Method("asleep", REGRESSION, asleep)]
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        in_threads = [outcome.record for outcome in run(regression, methods, range(2))]
+    for record in [*in_threads, run_one(regression, methods[0], 0).record]:
+        assert record["seconds"] >= 0.3
+        assert 0 < record["cpu_seconds"] < 0.25
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,12 +5,14 @@ A method trains on standardised data with a seed and returns a function that pre
 set. What a method chooses by data, it chooses by parts of its training data.
 
 `layerwise` has BALI and what is left when parts of it are left out; `scikit`, `laplace` and
-`dropout` have the methods of others; `method` has what they share.
+`dropout` have the methods of others; `estimator` makes one of any estimator; `method` has what
+they share.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +21,12 @@ from balinp.defaults import CLASSIFICATION_TRAINING, REGRESSION_TRAINING
 from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
 from balinp.experiments.methods import scikit
 from balinp.experiments.methods.dropout import MCDropout
+from balinp.experiments.methods.estimator import from_estimator, imported
 from balinp.experiments.methods.laplace import Laplace
 from balinp.experiments.methods.layerwise import FOOF, LINEAR_TRAINING, Network, NeuralLinear
 from balinp.experiments.methods.method import Ensemble, Method, Predictor
 from balinp.experiments.methods.torch_tools import peers
+from balinp.experiments.names import find
 
 __all__ = [
     "ENSEMBLE",
@@ -31,6 +35,9 @@ __all__ = [
     "Method",
     "Network",
     "Predictor",
+    "added",
+    "from_estimator",
+    "imported",
     "select",
     "warm_up",
 ]
@@ -101,7 +108,7 @@ def warm_up(modules: Sequence[str] = ()) -> None:
 
 
 def select(kind: str, names: Sequence[str] | None = None, n_data: int = 0) -> list[Method]:
-    """Methods of a kind by name, in the order asked for.
+    """Methods of a kind by name, in any case, in the order asked for.
 
     Parameters
     ----------
@@ -118,12 +125,43 @@ def select(kind: str, names: Sequence[str] | None = None, n_data: int = 0) -> li
     known = {method.name: method for method in METHODS if method.kind == kind}
     if names is None:
         return [method for method in known.values() if method.obstacle(n_data) is None]
-    for name in names:
-        if name not in known:
-            raise UserError(f"unknown method {name!r}; for {kind}: {', '.join(known)}")
-        obstacle = known[name].obstacle(n_data)
+    chosen = [known[find(name, known, "method", f"for {kind}")] for name in names]
+    for method in chosen:
+        obstacle = method.obstacle(n_data)
         if obstacle is not None:
-            raise UserError(f"{name}: {obstacle}")
-    if len(set(names)) < len(names):
+            raise UserError(f"{method.name}: {obstacle}")
+    if len({method.name for method in chosen}) < len(chosen):
         raise UserError("--methods: a method is named twice")
-    return [known[name] for name in names]
+    return chosen
+
+
+def added(kind: str, estimators: Sequence[Any], taken: Sequence[str] = ()) -> list[Method]:
+    """Methods made of estimators of a kind, or of the places where these can be imported.
+
+    Parameters
+    ----------
+    kind : ``"regression"`` or ``"classification"``.
+    estimators : each a `Method`, ``"MODULE:OBJECT"`` or an estimator.
+    taken : names of other methods. What is imported goes by its place if OBJECT is among them or
+        is the name of a method of this package.
+
+    Raises
+    ------
+    UserError
+        If one cannot be imported, is no estimator of the kind, or has a name that is taken.
+    """
+    own = {method.name for method in METHODS}
+    chosen: list[Method] = []
+    for given in estimators:
+        names = {*taken, *(method.name for method in chosen)}
+        if isinstance(given, str):
+            short = given.partition(":")[2]
+            method = imported(given, kind, given if short in names | own else short)
+        else:
+            method = given if isinstance(given, Method) else from_estimator(given, kind=kind)
+        if method.name in names:
+            raise UserError(f"{method.name}: a method of this name is there already")
+        if method.kind != kind:
+            raise UserError(f"{method.name}: expected a method for {kind}, got {method.kind}")
+        chosen.append(method)
+    return chosen

@@ -11,6 +11,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.experiments import CLASSIFICATION
+from balinp.experiments.dataset import SCALES
 from balinp.experiments.splits import Split, random_split
 from balinp.predictive import (
     CategoricalPredictive,
@@ -61,7 +62,7 @@ class Method:
         input_scale : what the method sees inputs divided by, as in `Dataset`. Targets of a
             regression are always standardised column by column.
         """
-        inputs = Scale.of(X, common=input_scale == "common")
+        inputs = SCALES[input_scale](X)
         if self.kind == CLASSIFICATION:
             predictor = self.train(inputs.to_standard(X), Y, seed)
             return lambda X_new: predictor(inputs.to_standard(X_new))
@@ -158,7 +159,12 @@ def with_residual_noise(
     uncertain weights here that could make up for it.
     """
     residuals = Y_held_out - mean(X_held_out)
-    noise = np.diag((residuals**2).mean(axis=0))
+    return with_noise(mean, (residuals**2).mean(axis=0))
+
+
+def with_noise(mean: Callable[[Array], Array], variances: Array) -> Predictor:
+    """A point prediction with noise of given variances (K,), the same everywhere."""
+    noise = np.diag(variances)
 
     def predict(X_new: Array) -> GaussianPredictive:
         centre = mean(X_new)

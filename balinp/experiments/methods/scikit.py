@@ -142,7 +142,7 @@ class LogisticRegression:
         """Train on standardised inputs; nothing is random."""
         from sklearn.linear_model import LogisticRegression
 
-        return _classifier(LogisticRegression(max_iter=self.iterations), X, Y)
+        return class_probabilities(LogisticRegression(max_iter=self.iterations), X, Y)
 
 
 @dataclass(frozen=True)
@@ -156,11 +156,11 @@ class MLPClassification:
         from sklearn.neural_network import MLPClassifier
 
         model = MLPClassifier(hidden_layer_sizes=(HIDDEN,), max_iter=self.epochs, random_state=seed)
-        return _classifier(model, X, Y)
+        return class_probabilities(model, X, Y)
 
 
-def _classifier(classifier: Any, X: Array, Y: Array) -> Predictor:
-    """Class probabilities of a single network; a class without training data gets zero."""
+def class_probabilities(classifier: Any, X: Array, Y: Array) -> Predictor:
+    """Class probabilities of one classifier; a class without training data gets zero."""
     classifier.fit(X, Y.argmax(axis=1))
 
     def predict(X_new: Array) -> CategoricalPredictive:

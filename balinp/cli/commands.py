@@ -1,0 +1,165 @@
+"""The commands that generate their data: the parser of each, and its run."""
+
+from __future__ import annotations
+
+import argparse
+
+from balinp.cli import options
+from balinp.cli.options import Commands
+from balinp.experiments.output import check_writable
+
+# -- truths ----------------------------------------------------------------------------------------
+
+
+def add_truths(commands: Commands) -> None:
+    """Three posteriors of tiny networks."""
+    command = commands.add_parser(
+        "truths",
+        help="BALI's two covariances and Markov chains on tiny networks (extra 'experiments')",
+        description=(
+            "Networks 1-3-1 and 2-2-1 with generated data: mean, standard deviation and "
+            "log-likelihood of BALI's predictions, with the covariance of all weights together and "
+            "with the layers' own, beside those of a long Markov chain run, which is exact. Takes "
+            "about two minutes."
+        ),
+    )
+    options.add_json(command)
+    options.add_figure(command, "truths.png")
+    command.set_defaults(run=_truths)
+
+
+def _truths(parsed: argparse.Namespace) -> None:
+    check_writable(parsed.json, parsed.figure)
+    from balinp.experiments.truths import truths
+
+    truths(json_path=parsed.json, figure_path=parsed.figure)
+
+
+# -- benchmark -------------------------------------------------------------------------------------
+
+
+def add_benchmark(commands: Commands) -> None:
+    """The time of a training step."""
+    command = commands.add_parser(
+        "benchmark",
+        help="where the time of a training step goes (extra 'experiments')",
+        description=(
+            "Training steps of networks from 8-50-1 to 784-512-512-10: time by part, next to plain "
+            "NumPy in place of the compiled kernels, to the arithmetic limit and, with the extra "
+            "'peers', to Adam and Laplace in PyTorch; memory; time to the same test log-likelihood "
+            "as Adam; growth with batch, width, depth and outputs. Takes some minutes. (All data "
+            "at once are left out for the widest network.)"
+        ),
+    )
+    command.add_argument(
+        "--only",
+        metavar="NAME",
+        nargs="+",
+        help="networks such as 8-50-1 (default: all, and the growth)",
+    )
+    options.add_list(command, _shapes, "networks")
+    command.add_argument(
+        "--repeats",
+        metavar="N",
+        type=options.count,
+        default=200,
+        help="steps that are timed for a figure, fewer where they take long (default: 200)",
+    )
+    options.add_json(command)
+    options.add_figure(command, "benchmark.png")
+    command.set_defaults(run=_benchmark)
+
+
+def _shapes() -> str:
+    from balinp.experiments.benchmark import SHAPES
+
+    return "\n".join(SHAPES)
+
+
+def _benchmark(parsed: argparse.Namespace) -> None:
+    check_writable(parsed.json, parsed.figure)
+    from balinp.experiments.benchmark import benchmark
+
+    benchmark(
+        only=parsed.only,
+        repeats=parsed.repeats,
+        json_path=parsed.json,
+        figure_path=parsed.figure,
+    )
+
+
+# -- curves ----------------------------------------------------------------------------------------
+
+
+def add_curves(commands: Commands) -> None:
+    """Default settings on generated curves."""
+    command = commands.add_parser(
+        "curves",
+        help="default settings on generated curves and on noise (extra 'experiments')",
+        description=(
+            "22 functions of one to three inputs and three sets of pure noise, networks of one, "
+            "two and three hidden layers: R^2 of the truth, coverage and log-likelihood of "
+            "default settings, beside scikit-learn's MLPRegressor. Takes some ten minutes a seed."
+        ),
+    )
+    command.add_argument("--only", metavar="CURVE", nargs="+", help="names (default: all)")
+    command.add_argument("--methods", metavar="METHOD", nargs="+", help="names (default: all)")
+    options.add_list(command, _curve_names, "curves and methods")
+    command.add_argument(
+        "--seeds", metavar="N", type=options.count, default=1, help="data sets a curve (default: 1)"
+    )
+    options.add_json(command)
+    options.add_figure(command, "curves.png")
+    command.set_defaults(run=_curves)
+
+
+def _curve_names() -> str:
+    from balinp.experiments.curve_cases import CURVES
+    from balinp.experiments.curves import METHODS
+
+    names = ["curves:", *(f"  {curve.name}" for curve in CURVES), "methods:"]
+    return "\n".join([*names, *(f"  {name}" for name in METHODS)])
+
+
+def _curves(parsed: argparse.Namespace) -> None:
+    check_writable(parsed.json, parsed.figure)
+    from balinp.experiments.curves import curves
+
+    curves(
+        only=parsed.only,
+        methods=parsed.methods,
+        seeds=parsed.seeds,
+        json_path=parsed.json,
+        figure_path=parsed.figure,
+    )
+
+
+# -- demo ------------------------------------------------------------------------------------------
+
+
+def add_demo(commands: Commands) -> None:
+    """A first look."""
+    command = commands.add_parser(
+        "demo",
+        help="a curve with a gap in the data, in a few seconds",
+        description=(
+            "Fit a curve with a gap in its data: one layer against the dense posterior, "
+            "convergence, and the uncertainty in the gap."
+        ),
+    )
+    options.add_figure(command, "demo.png")
+    command.add_argument(
+        "--seed",
+        metavar="N",
+        type=options.seed,
+        default=0,
+        help="of data and weights (default: 0)",
+    )
+    command.set_defaults(run=_demo)
+
+
+def _demo(parsed: argparse.Namespace) -> None:
+    check_writable(None, parsed.figure)
+    from balinp.demo import demo
+
+    demo(seed=parsed.seed, figure_path=parsed.figure)
