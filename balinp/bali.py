@@ -168,7 +168,7 @@ class BALI(Model):
         epochs: int,
         batch_size: int | None = None,
         tolerance: float | None = None,
-        callback: Callable[[BALI], None] | None = None,
+        callback: Callable[[BALI], Any] | None = None,
         sample_weight: Any = None,
         n_data: float | None = None,
     ) -> BALI:
@@ -188,12 +188,13 @@ class BALI(Model):
         X, Y : inputs and targets; targets are one-hot for classes, N x 1 for a single output.
             Without Y, X is an iterable of batches, (X, Y) or (X, Y, sample_weight), that is gone
             through once in each epoch; with one epoch it may be an iterator.
-        epochs : largest number of passes over the data.
+        epochs : largest number of passes over the data; 0 only looks at them with the weights that
+            there are.
         batch_size : data a step; None is all of them. Batches are drawn without replacement, and
             a smaller last one is used like any other.
         tolerance : stop when the log joint, averaged over an epoch, has changed by less than
             this many nats a datum since the epoch before; None never stops early.
-        callback : called with the model after each epoch.
+        callback : called with the model after each epoch; training ends where it returns True.
         sample_weight : (N,) weights, or None for ones. A datum of weight w enters every sum over
             data w times: weight 2 is the row twice, 0 is no row. The number of data is then the
             sum of the weights. (In a pass that draws, repeated rows draw different noise.)
@@ -232,13 +233,13 @@ class BALI(Model):
             self.layers[0].state = replace(self.layers[0].state, moments=None)
         for _ in range(epochs):
             records = [self._step(batch, N) for batch in data.batches(size, self.rng)]
-            if callback is not None:
-                callback(self)
+            if callback is not None and callback(self) is True:
+                break
             log_joint = float(np.mean([record.log_joint for record in records])) / N
             if tolerance is not None and abs(log_joint - previous) < tolerance:
                 break
             previous = log_joint
-        if epochs and data.can_settle(size) and not self.targets_are_observations:
+        if self.steps and data.can_settle(size) and not self.targets_are_observations:
             self._settle(data, N)
         self._look_back(data)
         return self

@@ -76,6 +76,8 @@ class Data:
         columns, outputs : of X and Y, or None for any number.
         """
         X = as_data(X, "X", columns=columns)
+        if np.ndim(Y) == 1:
+            check_targets(Y, len(X))  # which knows what the columns would be
         Y = as_data(Y, "Y", rows=len(X), columns=outputs)
         w = as_weights(sample_weight, "sample_weight", len(X))
         for part in pieces(len(X), max(X.shape[1], Y.shape[1])):

@@ -205,11 +205,15 @@ def as_flag(value: Any, name: str) -> bool:
 
 
 def as_widths(value: Any, name: str) -> tuple[int, ...]:
-    """Return `value`, a sequence of integers of at least 1, as a tuple."""
+    """Return `value`, an integer of at least 1 or a sequence of such, as a tuple."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_)):
+        return (as_count(value, name),)
     try:
         items = tuple(value)
     except TypeError:
-        raise TypeError(f"{name}: expected a sequence of integers, got {value!r}") from None
+        raise TypeError(
+            f"{name}: expected an integer or a sequence of integers, got {value!r}"
+        ) from None
     return tuple(as_count(item, name) for item in items)
 
 
@@ -222,6 +226,11 @@ def as_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
 
 def as_one_hot(value: Any, name: str, *, rows: int, columns: int | None = None) -> Array:
     """Return `value` as a one-hot matrix: each row has a single 1 and zeros elsewhere."""
+    if np.ndim(value) == 1:
+        raise ValueError(
+            f"{name}: expected one-hot rows, one column a class, got a vector of shape "
+            f"{np.shape(value)}; np.eye(n_classes)[labels] makes them of labels from 0"
+        )
     matrix = as_matrix(value, name, rows=rows, columns=columns)
     bad = np.flatnonzero(~(((matrix == 0) | (matrix == 1)).all(axis=1) & (matrix.sum(axis=1) == 1)))
     if bad.size:
