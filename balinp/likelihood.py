@@ -340,8 +340,8 @@ def as_likelihood(likelihood: str | Likelihood, noise_variance: Any) -> Likeliho
     missing = [name for name in needed if not callable(getattr(likelihood, name, None))]
     if missing:
         raise TypeError(
-            f"likelihood: expected one of {', '.join(LIKELIHOODS)} or an object with the methods of "
-            f"Likelihood, got {likelihood!r} without {', '.join(missing)}"
+            f"likelihood: expected one of {', '.join(LIKELIHOODS)}, or an object with the methods "
+            f"of Likelihood, got {likelihood!r} without {', '.join(missing)}"
         )
     return likelihood
 

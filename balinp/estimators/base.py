@@ -136,18 +136,16 @@ class BALIEstimator(BaseEstimator):
             one.put_together(before) for one, before in zip(done, known, strict=True)
         ]
         self.n_iter_: int = max(one.passes for one in done)
-        self.validation_scores_: Array | None = (
-            None if stop_by is None else np.array(done[0].scores)
-        )
+        self.validation_scores_: Array | None = None
+        if stop_by is not None:
+            self.validation_scores_ = np.array(done[0].scores)
 
     def _titles(self, count: int) -> list[str | None]:
         """Of the members' progress bars, if any are shown."""
         if not self.verbose:
             return [None] * count
-        kind = type(self).__name__
-        return (
-            [kind] if count == 1 else [f"{kind}, member {i + 1} of {count}" for i in range(count)]
-        )
+        numbers = [f", member {i + 1} of {count}" for i in range(count)] if count > 1 else [""]
+        return [type(self).__name__ + number for number in numbers]
 
     @property
     def history_(self) -> History:
@@ -200,13 +198,11 @@ class BALIEstimator(BaseEstimator):
 
     def _going_on(self, X: Array, Y: Array, w: Array, resolution: float) -> list[BALI]:
         """The members as they are, in the units of these data."""
-        found, expected = (
-            (X.shape[1], Y.shape[1]),
-            (len(self._input_scale.mean), len(self._target_scale.mean)),
-        )
-        if found != expected:
+        expected = len(self._input_scale.mean), len(self._target_scale.mean)
+        if expected != (X.shape[1], Y.shape[1]):
             raise ValueError(
-                f"X, y: expected {expected} columns as before, since warm_start goes on, got {found}"
+                f"X, y: expected {expected} columns as before, since warm_start goes on, "
+                f"got {X.shape[1], Y.shape[1]}"
             )
         refuse_changes(self.members_, BALI(**self._model_options()), self.n_members)
         self._restate(*self._scales(X, Y, w, resolution))

@@ -226,12 +226,11 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
             return Y @ shares
         if not isinstance(self.class_weight, Mapping):
             raise ValueError(
-                f"class_weight: expected None, 'balanced' or weights by label, got {self.class_weight!r}"
+                "class_weight: expected None, 'balanced' or weights by label, "
+                f"got {self.class_weight!r}"
             )
-        weights = compute_class_weight(
-            dict(self.class_weight), classes=self.classes_, y=self.classes_
-        )
-        return Y @ weights
+        labels = self.classes_
+        return Y @ compute_class_weight(dict(self.class_weight), classes=labels, y=labels)
 
     def _strata(self, Y: Array) -> Any:
         return None if self._is_multilabel else Y.argmax(axis=1)
@@ -266,11 +265,12 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
         return self._distribution(self._inputs(X))
 
     def _distribution(self, X: Array) -> CategoricalPredictive | BernoulliPredictive:
-        members = self._predictives(X)
+        members: list[Any] = [*self._predictives(X)]
         if len(members) == 1:
             return members[0]
-        kind = BernoulliPredictive if self._is_multilabel else CategoricalPredictive
-        return kind.of(members)
+        if self._is_multilabel:
+            return BernoulliPredictive.of(members)
+        return CategoricalPredictive.of(members)
 
     def predict_proba(self, X: Any) -> Array:
         """Class probabilities (B, n_classes), columns in the order of `classes_`.

@@ -74,8 +74,8 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
     history_ : a `balinp.history.Record` of each step of the first member, also of earlier calls
         that this one went on from; pickles and files keep fewer, or none.
     n_iter_ : passes over the data that the last `fit` made; of several members, the most.
-    validation_scores_ : (n_iter_,) array, with `early_stopping` the score of the rows held out after
-        each pass of the first member, in standardised units; else None.
+    validation_scores_ : (n_iter_,) array, with `early_stopping` the score of the rows held out
+        after each pass of the first member, in standardised units; else None.
     n_features_in_, feature_names_in_ : as in scikit-learn.
 
     Examples

@@ -1,8 +1,8 @@
 """Predictive distributions, with what the weights do not know kept apart from the noise.
 
 `GaussianPredictive`, `StudentPredictive` and mixtures of them for regression,
-`CategoricalPredictive` for classes, `BernoulliPredictive` for several answers, and `OutputPredictive` for a likelihood that says no more of
-its targets than their density.
+`CategoricalPredictive` for classes, `BernoulliPredictive` for several answers, yes or no, and
+`OutputPredictive` for a likelihood that says no more of its targets than their density.
 """
 
 from __future__ import annotations

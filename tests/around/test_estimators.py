@@ -644,7 +644,7 @@ def test_parameters_are_checked_in_fit(options, message, regression):
 def test_other_mistakes_are_named(regression):
     X, y = regression
     model = BALIRegressor(**QUICK).fit(X, y)
-    with pytest.raises(ValueError, match="expected return_std or return_cov, got both"):
+    with pytest.raises(ValueError, match="expected one of return_std, return_cov and"):
         model.predict(X, return_std=True, return_cov=True)
     with pytest.raises(ValueError, match="y: expected 1 outputs as before, got 2"):
         model.partial_fit(X, np.stack([y, y], axis=1))
