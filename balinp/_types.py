@@ -10,6 +10,7 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[np.float64]
 """A float64 array; shapes are stated in docstrings."""
 
+LikelihoodName: TypeAlias = Literal["gaussian", "categorical", "bernoulli"]
 Activation: TypeAlias = Literal["relu", "tanh", "identity"]
 Pass: TypeAlias = Literal["mean", "linearised"]
 Prior: TypeAlias = Literal["isotropic", "conjugate"]

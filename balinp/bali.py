@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from balinp import persistence
+from balinp._types import Activation, Covariance, LikelihoodName, Noise, Pass, Prior
 from balinp.damping import next_damping
 from balinp.data import Batch, Data, Stream, opened
 from balinp.evidence import HyperPrior
@@ -47,10 +48,11 @@ class BALI(Model):
 
     Parameters
     ----------
-    hidden : widths of the hidden layers; ``()`` is Bayesian linear regression.
-    likelihood : ``"gaussian"``, ``"categorical"``, or an object with the methods of
-        `balinp.likelihood.Likelihood`, best of a class derived from it. It has as many outputs as
-        targets, and no file format; `predict` returns what its `predictive` makes.
+    hidden : widths of the hidden layers; a number is one layer, ``()`` Bayesian linear regression.
+    likelihood : ``"gaussian"``, ``"categorical"``, ``"bernoulli"`` (several answers, yes or no),
+        or an object with the methods of `balinp.likelihood.Likelihood`, best of a class derived
+        from it. It has as many outputs as targets, and no file format; `predict` returns what its
+        `predictive` makes.
     activation : ``"relu"``, ``"tanh"`` or ``"identity"``; None is tanh for a Gaussian likelihood
         and relu otherwise.
     forward : ``"mean"``: activations come from posterior means, and the likelihood is taken at
@@ -113,12 +115,12 @@ class BALI(Model):
 
     def __init__(
         self,
-        hidden: Sequence[int] = (50,),
-        likelihood: str | Likelihood = "gaussian",
+        hidden: int | Sequence[int] = (50,),
+        likelihood: LikelihoodName | Likelihood = "gaussian",
         *,
-        activation: str | None = None,
-        forward: str | None = None,
-        prior: str = "isotropic",
+        activation: Activation | None = None,
+        forward: Pass | None = None,
+        prior: Prior = "isotropic",
         prior_precision: float | None = None,
         noise_variance: Any = None,
         bias: bool = True,
@@ -127,15 +129,15 @@ class BALI(Model):
         precision_prior: HyperPrior | None = None,
         noise_prior: HyperPrior | None = None,
         basis_tolerance: float = BASIS_TOLERANCE,
-        covariance: str = "layerwise",
-        noise: str = "gaussian",
+        covariance: Covariance = "layerwise",
+        noise: Noise = "gaussian",
     ) -> None:
         self.hidden = as_widths(hidden, "hidden")
         self.likelihood = as_likelihood(likelihood, noise_variance)
         gaussian = isinstance(self.likelihood, Gaussian)
         usual, usual_pass = ("tanh", "mean") if gaussian else ("relu", "linearised")
-        activation = usual if activation is None else activation
-        self.activation = as_choice(activation, "activation", ACTIVATIONS)
+        chosen = usual if activation is None else activation
+        self.activation = as_choice(chosen, "activation", ACTIVATIONS)
         self.forward = as_choice(usual_pass if forward is None else forward, "forward", PASSES)
         self.prior = as_choice(prior, "prior", tuple(PRIORS))
         self.bias = as_flag(bias, "bias")

@@ -68,6 +68,20 @@ def as_data(value: Any, name: str, *, rows: int | None = None, columns: int | No
     return array
 
 
+def dimensions(value: Any) -> int | None:
+    """Number of dimensions of an array, a frame or a nested list; None if it is ragged.
+
+    Examples
+    --------
+    >>> dimensions([[1, 2], [3, 4]]), dimensions([[1], [2, 3]])
+    (2, None)
+    """
+    try:
+        return int(value.ndim if hasattr(value, "ndim") else np.asarray(value).ndim)
+    except ValueError:
+        return None
+
+
 def as_array(value: Any, name: str, *, largest: float = math.inf) -> Array:
     """Return `value` as a finite float64 array of any shape; see `as_matrix` for the errors."""
     return _finite(_raw(value, name), name, largest)
@@ -226,7 +240,7 @@ def as_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
 
 def as_one_hot(value: Any, name: str, *, rows: int, columns: int | None = None) -> Array:
     """Return `value` as a one-hot matrix: each row has a single 1 and zeros elsewhere."""
-    if np.ndim(value) == 1:
+    if dimensions(value) == 1:
         raise ValueError(
             f"{name}: expected one-hot rows, one column a class, got a vector of shape "
             f"{np.shape(value)}; np.eye(n_classes)[labels] makes them of labels from 0"

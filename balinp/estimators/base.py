@@ -142,7 +142,8 @@ class BALIEstimator(BaseEstimator):
 
     def _titles(self, count: int) -> list[str | None]:
         """Of the members' progress bars, if any are shown."""
-        if not self.verbose:
+        shown = self.verbose
+        if not (shown if isinstance(shown, bool) else as_count(shown, "verbose", minimum=0)):
             return [None] * count
         numbers = [f", member {i + 1} of {count}" for i in range(count)] if count > 1 else [""]
         return [type(self).__name__ + number for number in numbers]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import validate_data
 
@@ -27,7 +26,7 @@ from balinp.estimators.rows import (
 )
 from balinp.estimators.training import Callback
 from balinp.predictive import BernoulliPredictive, CategoricalPredictive
-from balinp.validation import refuse_masked
+from balinp.validation import as_weights, dimensions, refuse_masked
 
 
 class BALIClassifier(ClassifierMixin, BALIEstimator):
@@ -42,9 +41,9 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
     standardize, epochs, batch_size, tolerance, warm_start, n_iter_no_change, verbose, n_members, \
     n_jobs, random_state : as in `BALIRegressor`; there are no targets to standardise.
     early_stopping, validation_fraction : likewise; of each class the same share is held out.
-    class_weight : weights of the classes, {label: weight}, which multiply those of their rows.
-        ``"balanced"`` gives all classes that have weight the same total. None is ones. For a single
-        label a row.
+    class_weight : weights of the classes, {label: weight}, which multiply those of their rows; a
+        class that is not named has weight 1. ``"balanced"`` gives all classes that have weight the
+        same total. None is ones. For one label a row.
 
     Attributes
     ----------
@@ -185,7 +184,7 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
     def _data(self, X: Any, y: Any, *, first: bool) -> tuple[Array, Any]:
         refuse_text(X, "X")
         refuse_masked(y, "y")  # labels may be text
-        several = type_of_target(y, input_name="y") == "multilabel-indicator"
+        several = dimensions(y) == 2 and type_of_target(y, input_name="y") == "multilabel-indicator"
         found, y = validate_data(
             self,
             X,
@@ -229,8 +228,13 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
                 "class_weight: expected None, 'balanced' or weights by label, "
                 f"got {self.class_weight!r}"
             )
-        labels = self.classes_
-        return Y @ compute_class_weight(dict(self.class_weight), classes=labels, y=labels)
+        unknown = [label for label in self.class_weight if label not in self.classes_]
+        if unknown:
+            raise ValueError(
+                f"class_weight: expected weights of the classes {self.classes_}, got {unknown}"
+            )
+        weights = [self.class_weight.get(label, 1.0) for label in self.classes_]
+        return Y @ cast(Array, as_weights(weights, "class_weight", len(weights)))
 
     def _strata(self, Y: Array) -> Any:
         return None if self._is_multilabel else Y.argmax(axis=1)

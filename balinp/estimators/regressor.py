@@ -28,7 +28,7 @@ from balinp.estimators.rows import (
 from balinp.estimators.training import Callback
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, equal_mixture
-from balinp.validation import as_count, as_level, as_widths
+from balinp.validation import as_count, as_level, as_widths, dimensions
 
 
 class BALIRegressor(RegressorMixin, BALIEstimator):
@@ -187,7 +187,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
     ) -> tuple[Array, Array, Array, float]:
         refuse_text(X, "X")
         refuse_text(y, "y", FOR_CLASSES)
-        if np.ndim(y) == 2 and np.asarray(y).dtype.kind == "f":
+        if dimensions(y) == 2 and np.asarray(y).dtype.kind == "f":
             finite(np.asarray(y), "y", y)
         found, targets = validate_data(
             self,

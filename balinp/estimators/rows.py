@@ -156,11 +156,19 @@ def held_out(
     fraction : between 0 and 1.
     rng : to draw them.
     labels : (rows,) labels, of each of which that fraction is held out; or None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the fraction is no share, or there are too few rows, or too few of a label, to cut.
     """
     share = as_level(fraction, "validation_fraction")
-    train, held = train_test_split(
-        np.arange(rows), test_size=share, random_state=rng, stratify=labels
-    )
+    try:
+        train, held = train_test_split(
+            np.arange(rows), test_size=share, random_state=rng, stratify=labels
+        )
+    except ValueError as error:
+        raise ValueError(f"validation_fraction: {error}") from None
     return np.sort(train), np.sort(held)
 
 
