@@ -36,7 +36,7 @@ def integrals(p: BernoulliPredictive, degree: int = 400) -> tuple[Array, Array, 
     return np.array(means), np.array(covariances), np.array(within)
 
 
-@pytest.mark.equation("PR-2", "CP-1", "CP-2")
+@pytest.mark.equation("PR-2", "PR-3", "CP-1", "CP-2")
 def test_probabilities_are_the_integrals(rng: np.random.Generator) -> None:
     predictive = uncertain(rng)
     mean, covariance, within = integrals(predictive)
