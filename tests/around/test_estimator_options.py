@@ -57,7 +57,8 @@ def test_warm_start_goes_on_from_the_weights(batch_size, regression) -> None:
     options = QUICK | {"batch_size": batch_size}
     model = BALIRegressor(warm_start=True, **options).fit(X, y)
     once, evidence = model.predict(X), model.log_evidence_
-    steps = len(model.history_)
+    steps = 8 if batch_size is None else 8 * 4
+    assert len(model.history_) == steps
     by_hand = BALIRegressor(**options).fit(X, y)
     Z, T, w = merged(X, y[:, None], np.ones(50))
     Z, T = by_hand._input_scale.to_standard(Z), by_hand._target_scale.to_standard(T)
@@ -86,11 +87,12 @@ def test_warm_start_takes_the_units_of_the_new_data(regression) -> None:
     assert np.abs(afresh.predict(X) - before).max() > 0.5 * y.std()
 
 
+@pytest.mark.parametrize("covariance", ["joint", "layerwise"])
 @pytest.mark.parametrize("batch_size", [None, 16])
-def test_early_stopping_restores_the_best_pass(batch_size, regression) -> None:
+def test_early_stopping_restores_the_best_pass(batch_size, covariance, regression) -> None:
     """It is the model of a fit to the other rows that ends there, to the last bit."""
     X, y = regression
-    options = {**QUICK, "epochs": 80, "batch_size": batch_size}
+    options = {**QUICK, "epochs": 80, "batch_size": batch_size, "covariance": covariance}
     seen: list[Array] = []
 
     def look(member: BALI) -> None:
