@@ -240,7 +240,7 @@ def as_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
 
 def as_one_hot(value: Any, name: str, *, rows: int, columns: int | None = None) -> Array:
     """Return `value` as a one-hot matrix: each row has a single 1 and zeros elsewhere."""
-    if dimensions(value) == 1:
+    if dimensions(value) == 1 and np.asarray(value).dtype.kind != "O":
         raise ValueError(
             f"{name}: expected one-hot rows, one column a class, got a vector of shape "
             f"{np.shape(value)}; np.eye(n_classes)[labels] makes them of labels from 0"

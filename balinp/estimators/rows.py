@@ -10,7 +10,14 @@ from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
 
 from balinp._types import Array
-from balinp.validation import LARGEST, as_level, as_matrix, as_weights, refuse_masked
+from balinp.validation import (
+    LARGEST,
+    as_level,
+    as_matrix,
+    as_weights,
+    dimensions,
+    refuse_masked,
+)
 
 FLOATS = [np.float64, np.float32]
 """Types in which numbers are read before they become float64: what they resolve depends on it."""
@@ -82,9 +89,8 @@ def finite(matrix: Any, name: str, source: Any, names: Any = None) -> Array:
         if not wrong.any():
             raise
         row, column = np.argwhere(wrong)[0]
-        raise ValueError(
-            f"{error}, the first{found_in(source, column, names)}, row {row}"
-        ) from None
+        place = f"{found_in(source, column, names)}," if dimensions(source) != 1 else " in"
+        raise ValueError(f"{error}, the first{place} row {row}") from None
 
 
 def found_in(source: Any, column: int, names: Any = None) -> str:

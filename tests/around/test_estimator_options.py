@@ -382,6 +382,8 @@ def test_other_complaints_about_columns() -> None:
         model.fit(FRAME[["age", "gap"]].to_numpy(), y)
     with pytest.raises(ValueError, match="^y: expected finite .* in column 'gap', row 7"):
         model.fit(FRAME[["age"]], FRAME[["age", "gap"]])
+    with pytest.raises(ValueError, match=r"^y: expected .* of size 1e\+200, the first in row 0$"):
+        model.fit(FRAME[["age"]], FRAME.huge)
     with pytest.raises(TypeError, match="^y: .* the text 'red'; for classes there is BALIClassif"):
         model.fit(FRAME[["age"]], FRAME.colour)
     with pytest.raises(ValueError, match=r"^Y: expected one-hot rows, .* got a vector of shape"):
