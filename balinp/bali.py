@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from balinp import persistence
+from balinp._types import Activation, Covariance, LikelihoodName, Noise, Pass, Prior
 from balinp.coordinates import Coordinates, InputEigenbasis
 from balinp.damping import next_damping
 from balinp.data import Batch, Data, Stream, opened
@@ -50,10 +51,11 @@ class BALI(Model):
 
     Parameters
     ----------
-    hidden : widths of the hidden layers; ``()`` is Bayesian linear regression.
-    likelihood : ``"gaussian"``, ``"categorical"``, or an object with the methods of
-        `balinp.likelihood.Likelihood`, best of a class derived from it. It has as many outputs as
-        targets, and no file format; `predict` returns what its `predictive` makes.
+    hidden : widths of the hidden layers; a number is one layer, ``()`` Bayesian linear regression.
+    likelihood : ``"gaussian"``, ``"categorical"``, ``"bernoulli"`` (several answers, yes or no),
+        or an object with the methods of `balinp.likelihood.Likelihood`, best of a class derived
+        from it. It has as many outputs as targets, and no file format; `predict` returns what its
+        `predictive` makes.
     activation : ``"relu"``, ``"tanh"`` or ``"identity"``; None is tanh for a Gaussian likelihood
         and relu otherwise.
     forward : ``"mean"``: activations come from posterior means, and the likelihood is taken at
@@ -116,12 +118,12 @@ class BALI(Model):
 
     def __init__(
         self,
-        hidden: Sequence[int] = (50,),
-        likelihood: str | Likelihood = "gaussian",
+        hidden: int | Sequence[int] = (50,),
+        likelihood: LikelihoodName | Likelihood = "gaussian",
         *,
-        activation: str | None = None,
-        forward: str | None = None,
-        prior: str = "isotropic",
+        activation: Activation | None = None,
+        forward: Pass | None = None,
+        prior: Prior = "isotropic",
         prior_precision: float | None = None,
         noise_variance: Any = None,
         bias: bool = True,
@@ -130,15 +132,15 @@ class BALI(Model):
         precision_prior: HyperPrior | None = None,
         noise_prior: HyperPrior | None = None,
         basis_tolerance: float = BASIS_TOLERANCE,
-        covariance: str = "layerwise",
-        noise: str = "gaussian",
+        covariance: Covariance = "layerwise",
+        noise: Noise = "gaussian",
     ) -> None:
         self.hidden = as_widths(hidden, "hidden")
         self.likelihood = as_likelihood(likelihood, noise_variance)
         gaussian = isinstance(self.likelihood, Gaussian)
         usual, usual_pass = ("tanh", "mean") if gaussian else ("relu", "linearised")
-        activation = usual if activation is None else activation
-        self.activation = as_choice(activation, "activation", ACTIVATIONS)
+        chosen = usual if activation is None else activation
+        self.activation = as_choice(chosen, "activation", ACTIVATIONS)
         self.forward = as_choice(usual_pass if forward is None else forward, "forward", PASSES)
         self.prior = as_choice(prior, "prior", tuple(PRIORS))
         self.bias = as_flag(bias, "bias")
@@ -171,7 +173,7 @@ class BALI(Model):
         epochs: int,
         batch_size: int | None = None,
         tolerance: float | None = None,
-        callback: Callable[[BALI], None] | None = None,
+        callback: Callable[[BALI], Any] | None = None,
         sample_weight: Any = None,
         n_data: float | None = None,
     ) -> BALI:
@@ -191,12 +193,13 @@ class BALI(Model):
         X, Y : inputs and targets; targets are one-hot for classes, N x 1 for a single output.
             Without Y, X is an iterable of batches, (X, Y) or (X, Y, sample_weight), that is gone
             through once in each epoch; with one epoch it may be an iterator.
-        epochs : largest number of passes over the data.
+        epochs : largest number of passes over the data; 0 only looks at them with the weights that
+            there are.
         batch_size : data a step; None is all of them. Batches are drawn without replacement, and
             a smaller last one is used like any other.
         tolerance : stop when the log joint, averaged over an epoch, has changed by less than
             this many nats a datum since the epoch before; None never stops early.
-        callback : called with the model after each epoch.
+        callback : called with the model after each epoch; training ends where it returns True.
         sample_weight : (N,) weights, or None for ones. A datum of weight w enters every sum over
             data w times: weight 2 is the row twice, 0 is no row. The number of data is then the
             sum of the weights. (In a pass that draws, repeated rows draw different noise.)
@@ -239,14 +242,13 @@ class BALI(Model):
                 batches = coordinates.data.batches(size, self.rng)
                 with few_threads(self.network.widths):
                     records = [self._step(batch, N, coordinates) for batch in batches]
-                if callback is not None:
-                    coordinates.write_back()
-                    callback(self)
+                if callback is not None and self._tell(callback, coordinates):
+                    break
                 log_joint = float(np.mean([record.log_joint for record in records])) / N
                 if tolerance is not None and abs(log_joint - previous) < tolerance:
                     break
                 previous = log_joint
-            if epochs and data.can_settle(size):
+            if self.steps and data.can_settle(size):
                 self._settle(coordinates, N)
         self._look_back(data)
         return self
@@ -340,6 +342,11 @@ class BALI(Model):
         share = 1.0 if batch.is_all else way.rate
         self.likelihood = self.hyper.learn(now, outcome, said, way, share)
         return outcome, way.rate
+
+    def _tell(self, callback: Callable[[BALI], Any], coordinates: Coordinates) -> bool:
+        """Call back with the model as it is; whether it says to stop."""
+        coordinates.write_back()
+        return callback(self) is True
 
     def _settle(self, coordinates: Coordinates, N: float) -> None:
         """Let posteriors after batches be those of all the data at the final weights (EX-4)."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.kernels import is_same_amount
-from balinp.validation import LARGEST, as_data, as_matrix, as_positive, as_weights
+from balinp.validation import LARGEST, as_data, as_matrix, as_positive, as_weights, dimensions
 
 PIECE = 2**23
 """Numbers in the largest array of a piece, of which a step holds several: 64 MiB."""
@@ -76,6 +76,8 @@ class Data:
         columns, outputs : of X and Y, or None for any number.
         """
         X = as_data(X, "X", columns=columns)
+        if dimensions(Y) == 1:
+            check_targets(Y, len(X))  # which knows what the columns would be
         Y = as_data(Y, "Y", rows=len(X), columns=outputs)
         w = as_weights(sample_weight, "sample_weight", len(X))
         for part in pieces(len(X), max(X.shape[1], Y.shape[1])):

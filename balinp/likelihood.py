@@ -11,9 +11,11 @@ from typing import Any, Protocol
 
 import numpy as np
 from scipy.linalg.lapack import dtrtri
+from scipy.special import expit, log_expit
 
 from balinp._types import Array
 from balinp.predictive import (
+    BernoulliPredictive,
     CategoricalPredictive,
     GaussianPredictive,
     MixturePredictive,
@@ -264,23 +266,77 @@ class Categorical(Likelihood):
         return CategoricalPredictive.from_gaussian(f, covariance)
 
 
+class Bernoulli(Likelihood):
+    """Answers y_k, each 0 or 1, with probabilities sigmoid(f_k): several labels of one datum.
+
+    Given the outputs the answers are independent. What they have in common is in the network, and
+    in what is uncertain of its weights.
+
+    Derivation: BP-4
+
+    Examples
+    --------
+    >>> Bernoulli().gradient(np.array([[1.0, 0.0]]), np.array([[0.0, 0.0]]))
+    array([[ 0.5, -0.5]])
+    """
+
+    def __repr__(self) -> str:
+        return "Bernoulli()"
+
+    def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
+        """Return Y (B, K) as a matrix of zeros and ones."""
+        Y = as_matrix(Y, "Y", rows=rows, columns=columns)
+        wrong = Y[(Y != 0) & (Y != 1)]
+        if wrong.size:
+            raise ValueError(f"Y: expected zeros and ones, got {wrong[0]:.6g}")
+        return Y
+
+    def log_density(self, Y: Array, f: Array) -> Array:
+        """Log p of all answers, shape (B,)."""
+        return log_expit(np.where(Y == 1, f, -f)).sum(axis=1)
+
+    def gradient(self, Y: Array, f: Array) -> Array:
+        """y_n - p_n, shape (B, K)."""
+        return Y - expit(f)
+
+    def curvature_rows(self, f: Array) -> Array:
+        """Rows of S^T = diag(sqrt(p (1 - p))), shape (B, K, K)."""
+        return np.sqrt(expit(f) * expit(-f))[:, :, None] * np.eye(f.shape[1])
+
+    def largest_curvature_rows(self, K: int) -> Array:
+        """I / 2: no p (1 - p) exceeds 1/4."""
+        return np.eye(K) / 2
+
+    def predictive(self, f: Array, covariance: Array | None = None) -> BernoulliPredictive:
+        """Probabilities of the answers under uncertain logits."""
+        return BernoulliPredictive(self, f, covariance)
+
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "gaussian": Gaussian,
+    "categorical": Categorical,
+    "bernoulli": Bernoulli,
+}
+"""What a name stands for."""
+
+
 def as_likelihood(likelihood: str | Likelihood, noise_variance: Any) -> Likelihood:
     """The likelihood that a name, or an object with the methods of `Likelihood`, stands for."""
     if isinstance(likelihood, str):
-        as_choice(likelihood, "likelihood", ("gaussian", "categorical"))
+        as_choice(likelihood, "likelihood", tuple(LIKELIHOODS))
         if likelihood == "gaussian":
             return Gaussian(noise_variance)
     if noise_variance is not None:
         raise ValueError("noise_variance: expected None unless likelihood is 'gaussian'")
     if isinstance(likelihood, str):
-        return Categorical()
+        return LIKELIHOODS[likelihood]()
     methods = {**vars(DatumLikelihood), **vars(Likelihood)}
     needed = [name for name in methods if not name.startswith("_")]
     missing = [name for name in needed if not callable(getattr(likelihood, name, None))]
     if missing:
         raise TypeError(
-            "likelihood: expected 'gaussian', 'categorical' or an object with the methods of "
-            f"Likelihood, got {likelihood!r} without {', '.join(missing)}"
+            f"likelihood: expected one of {', '.join(LIKELIHOODS)}, or an object with the methods "
+            f"of Likelihood, got {likelihood!r} without {', '.join(missing)}"
         )
     return likelihood
 

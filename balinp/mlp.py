@@ -137,10 +137,8 @@ class MLP:
         """
         inputs, outputs = [X], []
         for index, W in enumerate(weights):
-            if index == 0 and first is not None:
-                z = first
-            else:
-                z = self._affine(inputs[-1], W, index)
+            known = first if index == 0 else None
+            z = self._affine(inputs[-1], W, index) if known is None else known
             outputs.append(z if noise is None else z + noise(index, inputs[-1]))
             if index + 1 < self.depth:
                 inputs.append(self._activate(outputs[-1]))

@@ -30,7 +30,7 @@ from balinp.joint_posterior import JointPosterior, prior_roots
 from balinp.kept_bases import KeptFactors
 from balinp.layer import MatrixNormalLayer
 from balinp.leave_one_out import Tails
-from balinp.likelihood import Categorical, Gaussian
+from balinp.likelihood import LIKELIHOODS, Gaussian
 from balinp.mlp import MLP
 from balinp.model import Model
 from balinp.moments import Moments
@@ -80,7 +80,7 @@ def packed(model: Model) -> dict[str, Array]:
     """The model as plain arrays, of which `unpacked` makes it again; errors as in `save`."""
     if model.steps == 0:
         raise ValueError("save: expected a fitted model, got one that has seen no data")
-    if type(model.likelihood) not in (Gaussian, Categorical):
+    if type(model.likelihood) not in LIKELIHOODS.values():
         raise ValueError(f"save: expected a built-in likelihood, got {model.likelihood!r}")
     hyper = model.hyper
     header = {
@@ -220,7 +220,7 @@ def only(found: Iterable[str], expected: Iterable[str], what: str) -> None:
 def _settings(model: Model) -> dict[str, Any]:
     return {
         "hidden": model.hidden,
-        "likelihood": "gaussian" if isinstance(model.likelihood, Gaussian) else "categorical",
+        "likelihood": next(k for k, v in LIKELIHOODS.items() if type(model.likelihood) is v),
         "activation": model.activation,
         "forward": model.forward,
         "prior": model.prior,

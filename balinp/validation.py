@@ -68,6 +68,20 @@ def as_data(value: Any, name: str, *, rows: int | None = None, columns: int | No
     return array
 
 
+def dimensions(value: Any) -> int | None:
+    """Number of dimensions of an array, a frame or a nested list; None if it is ragged.
+
+    Examples
+    --------
+    >>> dimensions([[1, 2], [3, 4]]), dimensions([[1], [2, 3]])
+    (2, None)
+    """
+    try:
+        return int(value.ndim if hasattr(value, "ndim") else np.asarray(value).ndim)
+    except ValueError:
+        return None
+
+
 def as_array(value: Any, name: str, *, largest: float = math.inf) -> Array:
     """Return `value` as a finite float64 array of any shape; see `as_matrix` for the errors."""
     return _finite(_raw(value, name), name, largest)
@@ -216,11 +230,15 @@ def as_flag(value: Any, name: str) -> bool:
 
 
 def as_widths(value: Any, name: str) -> tuple[int, ...]:
-    """Return `value`, a sequence of integers of at least 1, as a tuple."""
+    """Return `value`, an integer of at least 1 or a sequence of such, as a tuple."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_)):
+        return (as_count(value, name),)
     try:
         items = tuple(value)
     except TypeError:
-        raise TypeError(f"{name}: expected a sequence of integers, got {value!r}") from None
+        raise TypeError(
+            f"{name}: expected an integer or a sequence of integers, got {value!r}"
+        ) from None
     return tuple(as_count(item, name) for item in items)
 
 
@@ -233,6 +251,11 @@ def as_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
 
 def as_one_hot(value: Any, name: str, *, rows: int, columns: int | None = None) -> Array:
     """Return `value` as a one-hot matrix: each row has a single 1 and zeros elsewhere."""
+    if dimensions(value) == 1 and np.asarray(value).dtype.kind != "O":
+        raise ValueError(
+            f"{name}: expected one-hot rows, one column a class, got a vector of shape "
+            f"{np.shape(value)}; np.eye(n_classes)[labels] makes them of labels from 0"
+        )
     matrix = as_matrix(value, name, rows=rows, columns=columns)
     bad = np.flatnonzero(~(((matrix == 0) | (matrix == 1)).all(axis=1) & (matrix.sum(axis=1) == 1)))
     if bad.size:

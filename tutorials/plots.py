@@ -45,25 +45,25 @@ def main(path: Path = PATH) -> None:
     FigureCanvasAgg(figure)
     panels = {
         "predictive_band": lambda axes: plot.predictive_band(
-            network.predict(INPUTS), INPUTS, levels=(0.5, 0.95), data=(X, Y), axes=axes
+            network.predict(INPUTS), INPUTS, levels=(0.5, 0.95), data=(X, Y), ax=axes
         ),
-        "coverage": lambda axes: plot.coverage(predictive, Y_test, axes=axes),
-        "residuals": lambda axes: plot.residuals(predictive, Y_test, axes=axes),
+        "coverage": lambda axes: plot.coverage(predictive, Y_test, ax=axes),
+        "residuals": lambda axes: plot.residuals(predictive, Y_test, ax=axes),
         "residuals, quantiles": lambda axes: plot.residuals(
-            predictive, Y_test, against="quantiles", axes=axes
+            predictive, Y_test, against="quantiles", ax=axes
         ),
         "uncertainty_map": lambda axes: plot.uncertainty_map(
-            classifier, BOUNDS, data=(X_classes, Y_classes), axes=axes
+            classifier, BOUNDS, data=(X_classes, Y_classes), ax=axes
         ),
         "uncertainty_map, epistemic": lambda axes: plot.uncertainty_map(
-            classifier, BOUNDS, quantity="epistemic_std", output=0, axes=axes
+            classifier, BOUNDS, quantity="epistemic_std", output=0, ax=axes
         ),
-        "reliability": lambda axes: plot.reliability(classes.probabilities, Y_new, axes=axes),
-        "convergence": lambda axes: plot.convergence(network.history, axes=axes),
-        "weights": lambda axes: plot.weights(network, axes=axes),
-        "weights, one layer": lambda axes: plot.weights(classifier, layer=0, axes=axes),
-        "spectra": lambda axes: plot.spectra(network, axes=axes),
-        "spectra, classifier": lambda axes: plot.spectra(classifier, axes=axes),
+        "reliability": lambda axes: plot.reliability(classes.probabilities, Y_new, ax=axes),
+        "convergence": lambda axes: plot.convergence(network.history, ax=axes),
+        "weights": lambda axes: plot.weights(network, ax=axes),
+        "weights, one layer": lambda axes: plot.weights(classifier, layer=0, ax=axes),
+        "spectra": lambda axes: plot.spectra(network, ax=axes),
+        "spectra, classifier": lambda axes: plot.spectra(classifier, ax=axes),
     }
     for axes, (title, draw) in zip(figure.subplots(3, 4).flat, panels.items(), strict=True):
         draw(axes).set_title(title, fontsize=11, fontweight="bold")

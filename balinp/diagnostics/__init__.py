@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from balinp.asking import as_labels, column, inputs_of, predictive_of
 from balinp.diagnostics import fit_tests
 from balinp.diagnostics.residuals import as_output, as_regression, standardised_residuals
-from balinp.predictive import CategoricalPredictive, Predictive
-from balinp.validation import as_count, as_matrix, as_one_hot, as_rate
+from balinp.predictive import CategoricalPredictive
+from balinp.validation import as_count, as_matrix, as_rate
 
 FEWEST = 20
 """Fewer data than this say too little, and the tests of the shape are then not accurate."""
@@ -84,7 +85,7 @@ class Diagnosis:
 
 
 def diagnose(
-    predictive: Predictive,
+    predictive: Any,
     Y: Any,
     X: Any = None,
     *,
@@ -112,9 +113,11 @@ def diagnose(
 
     Parameters
     ----------
-    predictive : what `BALI.predict` returned for N inputs that the model was not trained on.
-    Y : (N, K) targets, one-hot for classes; at least 20 rows.
-    X : (N, n_in) inputs, for regression; None leaves out what needs them.
+    predictive : what `BALI.predict`, or `predict_distribution` of an estimator, returned for N
+        inputs that the model was not trained on; or the model itself, also a pipeline, with X.
+    Y : (N, K) targets, of one output (N,); one-hot or labels for classes; at least 20 rows.
+    X : (N, n_in) inputs; None leaves out what needs them. Columns of a frame, and inputs that an
+        estimator was fitted on, are called by their names. Classes need it for a model alone.
     output : which of K outputs of a regression; None where there is one.
     level : chance that a right model fails any test; shared out equally (Bonferroni).
     seed : of the permutations and draws.
@@ -146,23 +149,29 @@ def diagnose(
     """
     level, seed = as_rate(level, "level"), as_count(seed, "seed", minimum=0)
     rng = np.random.default_rng(seed)
+    model, predictive = predictive, predictive_of(predictive, X)
     if isinstance(predictive, CategoricalPredictive):
-        if X is not None or output is not None:
+        if output is not None or (X is not None and predictive is model):
             raise ValueError("X, output: expected None for classes")
+        classes = getattr(model, "classes_", None)
         rows, columns = predictive.probabilities.shape
-        Y = as_one_hot(Y, "Y", rows=_enough(rows), columns=columns)
-        results = list(fit_tests.of_classes(predictive, Y, rng))
+        labels = as_labels(Y, "Y", rows=_enough(rows), columns=columns, classes=classes)
+        results = list(fit_tests.of_classes(predictive, np.eye(columns)[labels], rng, classes))
     else:
         predictive = as_regression(predictive)
         rows = _enough(len(predictive.mean))
         z = standardised_residuals(predictive, Y, output=output)
         if np.ptp(z) == 0:
             raise ValueError("Y: expected residuals that differ, got equal ones")
-        X = None if X is None else as_matrix(X, "X", rows=rows)
+        names: list[str] = []
+        if X is not None:
+            X, known = inputs_of(model, X)
+            X = as_matrix(column(X), "X", rows=rows)
+            names = known or [f"input {j}" for j in range(X.shape[1])]
         k = as_output(output, predictive.mean.shape[1])
         results = [
             *fit_tests.of_distribution(z),
-            *fit_tests.of_dependence(z, predictive, k, X, rng),
+            *fit_tests.of_dependence(z, predictive, k, X, names, rng),
         ]
     bound = level / len(results)
     findings = tuple(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -72,16 +72,28 @@ def of_distribution(z: Array) -> Iterator[Result]:
 
 
 def of_dependence(
-    z: Array, predictive: GaussianPredictive, k: int, X: Array | None, rng: np.random.Generator
+    z: Array,
+    predictive: GaussianPredictive,
+    k: int,
+    X: Array | None,
+    names: Sequence[str],
+    rng: np.random.Generator,
 ) -> Iterator[Result]:
     """Whether residuals go with anything that is known about the data.
+
+    Parameters
+    ----------
+    z : (N,) residuals.
+    predictive, k : the predictive, and which of its outputs.
+    X, names : (N, n_in) inputs and what each is called, or None and nothing.
+    rng : numpy.random.Generator
 
     Derivation: DG-2
     """
     N, mean, std = len(z), predictive.mean[:, k], predictive.std[:, k]
     features = {"the predicted mean": mean, "the predicted std": std}
     if X is not None:
-        features |= {f"input {j}": X[:, j] for j in range(X.shape[1])}
+        features |= dict(zip(names, X.T, strict=True))
     if np.ptp(mean) > 0:
         yield from _of_regions(z, mean)
     trend = strongest_association(z, features, rng)
@@ -129,7 +141,10 @@ def _of_regions(z: Array, mean: Array) -> Iterator[Result]:
 
 
 def of_classes(
-    predictive: CategoricalPredictive, Y: Array, rng: np.random.Generator
+    predictive: CategoricalPredictive,
+    Y: Array,
+    rng: np.random.Generator,
+    classes: Sequence[Any] | None = None,
 ) -> Iterator[Result]:
     """Whether labels look like draws with the stated probabilities, by making such draws.
 
@@ -165,7 +180,8 @@ def of_classes(
                   f"{told}: {'over' if surprise > expected else 'under'}-confident",
                   told)  # fmt: skip
     k = int(np.argmax(np.abs(_surpluses(Y, p, spread))))
-    counted = f"class {k} occurs {Y[:, k].sum():.0f} times, {p[:, k].sum():.1f} are expected"
+    named = k if classes is None else repr(np.asarray(classes).tolist()[k])
+    counted = f"class {named} occurs {Y[:, k].sum():.0f} times, {p[:, k].sum():.1f} are expected"
     yield Result("classes", off, monte_carlo_p(off, offs), counted, "all as often as predicted")
 
 

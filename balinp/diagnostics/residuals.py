@@ -10,13 +10,14 @@ from scipy.special import log_ndtr, logsumexp, ndtri, ndtri_exp
 from scipy.stats import rankdata
 
 from balinp._types import Array
+from balinp.asking import as_targets
 from balinp.predictive import (
     GaussianPredictive,
     MixturePredictive,
     StudentMixture,
     StudentPredictive,
 )
-from balinp.validation import as_count, as_matrix
+from balinp.validation import as_count
 
 PERMUTATIONS = 999
 """Random orders that an observed one is compared with; the least p-value is one in a thousand."""
@@ -36,7 +37,7 @@ def standardised_residuals(
     Parameters
     ----------
     predictive : of regression, at N inputs.
-    Y : (N, K) targets.
+    Y : (N, K) targets, or of one output (N,).
     output : which of K outputs; None where there is one.
 
     Raises
@@ -52,7 +53,7 @@ def standardised_residuals(
     """
     predictive = as_regression(predictive)
     B, K = predictive.mean.shape
-    y, k = as_matrix(Y, "Y", rows=B, columns=K), as_output(output, K)
+    y, k = as_targets(Y, "Y", rows=B, columns=K), as_output(output, K)
     if isinstance(predictive, (StudentPredictive, StudentMixture)):
         mirrored = predictive.rescaled(np.zeros(K), -np.ones(K))
         below, above = predictive.cdf(y)[:, k], mirrored.cdf(-y)[:, k]
@@ -72,7 +73,7 @@ def as_regression(predictive: Any) -> GaussianPredictive:
     """Return a predictive of regression, Gaussian or a mixture; raise TypeError otherwise."""
     if not isinstance(predictive, GaussianPredictive):
         raise TypeError(
-            "predictive: expected a GaussianPredictive or a MixturePredictive, "
+            "predictive: expected a GaussianPredictive or a MixturePredictive, or a model, "
             f"got {type(predictive).__name__}"
         )
     return predictive

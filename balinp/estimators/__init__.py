@@ -4,7 +4,7 @@ They standardise inputs and targets, train one network or several (`n_members`: 
 the mixture), and give everything back in original units: intervals (`predict_interval`), the
 predictive distribution with epistemic and aleatoric covariance apart (`predict_distribution`),
 class probabilities, draws (`sample_y`) and the evidence (`log_evidence_`). `partial_fit` goes on
-with new data.
+with new data, `warm_start` with more training; `early_stopping` ends it by rows that are held out.
 
 Weights are exact repetitions (LR-6): rows of weight 0 are dropped, equal rows (x, y) are merged
 and their weights added, and rows are put into lexicographic order before anything is trained. So
@@ -20,8 +20,8 @@ In a pipeline on a pandas data frame:
 >>> patients, progression = load_diabetes(return_X_y=True, as_frame=True)
 >>> model = BALIRegressor(hidden=(10,), epochs=50, random_state=0)
 >>> pipeline = make_pipeline(SimpleImputer(), model).fit(patients, progression)
->>> mean, std = pipeline.predict(patients.head(3), return_std=True)
->>> bool((abs(progression.head(3) - mean) < 3 * std).all())
+>>> mean, low, high = pipeline.predict(patients.head(3), return_interval=0.95)
+>>> bool(((low < progression.head(3)) & (progression.head(3) < high)).all())
 True
 """
 

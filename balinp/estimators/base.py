@@ -19,12 +19,23 @@ from balinp.data import SMALL_PIECE, pieces
 from balinp.defaults import Training
 from balinp.estimators import files
 from balinp.estimators.files import Estimator
-from balinp.estimators.rows import merged, refuse_text, rounded
+from balinp.estimators.rows import (
+    SPARSE,
+    dense,
+    finite,
+    found_in,
+    held_out,
+    merged,
+    refuse_text,
+    rounded,
+)
+from balinp.estimators.training import Callback, HeldOut, Trained, refuse_changes, trained
+from balinp.history import History
 from balinp.kernels import amount
 from balinp.predictive import Predictive
 from balinp.standardise import Scale
 from balinp.units import restate
-from balinp.validation import LARGEST, as_choice, as_count, as_matrix
+from balinp.validation import as_choice, as_count, as_flag
 
 INPUT_SCALES = ("column", "common")
 
@@ -42,7 +53,7 @@ class BALIEstimator(BaseEstimator):
     """
 
     training: ClassVar[Training]
-    hidden: Sequence[int]
+    hidden: int | Sequence[int]
     activation: str | None
     forward: str | None
     prior: str
@@ -53,6 +64,11 @@ class BALIEstimator(BaseEstimator):
     epochs: int | str
     batch_size: int | str | None
     tolerance: float | None
+    warm_start: bool
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    verbose: bool
     n_members: int
     n_jobs: int | None
     random_state: Any
@@ -60,11 +76,51 @@ class BALIEstimator(BaseEstimator):
 
     # -- training ------------------------------------------------------------------------------
 
-    def _fit(self, X: Array, Y: Array, w: Array, resolution: float) -> None:
-        """Train new members on present, merged rows."""
-        members = self._start(X, Y, w, resolution)
+    def _fit(
+        self,
+        X: Array,
+        Y: Array,
+        w: Array,
+        resolution: float,
+        callback: Callback | None = None,
+    ) -> None:
+        """Train members on present, merged rows: new ones, or those of before for `warm_start`."""
+        rng = check_random_state(self.random_state)
+        goes_on = as_flag(self.warm_start, "warm_start") and hasattr(self, "members_")
+        seeds = None if goes_on else self._seeds(rng)
+        train, held = np.arange(len(X)), np.arange(0)
+        if as_flag(self.early_stopping, "early_stopping"):
+            train, held = held_out(len(X), self.validation_fraction, rng, self._strata(Y))
+        X_held, Y_held, w_held = X[held], Y[held], w[held]
+        X, Y, w = X[train], Y[train], w[train]
+        members = (
+            self._start(X, Y, w, resolution, seeds)
+            if seeds is not None
+            else self._going_on(X, Y, w, resolution)
+        )
         X, Y = self._input_scale.to_standard(X), self._target_scale.to_standard(Y)
-        X_seen, Y_seen, w_seen = self._as_trained_on(X, Y, w, members[0])
+        stop_by = None
+        if len(held):
+            patience = as_count(self.n_iter_no_change, "n_iter_no_change")
+            X_held = self._input_scale.to_standard(X_held)
+            stop_by = HeldOut(X_held, self._target_scale.to_standard(Y_held), w_held, patience)
+        self._train(members, X, Y, w, stop_by, callback)
+        self._data_seen: float = amount(X, w)
+        evidences = [member.log_evidence(X, Y, sample_weight=w) for member in self.members_]
+        log_scale = float(np.log(self._target_scale.unit).sum())
+        self.log_evidence_: float = float(np.mean(evidences)) - self._data_seen * log_scale
+
+    def _train(
+        self,
+        members: list[BALI],
+        X: Array,
+        Y: Array,
+        w: Array,
+        stop_by: HeldOut | None,
+        callback: Callback | None,
+    ) -> None:
+        """Train the members on standardised data, and keep what is told of it."""
+        X, Y, w_seen = self._as_trained_on(X, Y, w, members[0])
         batch_size = self._batch_size(len(X))
         options = {
             "epochs": self._epochs(batch_size),
@@ -72,13 +128,38 @@ class BALIEstimator(BaseEstimator):
             "tolerance": self.tolerance,
             "sample_weight": w_seen,
         }
-        self.members_: list[BALI] = Parallel(n_jobs=self.n_jobs)(
-            delayed(BALI.fit)(member, X_seen, Y_seen, **options) for member in members
+        known = [list(member.history) for member in members]
+        done: list[Trained] = Parallel(n_jobs=self.n_jobs)(
+            delayed(trained)(
+                member, X, Y, options=options, held_out=stop_by, callback=callback, title=title
+            )
+            for member, title in zip(members, self._titles(len(members)), strict=True)
         )
-        self._data_seen: float = amount(X, w)
-        evidences = [member.log_evidence(X, Y, sample_weight=w) for member in self.members_]
-        log_scale = float(np.log(self._target_scale.unit).sum())
-        self.log_evidence_: float = float(np.mean(evidences)) - self._data_seen * log_scale
+        self.members_: list[BALI] = [
+            one.put_together(before) for one, before in zip(done, known, strict=True)
+        ]
+        self.n_iter_: int = max(one.passes for one in done)
+        self.validation_scores_: Array | None = None
+        if stop_by is not None:
+            self.validation_scores_ = np.array(done[0].scores)
+
+    def _titles(self, count: int) -> list[str | None]:
+        """Of the members' progress bars, if any are shown."""
+        shown = self.verbose
+        if not (shown if isinstance(shown, bool) else as_count(shown, "verbose", minimum=0)):
+            return [None] * count
+        numbers = [f", member {i + 1} of {count}" for i in range(count)] if count > 1 else [""]
+        return [type(self).__name__ + number for number in numbers]
+
+    @property
+    def history_(self) -> History:
+        """A `balinp.history.Record` of each step of the first member, the newest last."""
+        check_is_fitted(self, "members_")
+        return self.members_[0].history
+
+    def _strata(self, Y: Array) -> Any:
+        """Labels (N,) of which equal shares are held out, or None."""
+        return None
 
     def _partial_fit(self, X: Array, Y: Array, w: Array, resolution: float) -> None:
         """One step on each batch of new rows, which join those that were seen before.
@@ -92,7 +173,8 @@ class BALIEstimator(BaseEstimator):
             X, Y, w = merged(X, Y, np.append(w, self._data_seen))
             is_first = True
         if is_first:
-            members, seen = self._start(X, Y, w, resolution), 0.0
+            seeds = self._seeds(check_random_state(self.random_state))
+            members, seen = self._start(X, Y, w, resolution, seeds), 0.0
         else:
             members, seen = self.members_, self._data_seen
             self._follow_units(X, Y, w, resolution)
@@ -106,12 +188,29 @@ class BALIEstimator(BaseEstimator):
         if hasattr(self, "log_evidence_"):
             del self.log_evidence_  # of data that are no longer all the data
 
-    def _start(self, X: Array, Y: Array, w: Array, resolution: float) -> list[BALI]:
+    def _seeds(self, rng: np.random.RandomState) -> list[int]:
+        """A seed for each member."""
+        count = as_count(self.n_members, "n_members")
+        return [int(seed) for seed in rng.randint(np.iinfo(np.int32).max, size=count)]
+
+    def _start(
+        self, X: Array, Y: Array, w: Array, resolution: float, seeds: list[int]
+    ) -> list[BALI]:
         """Take the units of the data; return members that have learnt nothing."""
         self._input_scale, self._target_scale = self._scales(X, Y, w, resolution)
-        count = as_count(self.n_members, "n_members")
-        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=count)
-        return [BALI(**self._model_options(), seed=int(seed)) for seed in seeds]
+        return [BALI(**self._model_options(), seed=seed) for seed in seeds]
+
+    def _going_on(self, X: Array, Y: Array, w: Array, resolution: float) -> list[BALI]:
+        """The members as they are, in the units of these data."""
+        expected = len(self._input_scale.mean), len(self._target_scale.mean)
+        if expected != (X.shape[1], Y.shape[1]):
+            raise ValueError(
+                f"X, y: expected {expected} columns as before, since warm_start goes on, "
+                f"got {X.shape[1], Y.shape[1]}"
+            )
+        refuse_changes(self.members_, BALI(**self._model_options()), self.n_members)
+        self._restate(*self._scales(X, Y, w, resolution))
+        return self.members_
 
     def _scales(
         self, X: Array, Y: Array, w: Array, resolution: float, seen: float = 0.0
@@ -130,7 +229,8 @@ class BALIEstimator(BaseEstimator):
                 new = amount(X, w)
                 inputs = self._input_scale.joined(seen, inputs, new, resolution)
                 targets = self._target_scale.joined(seen, targets, new, resolution)
-        return _divisible(inputs, "X"), _divisible(targets, "y")
+        names = getattr(self, "feature_names_in_", None)
+        return _divisible(inputs, "X", names), _divisible(targets, "y", None)
 
     def _is_one_row(self) -> bool:
         """Whether inputs and targets have not varied so far."""
@@ -141,15 +241,21 @@ class BALIEstimator(BaseEstimator):
 
         Derivation: NP-8
         """
-        inputs, targets = self._input_scale, self._target_scale
-        scales = self._scales(X, Y, w, resolution, self._data_seen)
-        self._input_scale, self._target_scale = scales
+        self._restate(*self._scales(X, Y, w, resolution, self._data_seen))
+
+    def _restate(self, inputs: Scale, targets: Scale) -> None:
+        """Say in new units what the members have learnt.
+
+        Derivation: NP-8
+        """
+        old_inputs, old_targets = self._input_scale, self._target_scale
+        self._input_scale, self._target_scale = inputs, targets
         noise = self._given_noise()
         for member in self.members_:
             restate(
                 member,
-                inputs.units_in(self._input_scale),
-                targets.units_in(self._target_scale, constant_has_unit=noise is not None),
+                old_inputs.units_in(inputs),
+                old_targets.units_in(targets, constant_has_unit=noise is not None),
                 noise,
             )
 
@@ -203,9 +309,10 @@ class BALIEstimator(BaseEstimator):
         """The rows X (B, n_features) of a prediction, checked."""
         check_is_fitted(self, "members_")
         refuse_text(X, "X")
-        return as_matrix(
-            validate_data(self, X, reset=False, dtype=np.float64), "X", largest=LARGEST
+        found = validate_data(
+            self, X, reset=False, dtype=np.float64, accept_sparse=SPARSE, ensure_all_finite=False
         )
+        return finite(dense(found), "X", X, getattr(self, "feature_names_in_", None))
 
     def _predictives(self, X: Array) -> list[Predictive]:
         """What each member predicts for checked rows, targets in standardised units."""
@@ -243,11 +350,12 @@ class BALIEstimator(BaseEstimator):
         return files.load(cls, path)
 
 
-def _divisible(scale: Scale, name: str) -> Scale:
+def _divisible(scale: Scale, name: str, names: Any) -> Scale:
     if scale.unit.min() < SMALLEST_SPREAD:
+        column = found_in(None, int(scale.unit.argmin()), names)
         raise ValueError(
             f"{name}: expected columns that are constant or have a standard deviation of at least "
-            f"{SMALLEST_SPREAD:g}, got {scale.unit.min():.3g} in column {scale.unit.argmin()}"
+            f"{SMALLEST_SPREAD:g}, got {scale.unit.min():.3g}{column}"
         )
     return scale
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -19,7 +20,7 @@ from balinp._types import Array
 from balinp.bali import BALI
 from balinp.persistence import decoded, encoded, only, packed, readable, unpacked, write
 from balinp.standardise import Scale
-from balinp.validation import as_count, as_finite, as_positive, as_stored
+from balinp.validation import as_count, as_finite, as_flag, as_positive, as_stored
 
 
 class Fitted(Protocol):
@@ -30,8 +31,10 @@ class Fitted(Protocol):
     feature_names_in_: Any
     classes_: Any
     log_evidence_: float
+    n_iter_: int
     _data_seen: float
     _one_output: bool
+    _is_multilabel: bool
     _input_scale: Scale
     _target_scale: Scale
 
@@ -47,8 +50,9 @@ Estimator = TypeVar("Estimator", bound=Fitted)
 FORMAT = "balinp estimator"
 VERSION = 3
 HEADER = ("kind", "parameters", "fitted", "members")
-FITTED = ("n_features_in_", "feature_names_in_", "log_evidence_", "_data_seen", "_one_output")
-SOMETIMES = ("feature_names_in_", "log_evidence_")
+FITTED = ("n_features_in_", "_data_seen", "_one_output", "_is_multilabel")
+SOMETIMES = ("feature_names_in_", "log_evidence_", "n_iter_")
+PAIRS = "pairs"
 SCALES = ("input_scale_mean", "input_scale_std", "target_scale_mean", "target_scale_std")
 COMMON = "input_scale_common"
 
@@ -68,7 +72,7 @@ def save(estimator: Fitted, path: str | os.PathLike[str]) -> None:
         "parameters": {k: _plain(v, k) for k, v in estimator.get_params(deep=False).items()},
         "fitted": {
             name: _plain(getattr(estimator, name), name)
-            for name in FITTED
+            for name in (*FITTED, *SOMETIMES)
             if hasattr(estimator, name)
         },
         "members": len(estimator.members_),
@@ -124,12 +128,13 @@ def load(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
 
 def _set_fitted(estimator: Fitted, fitted: dict[str, Any]) -> None:
     """Set what fitting has left beside the members, after a look at each."""
-    own = () if is_classifier(estimator) else ("_one_output",)
-    only(fitted, {"n_features_in_", "_data_seen", *own} | (fitted.keys() & {*SOMETIMES}), "fitted")
+    own = "_is_multilabel" if is_classifier(estimator) else "_one_output"
+    only(fitted, {"n_features_in_", "_data_seen", own} | (fitted.keys() & {*SOMETIMES}), "fitted")
     estimator.n_features_in_ = as_count(fitted["n_features_in_"], "n_features_in_")
     estimator._data_seen = as_positive(fitted["_data_seen"], "_data_seen")
-    if own:
-        estimator._one_output = bool(fitted["_one_output"])
+    setattr(estimator, own, as_flag(fitted[own], own))
+    if "n_iter_" in fitted:
+        estimator.n_iter_ = as_count(fitted["n_iter_"], "n_iter_", minimum=0)
     if "log_evidence_" in fitted:
         estimator.log_evidence_ = as_finite(fitted["log_evidence_"], "log_evidence_")
     if "feature_names_in_" in fitted:
@@ -162,8 +167,10 @@ def _scale(arrays: dict[str, Array], name: str, columns: int) -> Scale:
 
 
 def _plain(value: Any, name: str) -> Any:
-    """The value as JSON has it; arrays and their scalars as lists and numbers."""
+    """The value as JSON has it; arrays and their scalars as lists and numbers, weights as pairs."""
     plain = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+    if isinstance(value, Mapping):  # JSON would turn its keys into text
+        plain = {PAIRS: [[_plain(part, name) for part in pair] for pair in value.items()]}
     try:
         json.dumps(plain)
     except TypeError:
@@ -175,6 +182,8 @@ def _plain(value: Any, name: str) -> Any:
 
 def _parameter(value: Any) -> Any:
     """A parameter from JSON: sequences are tuples, as in the estimators' defaults."""
+    if isinstance(value, dict):
+        return dict(value[PAIRS])
     return tuple(_parameter(item) for item in value) if isinstance(value, list) else value
 
 

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast, overload
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from balinp._types import Array
+from balinp._types import Activation, Array, Covariance, Noise, Pass, Prior
 from balinp.defaults import REGRESSION_TRAINING, Training
 from balinp.estimators.base import BALIEstimator
-from balinp.estimators.rows import FLOATS, merged, present, refuse_text, resolution, rounded
+from balinp.estimators.rows import (
+    FLOATS,
+    FOR_CLASSES,
+    SPARSE,
+    dense,
+    finite,
+    merged,
+    present,
+    refuse_text,
+    resolution,
+    rounded,
+)
+from balinp.estimators.training import Callback
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, equal_mixture
-from balinp.validation import LARGEST, as_count, as_matrix, as_widths
+from balinp.validation import as_count, as_level, as_widths, dimensions
 
 
 class BALIRegressor(RegressorMixin, BALIEstimator):
@@ -24,7 +36,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
 
     Parameters
     ----------
-    hidden : widths of the hidden layers; ``()`` is Bayesian linear regression.
+    hidden : widths of the hidden layers; a number is one layer, ``()`` Bayesian linear regression.
     activation, forward, prior, bias : as in `BALI`.
     prior_precision : lam of all layers, in the units that the network sees: standardised ones
         unless ``standardize=False``. None learns it.
@@ -39,7 +51,18 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         or spectra (see `balinp.standardise.Scale`).
     epochs : passes over the data in `fit`; ``"auto"`` follows the rule of `balinp.defaults`.
     batch_size : rows a step; None is all, ``"auto"`` likewise.
-    tolerance : stop early, see `BALI.fit`.
+    tolerance : stop where the log joint does, see `BALI.fit`.
+    warm_start : whether another call of `fit` goes on from the weights, the noise and the prior
+        that the last one has learnt; the posterior is then that of the new call's data alone. The
+        settings of the network must be the same, the units follow the data.
+    early_stopping : whether to hold rows out, to score them after each pass by their mean log
+        predictive density, and to end when that has not risen for `n_iter_no_change` passes. The
+        model of the best pass is restored: it is that of a fit to the other rows which ends there.
+        The rows held out have no say in it otherwise, nor in units and evidence.
+    validation_fraction : share of the rows (of different rows, where some are repeated) that
+        `early_stopping` holds out, drawn with `random_state`.
+    n_iter_no_change : passes to wait for a better score, the patience of `early_stopping`.
+    verbose : whether to show a progress bar for each member, with tqdm where it is installed.
     n_members : number of networks, trained from independent starts; predictions are those of
         their equal mixture (PR-5).
     n_jobs : members trained at once, as in joblib.
@@ -51,6 +74,11 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
     members_ : the fitted `BALI` models, in standardised units.
     log_evidence_ : Laplace-type log evidence (EV-5) of the data of `fit`, of the targets in
         original units, in nats; the mean over members. Not there after `partial_fit`.
+    history_ : a `balinp.history.Record` of each step of the first member, also of earlier calls
+        that this one went on from; pickles and files keep fewer, or none.
+    n_iter_ : passes over the data that the last `fit` made; of several members, the most.
+    validation_scores_ : (n_iter_,) array, with `early_stopping` the score of the rows held out
+        after each pass of the first member, in standardised units; else None.
     n_features_in_, feature_names_in_ : as in scikit-learn.
 
     Examples
@@ -68,21 +96,26 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
 
     def __init__(
         self,
-        hidden: Sequence[int] = REGRESSION_TRAINING.model["hidden"],
+        hidden: int | Sequence[int] = REGRESSION_TRAINING.model["hidden"],
         *,
-        activation: str | None = None,
-        forward: str | None = None,
-        prior: str = "isotropic",
+        activation: Activation | None = None,
+        forward: Pass | None = None,
+        prior: Prior = "isotropic",
         prior_precision: float | None = None,
         noise_variance: Any = None,
         bias: bool = True,
-        covariance: str = REGRESSION_TRAINING.model["covariance"],
-        noise: str = REGRESSION_TRAINING.model["noise"],
+        covariance: Covariance = REGRESSION_TRAINING.model["covariance"],
+        noise: Noise = REGRESSION_TRAINING.model["noise"],
         standardize: bool = True,
-        input_scale: str = "column",
-        epochs: int | str = "auto",
-        batch_size: int | str | None = "auto",
+        input_scale: Literal["column", "common"] = "column",
+        epochs: int | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] | None = "auto",
         tolerance: float | None = None,
+        warm_start: bool = False,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        verbose: bool = False,
         n_members: int = 1,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -101,6 +134,11 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.tolerance = tolerance
+        self.warm_start = warm_start
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.verbose = verbose
         self.n_members = n_members
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -109,14 +147,20 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         """Scikit-learn's description of what the estimator can do."""
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.input_tags.sparse = True
         return tags
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BALIRegressor:
-        """Train from the start on X (N, n_features) and y (N,) or (N, n_outputs).
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, callback: Callback | None = None
+    ) -> BALIRegressor:
+        """Train on X (N, n_features) and y (N,) or (N, n_outputs), from the start or `warm_start`.
 
         Parameters
         ----------
+        X : array, frame, or sparse matrix; of the last a dense copy is made.
         sample_weight : (N,) weights: 2 is the row twice, 0 is no row.
+        callback : called with each member, a `BALI`, after each pass over the data; its training
+            ends where that returns True. With several jobs it is called in their processes.
 
         Notes
         -----
@@ -124,7 +168,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         as data of their own whose errors agree. A network that learns its noise takes that for
         little noise, and over-fits: give `noise_variance`, or draw with ``bootstrap=False``.
         """
-        self._fit(*self._data(X, y, sample_weight, first=True))
+        self._fit(*self._data(X, y, sample_weight, first=True), callback)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> BALIRegressor:
@@ -147,15 +191,26 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         self, X: Any, y: Any, sample_weight: Any, *, first: bool
     ) -> tuple[Array, Array, Array, float]:
         refuse_text(X, "X")
-        refuse_text(y, "y")
-        X, y = validate_data(
-            self, X, y, reset=first, dtype=FLOATS, multi_output=True, y_numeric=True
+        refuse_text(y, "y", FOR_CLASSES)
+        if dimensions(y) == 2 and np.asarray(y).dtype.kind == "f":
+            finite(np.asarray(y), "y", y)
+        found, targets = validate_data(
+            self,
+            X,
+            y,
+            reset=first,
+            dtype=FLOATS,
+            accept_sparse=SPARSE,
+            ensure_all_finite=False,
+            multi_output=True,
+            y_numeric=True,
         )
-        eps = max(resolution(X), resolution(y))
-        X, Y = as_matrix(X, "X", largest=LARGEST), y.astype(np.float64).reshape(len(y), -1)
-        Y = as_matrix(Y, "y", largest=LARGEST)
+        eps = max(resolution(found), resolution(targets))
+        names = getattr(self, "feature_names_in_", None)
+        X = finite(dense(found), "X", X, names)
+        Y = finite(targets.astype(np.float64).reshape(len(targets), -1), "y", y)
         if first:
-            self._one_output = y.ndim == 1
+            self._one_output = targets.ndim == 1
         elif Y.shape[1] != len(self._target_scale.mean):
             raise ValueError(
                 f"y: expected {len(self._target_scale.mean)} outputs as before, got {Y.shape[1]}"
@@ -190,7 +245,25 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         members = cast(list[GaussianPredictive], self._predictives(X))
         return self._target_scale.to_original(equal_mixture(members))
 
-    def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:
+    @overload
+    def predict(self, X: Any) -> Array: ...
+
+    @overload
+    def predict(self, X: Any, return_std: Literal[True]) -> tuple[Array, Array]: ...
+
+    @overload
+    def predict(self, X: Any, *, return_cov: Literal[True]) -> tuple[Array, Array]: ...
+
+    @overload
+    def predict(self, X: Any, *, return_interval: float) -> tuple[Array, Array, Array]: ...
+
+    def predict(
+        self,
+        X: Any,
+        return_std: bool = False,
+        return_cov: bool = False,
+        return_interval: float | None = None,
+    ) -> Array | tuple[Array, ...]:
         """Predictive mean (B,) or (B, n_outputs), by itself or with what is asked for.
 
         Parameters
@@ -198,15 +271,40 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         return_std : also return standard deviations, noise included, in the shape of the mean.
         return_cov : also return the (B, n_outputs, n_outputs) covariance of each row's outputs,
             noise included. (`GaussianProcessRegressor` means the covariance between rows.)
+        return_interval : a probability such as .95: also return the ends of the central intervals,
+            as `predict_interval` does. The `predict` of a pipeline hands it on.
+
+        Returns
+        -------
+        ``mean``; or ``mean, std``; ``mean, covariance``; ``mean, low, high``.
+
+        Raises
+        ------
+        ValueError
+            If more than one thing is asked for, or a probability is not between 0 and 1.
+
+        Examples
+        --------
+        >>> X = np.linspace(-1, 1, 30)[:, None]
+        >>> model = BALIRegressor(hidden=(), random_state=0).fit(X, 2 * X[:, 0])
+        >>> mean, low, high = model.predict(X, return_interval=0.5)
+        >>> bool((low <= mean).all() and (mean <= high).all())
+        True
         """
-        if return_std and return_cov:
-            raise ValueError("predict: expected return_std or return_cov, got both")
+        if return_std + return_cov + (return_interval is not None) > 1:
+            raise ValueError(
+                "predict: expected one of return_std, return_cov and return_interval, got several"
+            )
         if return_cov:
             mean, covariance = self._in_pieces(X, lambda p: p.mean, lambda p: p.covariance)
             return self._shaped(mean), covariance
         if return_std:
             mean, std = self._in_pieces(X, lambda p: p.mean, lambda p: p.std)
             return self._shaped(mean), self._shaped(std)
+        if return_interval is not None:
+            level = as_level(return_interval, "return_interval")
+            parts = self._in_pieces(X, lambda p: p.mean, lambda p: np.stack(p.interval(level), 1))
+            return tuple(map(self._shaped, (parts[0], parts[1][:, 0], parts[1][:, 1])))
         return self._shaped(self._in_pieces(X, lambda p: p.mean)[0])
 
     def predict_interval(self, X: Any, level: float = 0.95) -> tuple[Array, Array]:

@@ -2,32 +2,117 @@
 
 from __future__ import annotations
 
+from datetime import date, time, timedelta
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
+from sklearn.model_selection import train_test_split
 
 from balinp._types import Array
-from balinp.validation import as_weights, refuse_masked
+from balinp.validation import (
+    LARGEST,
+    as_level,
+    as_matrix,
+    as_weights,
+    dimensions,
+    refuse_masked,
+)
 
 FLOATS = [np.float64, np.float32]
 """Types in which numbers are read before they become float64: what they resolve depends on it."""
 
+SPARSE = ("csr", "csc")
+"""Forms of sparse matrices that are taken, as scikit-learn's own networks take them."""
 
-def refuse_text(value: Any, name: str) -> None:
+TIMES = (date, time, timedelta, np.datetime64, np.timedelta64)
+"""What is a date or a duration, also in pandas."""
+
+IN_DAYS = "say it in numbers, such as days since a first day"
+ONE_HOT = "one-hot encode it, as sklearn.preprocessing.OneHotEncoder does"
+FOR_CLASSES = "for classes there is BALIClassifier"
+"""What to do with dates, with text among inputs, and with text among targets of regression."""
+
+
+def refuse_text(value: Any, name: str, hint: str = ONE_HOT) -> None:
     """Raise TypeError on what scikit-learn would read as numbers but is text, dates, or masked.
 
     Objects that are numbers pass, as scikit-learn's rules for estimators demand.
+
+    Parameters
+    ----------
+    value : a matrix or a vector, of any kind.
+    name : of the argument.
+    hint : what to do with text.
     """
     refuse_masked(value, name)
     try:
         raw = np.asarray(value)
     except (TypeError, ValueError):
         return  # no array: scikit-learn says so
-    objects = raw.ravel() if raw.dtype.kind == "O" else ()
-    text = next((entry for entry in objects if isinstance(entry, (str, bytes))), None)
-    if raw.dtype.kind in "USMm" or text is not None:
-        found = f"dtype {raw.dtype}" if text is None else f"the text {text!r}"
-        raise TypeError(f"{name}: expected real numbers, got {found}")
+    if raw.dtype.kind in "US":
+        raise TypeError(f"{name}: expected real numbers, got text, dtype {raw.dtype}; {hint}")
+    if raw.dtype.kind in "Mm":
+        column = found_in(value, 0) if raw.ndim == 2 else ""
+        raise TypeError(
+            f"{name}: expected real numbers, got {_time(raw.flat[0])}{column}; {IN_DAYS}"
+        )
+    for index, entry in enumerate(raw.ravel() if raw.dtype.kind == "O" else ()):
+        if not isinstance(entry, (str, bytes, *TIMES)):
+            continue
+        column = found_in(value, index % raw.shape[1]) if raw.ndim == 2 else ""
+        found, todo = (
+            (_time(entry), IN_DAYS) if isinstance(entry, TIMES) else (f"the text {entry!r}", hint)
+        )
+        raise TypeError(f"{name}: expected real numbers, got {found}{column}; {todo}")
+
+
+def finite(matrix: Any, name: str, source: Any, names: Any = None) -> Array:
+    """The numbers as a float64 matrix; a complaint about one of them names its row and column.
+
+    Parameters
+    ----------
+    matrix : of numbers.
+    name : of the argument.
+    source : what the argument was: a frame knows the names of its columns.
+    names : of the columns, for a source that does not; None is their numbers.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite, or too large for sums of squares.
+    """
+    try:
+        return as_matrix(matrix, name, largest=LARGEST)
+    except ValueError as error:
+        wrong = ~(np.abs(matrix) <= LARGEST)
+        if not wrong.any():
+            raise
+        row, column = np.argwhere(wrong)[0]
+        place = f"{found_in(source, column, names)}," if dimensions(source) != 1 else " in"
+        raise ValueError(f"{error}, the first{place} row {row}") from None
+
+
+def found_in(source: Any, column: int, names: Any = None) -> str:
+    """Where a number was found, in words: its column by name if there are names.
+
+    Examples
+    --------
+    >>> found_in(np.ones((2, 2)), 1), found_in(np.ones((2, 2)), 1, ["age", "weight"])
+    (' in column 1', " in column 'weight'")
+    """
+    names = getattr(source, "columns", names)
+    return f" in column {column if names is None else repr(names[column])}"
+
+
+def _time(entry: Any) -> str:
+    is_span = isinstance(entry, (timedelta, np.timedelta64))
+    return f"{'the duration' if is_span else 'the date'} {entry}"
+
+
+def dense(X: Any) -> Any:
+    """A sparse matrix as an array, and an array as it is: standardised zeros are zeros no more."""
+    return X.toarray() if issparse(X) else X
 
 
 def resolution(values: Any) -> float:
@@ -64,6 +149,33 @@ def counted(sample_weight: Any, rows: int) -> Array | None:
     if w is None or abs(w.sum() - 1.0) > 1e-9:
         return w
     return w * (w > 0).sum()
+
+
+def held_out(
+    rows: int, fraction: Any, rng: np.random.RandomState, labels: Any = None
+) -> tuple[Any, Any]:
+    """Numbers of rows to train on, and of a fraction of them to hold out, each in their order.
+
+    Parameters
+    ----------
+    rows : how many there are.
+    fraction : between 0 and 1.
+    rng : to draw them.
+    labels : (rows,) labels, of each of which that fraction is held out; or None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the fraction is no share, or there are too few rows, or too few of a label, to cut.
+    """
+    share = as_level(fraction, "validation_fraction")
+    try:
+        train, held = train_test_split(
+            np.arange(rows), test_size=share, random_state=rng, stratify=labels
+        )
+    except ValueError as error:
+        raise ValueError(f"validation_fraction: {error}") from None
+    return np.sort(train), np.sort(held)
 
 
 def merged(X: Array, Y: Array, w: Array) -> tuple[Array, Array, Array]:

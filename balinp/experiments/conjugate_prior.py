@@ -36,7 +36,7 @@ WEAKEST = 5
 def trained(X: Array, Y: Array, prior: str, steps: int) -> BALI:
     """The default network for regression with another prior; the layers' posteriors predict."""
     options = {**REGRESSION_TRAINING.model, "covariance": "layerwise", "noise": "gaussian"}
-    return BALI(**options, prior=prior).fit(X, Y, epochs=steps)
+    return BALI(**{**options, "prior": prior}).fit(X, Y, epochs=steps)
 
 
 def column(name: str, prior: str, steps: int) -> dict[str, str]:

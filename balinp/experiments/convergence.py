@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,8 @@ from balinp.likelihood import Categorical, Gaussian, Likelihood
 from balinp.mlp import MLP
 from balinp.standardise import Scale
 
-HIDDEN, ACTIVATION = (50,), "relu"
+HIDDEN: Final = (50,)
+ACTIVATION: Final = "relu"
 PRIOR_PRECISION, NOISE_VARIANCE = 1.0, 0.01
 """Fixed for all data sets; the noise is that of standardised targets of a regression."""
 

@@ -1,6 +1,7 @@
 """Pictures of experiments: of an evaluation, of convergence, of three posteriors.
 
-An evaluation is one figure: the compared score of every split, calibration, and detection.
+An evaluation is one figure: differences of the compared score on every split, calibration with the
+range that chance leaves it, and detection.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from matplotlib.figure import Figure
 from balinp._types import Array
 from balinp.experiments import REGRESSION
 from balinp.experiments.dataset import Dataset
+from balinp.experiments.methods import REFERENCE
 from balinp.experiments.runner import Outcome
 from balinp.experiments.scores import COMPARED, Record
 from balinp.experiments.table import by_split, mean_and_error, method_names
 from balinp.metrics import calibration
+from balinp.plot.calibration import TWO_SIDED
 from balinp.plot.style import COLOURS, MARKERS, diagonal, open_frame
 
 BINS = 10
@@ -36,7 +39,7 @@ MARKED_PASSES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def save_figure(outcomes: Sequence[Outcome], dataset: Dataset, path: Path) -> None:
-    """Draw the compared score by method and split, calibration and, with data for it, detection.
+    """Draw how methods differ by split, their calibration and, with data for it, detection.
 
     Parameters
     ----------
@@ -54,9 +57,9 @@ def save_figure(outcomes: Sequence[Outcome], dataset: Dataset, path: Path) -> No
     figure.suptitle(f"{dataset.name}: {splits}", fontweight="bold")
     _draw_scores(left, outcomes, dataset.kind)
     if dataset.kind == REGRESSION:
-        _draw_coverage(right, outcomes)
+        _draw_coverage(right, outcomes, dataset)
     else:
-        _draw_reliability(right, outcomes)
+        _draw_reliability(right, outcomes, dataset)
     for axes in rest:
         _draw_roc(axes, outcomes, dataset)
     for axes in (left, right, *rest):
@@ -115,14 +118,21 @@ def curve_title(record: Record) -> str:
 
 
 def _draw_scores(axes: Any, outcomes: Sequence[Outcome], kind: str) -> None:
-    """A row a method: a point a split, points of one split joined, mean and standard error."""
+    """A row a method: a point a split, and above them mean and standard error.
+
+    What is drawn is the difference to the reference on the same split, which says more than two
+    means do: splits that are hard are hard for all. A single method has its scores drawn.
+    """
     records = [outcome.record for outcome in outcomes]
     methods = method_names(records)
-    values = np.array([by_split(records, method, COMPARED[kind].key) for method in methods])
-    low, high = window(values)
+    values, reference = _compared(records, methods, kind)
+    low, high = window(values[[method != reference for method in methods]])
     shown = np.clip(values, low, high)
-    axes.plot(shown, np.arange(len(methods)), color="0.8", linewidth=0.8, zorder=1)
     for row, style in enumerate(styles(methods)):
+        if style.name == reference:
+            axes.annotate("reference", (0.0, row), (4, 0), textcoords="offset points",
+                          va="center", fontsize=9, color=style.colour)  # fmt: skip
+            continue
         axes.scatter(shown[row], np.full(values.shape[1], row), s=22, facecolors=style.face,
                      edgecolors=style.colour, alpha=0.55, marker=style.marker, linewidths=0.8,
                      zorder=2)  # fmt: skip
@@ -137,11 +147,30 @@ def _draw_scores(axes: Any, outcomes: Sequence[Outcome], kind: str) -> None:
     axes.set_ylim(len(methods) - 0.5, -0.6)
     margin = 0.05 * (high - low)
     axes.set_xlim(low - margin, high + margin)
+    _name_scores(axes, kind, reference, int(np.sum((values != shown) & ~np.isnan(values))))
+
+
+def _compared(records: Sequence[Record], methods: list[str], kind: str) -> tuple[Array, str | None]:
+    """Scores (methods, splits) less those of a method, and which; of one method, its scores."""
+    values = np.array([by_split(records, method, COMPARED[kind].key) for method in methods])
+    if len(methods) == 1:
+        return values, None
+    reference = REFERENCE if REFERENCE in methods else methods[0]
+    with np.errstate(invalid="ignore"):  # two infinite scores have no difference: NaN
+        return values - values[methods.index(reference)], reference
+
+
+def _name_scores(axes: Any, kind: str, reference: str | None, beyond: int) -> None:
+    """The axis of the scores, its title, and how many lie beyond it."""
     better = "higher" if kind == REGRESSION else "lower"
-    beyond = int(np.sum(values != shown))
-    note = f"; {beyond} at the edge lie{'s' * (beyond == 1)} beyond it" if beyond else ""
-    axes.set_xlabel(f"test {COMPARED[kind].title}, nats a datum ({better} is better){note}")
-    axes.set_title("each split (joined across methods); above it, mean ± s.e.", fontsize=10)
+    note = f"\n{beyond} at the edge lie{'s' * (beyond == 1)} beyond it" if beyond else ""
+    title, less = f"test {COMPARED[kind].title}", ""
+    if reference is not None:
+        axes.axvline(0.0, color="0.4", linewidth=1, zorder=1)
+        less = f" minus that of {reference}"
+    axes.set_xlabel(f"{title}{less},\nnats a datum ({better} is better){note}")
+    what = "each split" if reference is None else "differences, split by split"
+    axes.set_title(f"{what}; above, mean ± s.e.", fontsize=10)
     axes.grid(axis="x", color="0.92")
 
 
@@ -165,32 +194,67 @@ def window(values: Array) -> tuple[float, float]:
     return (float(low), float(high)) if low < high else (float(low) - 0.5, float(low) + 0.5)
 
 
-def _draw_coverage(axes: Any, outcomes: Sequence[Outcome]) -> None:
-    """Coverage of central intervals against their probability, mean over splits."""
+def independent_rows(outcomes: Sequence[Outcome], dataset: Dataset) -> float:
+    """How many independent rows a mean over test rows of all splits is worth, at least.
+
+    Splits test some rows more than once. If a row has weight a_i in the mean, and the same says the
+    same whenever it is tested, the mean has the variance of 1 / sum_i a_i^2 rows.
+    """
+    splits = sorted({outcome.record["split"] for outcome in outcomes})
+    weights = np.zeros(len(dataset.X))
+    for split in splits:
+        test = dataset.split(split).test
+        weights[test] += 1.0 / (len(splits) * len(test))
+    return float(1.0 / np.sum(weights**2))
+
+
+def _draw_coverage(axes: Any, outcomes: Sequence[Outcome], dataset: Dataset) -> None:
+    """Coverage of central intervals against their probability, mean over splits.
+
+    Derivation: SC-2
+    """
+    n = independent_rows(outcomes, dataset)
+    spread = TWO_SIDED * np.sqrt(calibration.LEVELS * (1 - calibration.LEVELS) / n)
+    axes.fill_between(calibration.LEVELS, calibration.LEVELS - spread,
+                      calibration.LEVELS + spread, color="0.87", linewidth=0)  # fmt: skip
     diagonal(axes, 0.0)
     for style in styles(_methods(outcomes)):
         levels, coverage = np.mean(_curves(outcomes, style.name, "calibration"), axis=0).T
         axes.plot(levels, coverage, **style.line, markersize=4)
     axes.set_xlabel("probability of the central interval")
-    axes.set_ylabel("fraction of test targets inside, mean over splits")
-    axes.set_title("calibration (above the dashes: too wide)", fontsize=10)
+    axes.set_ylabel("targets inside, mean over splits")
+    axes.set_title("calibration (grey: 95 % range of chance;\nabove: too wide)", fontsize=10)
 
 
-def _draw_reliability(axes: Any, outcomes: Sequence[Outcome]) -> None:
-    """Accuracy against confidence of the most probable class, data of all splits together."""
-    start = 1.0
+def _draw_reliability(axes: Any, outcomes: Sequence[Outcome], dataset: Dataset) -> None:
+    """Accuracy against confidence of the most probable class, data of all splits together.
+
+    The range that chance leaves a bin is that of the method with the fewest data in it.
+
+    Derivation: SC-3
+    """
+    start, share, fewest = 1.0, 1.0, np.full(BINS, np.inf)
+    centres = (np.arange(BINS) + 0.5) / BINS
     for style in styles(_methods(outcomes)):
         pooled = np.concatenate(_curves(outcomes, style.name, "calibration"))
+        share = min(1.0, independent_rows(outcomes, dataset) / len(pooled))
         bins = calibration.reliability(pooled[:, 0], pooled[:, 1], BINS)
         drawn = bins.size >= FEWEST
         confidence, accuracy = bins.confidence[drawn], bins.accuracy[drawn]
         start = min([start, *confidence, *accuracy])
+        places = np.ceil(BINS * confidence).astype(int) - 1
+        fewest[places] = np.minimum(fewest[places], bins.size[drawn])
         axes.plot(confidence, accuracy, **style.line, markersize=5)
+    there = np.isfinite(fewest)
+    centres, rows = centres[there], share * fewest[there]
+    spread = TWO_SIDED * np.sqrt(centres * (1 - centres) / rows)
+    low, high = np.maximum(centres - spread, 0.0), np.minimum(centres + spread, 1.0)
+    axes.vlines(centres, low, high, color="0.87", linewidth=9, zorder=0.5)
     start = max(0.0, np.floor(10 * start - 0.5) / 10)
     diagonal(axes, start)
-    axes.set_xlabel(f"confidence, splits pooled (bins of {FEWEST} data or more)")
+    axes.set_xlabel(f"confidence, splits pooled\n(bins of {FEWEST} data or more)")
     axes.set_ylabel("accuracy")
-    axes.set_title("reliability (above the dashes: under-confident)", fontsize=10)
+    axes.set_title("reliability (grey: 95 % range of chance;\nabove: under-confident)", fontsize=10)
 
 
 def _draw_roc(axes: Any, outcomes: Sequence[Outcome], dataset: Dataset) -> None:

@@ -1,7 +1,8 @@
 """Scores of predictions, as plain functions of arrays.
 
-Regression takes targets and means of shape (N, K), one datum a row. Classification takes class
-probabilities (N, K), right up to 1e-6, and labels 0..K-1 (N,) or one-hot rows (N, K). Shapes are
+Regression takes targets and means of shape (N, K), one datum a row; a vector (N,) is one column.
+Classification takes class probabilities (N, K), right up to 1e-6, and labels 0..K-1 (N,), one-hot
+rows (N, K), or with `classes` any labels, as ``classes_`` of a classifier has them. Shapes are
 never broadcast: an (N,) vector against an (N, 1) column would silently score N x N pairs. Every
 function raises, naming the argument: TypeError for what is not real numbers, ValueError for a
 wrong shape, an empty array, NaN or infinity, or values outside the domain its docstring states.
@@ -9,14 +10,17 @@ wrong shape, an empty array, NaN or infinity, or values outside the domain its d
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import entr, erf
 from scipy.stats import rankdata
 
 from balinp._types import Array
+from balinp.asking import as_labels, column
 from balinp.metrics.calibration import reliability
-from balinp.validation import as_array, as_matrix, as_one_hot
+from balinp.validation import as_array, as_matrix
 
 TOLERANCE = 1e-6
 """Of probabilities, and of their sum over classes: leaves room for a softmax in float32."""
@@ -27,6 +31,8 @@ TOLERANCE = 1e-6
 
 def rmse(Y: npt.ArrayLike, mean: npt.ArrayLike) -> float:
     """Root mean squared error over all N K entries of `Y` (N, K) and `mean` (N, K).
+
+    Both may be vectors (N,), as a regressor's targets and its ``predict``.
 
     Examples
     --------
@@ -55,7 +61,7 @@ def crps_gaussian(Y: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike) -> 
     0.233695
     """
     targets, centres = _targets_and_means(Y, mean)
-    widths = as_matrix(std, "std", rows=len(targets), columns=targets.shape[1])
+    widths = as_matrix(column(std), "std", rows=len(targets), columns=targets.shape[1])
     if np.min(widths) <= 0:
         raise ValueError(f"std: expected numbers above 0, got {np.min(widths)}")
     score = _mean_distance(targets - centres, widths) - widths / np.sqrt(np.pi)
@@ -78,7 +84,7 @@ def crps_mixture(Y: npt.ArrayLike, means: npt.ArrayLike, stds: npt.ArrayLike) ->
     >>> round(crps_mixture([[0.0]], [[[-2.0]], [[2.0]]], [[[1.0]], [[1.0]]]), 6)
     0.734398
     """
-    targets = as_matrix(Y, "Y")
+    targets = as_matrix(column(Y), "Y")
     centres, widths = as_array(means, "means"), as_array(stds, "stds")
     shape = (*centres.shape[:1], *targets.shape)
     for name, array in (("means", centres), ("stds", widths)):
@@ -96,7 +102,7 @@ def crps_mixture(Y: npt.ArrayLike, means: npt.ArrayLike, stds: npt.ArrayLike) ->
 # Classification
 
 
-def accuracy(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+def accuracy(Y: npt.ArrayLike, probabilities: npt.ArrayLike, *, classes: Any = None) -> float:
     """Fraction of data whose most probable class, the first of equals, is the true one.
 
     `Y` is (N,) labels or (N, K) one-hot, `probabilities` (N, K).
@@ -105,11 +111,15 @@ def accuracy(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     --------
     >>> accuracy([0, 1], [[0.8, 0.2], [0.6, 0.4]])
     0.5
+    >>> accuracy(["no", "yes"], [[0.8, 0.2], [0.6, 0.4]], classes=["no", "yes"])
+    0.5
     """
-    return float(np.mean(top_label(Y, probabilities)[1]))
+    return float(np.mean(top_label(Y, probabilities, classes=classes)[1]))
 
 
-def top_label(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[Array, Array]:
+def top_label(
+    Y: npt.ArrayLike, probabilities: npt.ArrayLike, *, classes: Any = None
+) -> tuple[Array, Array]:
     """Largest probability of each datum, and 1 where its class, the first of equals, is true.
 
     `Y` is (N,) labels or (N, K) one-hot, `probabilities` (N, K); both results are (N,).
@@ -119,11 +129,11 @@ def top_label(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[Array, Ar
     >>> top_label([0, 1], [[0.8, 0.2], [0.6, 0.4]])
     (array([0.8, 0.6]), array([1., 0.]))
     """
-    labels, p = _labels_and_probabilities(Y, probabilities)
+    labels, p = _labels_and_probabilities(Y, probabilities, classes)
     return np.max(p, axis=1), (np.argmax(p, axis=1) == labels).astype(np.float64)
 
 
-def nll(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+def nll(Y: npt.ArrayLike, probabilities: npt.ArrayLike, *, classes: Any = None) -> float:
     """Mean negative log probability of the true class, in nats.
 
     `Y` is (N,) labels or (N, K) one-hot, `probabilities` (N, K). Nothing is clipped: one true
@@ -136,12 +146,12 @@ def nll(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     >>> nll([0], [[0.0, 1.0]])
     inf
     """
-    labels, p = _labels_and_probabilities(Y, probabilities)
+    labels, p = _labels_and_probabilities(Y, probabilities, classes)
     with np.errstate(divide="ignore"):  # log 0 = -inf is the answer, not an accident
         return float(np.mean(-np.log(p[np.arange(len(p)), labels])))
 
 
-def brier(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+def brier(Y: npt.ArrayLike, probabilities: npt.ArrayLike, *, classes: Any = None) -> float:
     """Multi-class Brier score: mean over data of sum_k (p_nk - y_nk)^2, between 0 and 2.
 
     `Y` is (N,) labels or (N, K) one-hot, `probabilities` (N, K). For two classes both terms of the
@@ -157,12 +167,14 @@ def brier(Y: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     >>> brier([0, 1], [[0.5, 0.5], [0.0, 1.0]])
     0.25
     """
-    labels, p = _labels_and_probabilities(Y, probabilities)
+    labels, p = _labels_and_probabilities(Y, probabilities, classes)
     one_hot = np.arange(p.shape[1]) == labels[:, None]
     return float(np.mean(np.sum((p - one_hot) ** 2, axis=1)))
 
 
-def ece(Y: npt.ArrayLike, probabilities: npt.ArrayLike, n_bins: int = 15) -> float:
+def ece(
+    Y: npt.ArrayLike, probabilities: npt.ArrayLike, n_bins: int = 15, *, classes: Any = None
+) -> float:
     """Expected calibration error of the top label: sum_b (N_b / N) |accuracy_b - confidence_b|.
 
     `Y` is (N,) labels or (N, K) one-hot, `probabilities` (N, K). The confidence of a datum is its
@@ -179,7 +191,7 @@ def ece(Y: npt.ArrayLike, probabilities: npt.ArrayLike, n_bins: int = 15) -> flo
     >>> ece([0, 0], [[0.75, 0.25], [0.25, 0.75]], n_bins=10)
     0.25
     """
-    return reliability(*top_label(Y, probabilities), n_bins).error
+    return reliability(*top_label(Y, probabilities, classes=classes), n_bins).error
 
 
 def predictive_entropy(probabilities: npt.ArrayLike) -> Array:
@@ -257,9 +269,9 @@ def _mean_distance(mean: Array, std: Array) -> Array:
 
 
 def _targets_and_means(Y: npt.ArrayLike, mean: npt.ArrayLike) -> tuple[Array, Array]:
-    targets = as_matrix(Y, "Y")
+    targets = as_matrix(column(Y), "Y")
     rows, columns = targets.shape
-    return targets, as_matrix(mean, "mean", rows=rows, columns=columns)
+    return targets, as_matrix(column(mean), "mean", rows=rows, columns=columns)
 
 
 def _probabilities(probabilities: npt.ArrayLike) -> Array:
@@ -276,21 +288,11 @@ def _probabilities(probabilities: npt.ArrayLike) -> Array:
 
 
 def _labels_and_probabilities(
-    Y: npt.ArrayLike, probabilities: npt.ArrayLike
+    Y: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Any
 ) -> tuple[npt.NDArray[np.intp], Array]:
     p = _probabilities(probabilities)
     n, k = p.shape
-    if np.ndim(Y) == 2:
-        return np.argmax(as_one_hot(Y, "Y", rows=n, columns=k), axis=1), p
-    labels = as_array(Y, "Y")
-    if labels.shape != (n,):
-        raise ValueError(f"Y: expected shape ({n},) or ({n}, {k}), got {labels.shape}")
-    if np.any(labels % 1 != 0) or np.min(labels) < 0 or np.max(labels) >= k:
-        raise ValueError(
-            f"Y: expected whole labels from 0 to {k - 1}, "
-            f"got numbers from {np.min(labels)} to {np.max(labels)}"
-        )
-    return labels.astype(np.intp), p
+    return as_labels(Y, "Y", rows=n, columns=k, classes=classes), p
 
 
 def _scores(scores: npt.ArrayLike, name: str) -> Array:

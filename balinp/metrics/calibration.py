@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from balinp._types import Array
+from balinp.asking import as_targets
 from balinp.predictive import Predictive
 from balinp.validation import as_count
 
@@ -74,7 +75,9 @@ def reliability(confidence: Array, correct: Array, n_bins: int = 15) -> Reliabil
 
 
 def coverage(predictive: Predictive, Y: Array, level: float) -> float:
-    """Fraction of the entries of Y inside the predictive's own central intervals.
+    """Fraction of the entries of Y (N, K) inside the predictive's own central intervals.
+
+    Of one output, Y may be a vector (N,).
 
     Derivation: SC-2
 
@@ -86,6 +89,7 @@ def coverage(predictive: Predictive, Y: Array, level: float) -> float:
     0.5
     """
     low, high = predictive.interval(level)
+    Y = as_targets(Y, "Y", rows=low.shape[0], columns=low.shape[1])
     return float(np.mean((low <= Y) & (Y <= high)))
 
 

@@ -8,18 +8,18 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import beta
 
+from balinp.asking import as_targets, predictive_of
 from balinp.diagnostics.residuals import as_output, as_regression, standardised_residuals
 from balinp.metrics import calibration, top_label
 from balinp.plot.style import COLOURS, as_levels, axes_or_new, diagonal, open_frame
-from balinp.predictive import GaussianPredictive
-from balinp.validation import as_choice, as_count, as_matrix
+from balinp.validation import as_choice, as_count
 
 TWO_SIDED = float(ndtri(0.975))
 """Half width, in standard errors, of the ranges in which 95 % of calibrated results lie."""
 
 
 def reliability(
-    probabilities: Any, Y: Any, *, n_bins: int = 10, fewest: int = 10, axes: Any = None
+    probabilities: Any, Y: Any, *, X: Any = None, n_bins: int = 10, fewest: int = 10, ax: Any = None
 ) -> Any:
     """Draw accuracy against confidence of the most probable class.
 
@@ -30,11 +30,13 @@ def reliability(
 
     Parameters
     ----------
-    probabilities : (N, K) class probabilities.
+    probabilities : (N, K) class probabilities, a `CategoricalPredictive`, or, with X, a model; any
+        classifier of scikit-learn is one, too.
     Y : (N,) labels or (N, K) one-hot rows.
+    X : inputs (N, n_in) at which a model is asked.
     n_bins : number of bins of equal width, closed on the right.
     fewest : bins with fewer data are not drawn.
-    axes : Matplotlib axes, or None for new ones.
+    ax : Matplotlib axes, or None for new ones.
 
     Returns
     -------
@@ -53,14 +55,15 @@ def reliability(
            [0.9, 1. ]])
     """
     fewest = as_count(fewest, "fewest")
-    bins = calibration.reliability(*top_label(Y, probabilities), n_bins)
+    p, classes = _probabilities(probabilities, X)
+    bins = calibration.reliability(*top_label(Y, p, classes=classes), n_bins)
     drawn = bins.size >= fewest
     if not drawn.any():
         raise ValueError(
             f"fewest: expected at most {bins.size.max()}, the data of the fullest bin, got {fewest}"
         )
     size, confidence, accuracy = (part[drawn] for part in bins)
-    axes = axes_or_new(axes)
+    axes = axes_or_new(ax)
     spread = TWO_SIDED * np.sqrt(confidence * (1 - confidence) / size)
     lowest = min(*(confidence - spread), *accuracy, 0.9)
     start = max(0.0, np.floor(10 * lowest) / 10)
@@ -74,8 +77,22 @@ def reliability(
     return axes
 
 
+def _probabilities(given: Any, X: Any) -> tuple[Any, Any]:
+    """Class probabilities (N, K), and their labels if something knows them."""
+    if hasattr(given, "predict_proba"):
+        if X is None:
+            raise TypeError("X: expected the inputs at which to ask a classifier, got None")
+        return given.predict_proba(X), given.classes_
+    return getattr(predictive_of(given, X), "probabilities", given), None
+
+
 def coverage(
-    predictive: GaussianPredictive, Y: Any, *, levels: Any = calibration.LEVELS, axes: Any = None
+    predictive: Any,
+    Y: Any,
+    *,
+    X: Any = None,
+    levels: Any = calibration.LEVELS,
+    ax: Any = None,
 ) -> Any:
     """Draw the fraction of targets inside the central intervals against their probability.
 
@@ -86,10 +103,11 @@ def coverage(
 
     Parameters
     ----------
-    predictive : of regression, at N inputs.
-    Y : (N, K) targets; with several outputs their intervals are counted together.
+    predictive : of regression, at N inputs; or, with X, a model.
+    Y : (N, K) targets, of one output (N,); of several their intervals are counted together.
+    X : inputs (N, n_in) at which a model is asked.
     levels : probabilities of the intervals, each between 0 and 1.
-    axes : Matplotlib axes, or None for new ones.
+    ax : Matplotlib axes, or None for new ones.
 
     Returns
     -------
@@ -102,16 +120,17 @@ def coverage(
 
     Examples
     --------
+    >>> from balinp.predictive import GaussianPredictive
     >>> p = GaussianPredictive(np.zeros((2, 1)), np.zeros((2, 1, 1)), np.eye(1))
     >>> axes = coverage(p, [[0.0], [1.0]], levels=[0.5, 0.7])
     >>> axes.get_lines()[-1].get_ydata()
     array([0.5, 1. ])
     """
-    predictive = as_regression(predictive)
-    Y = as_matrix(Y, "Y", rows=len(predictive.mean), columns=predictive.mean.shape[1])
+    predictive = as_regression(predictive_of(predictive, X))
+    Y = as_targets(Y, "Y", rows=len(predictive.mean), columns=predictive.mean.shape[1])
     levels = as_levels(levels)
     inside = calibration.coverage_curve(predictive, Y, levels)
-    axes = axes_or_new(axes)
+    axes = axes_or_new(ax)
     spread = TWO_SIDED * np.sqrt(levels * (1 - levels) / len(Y))
     diagonal(axes, 0.0)
     axes.fill_between(levels, levels - spread, levels + spread, color="0.85", linewidth=0,
@@ -124,12 +143,13 @@ def coverage(
 
 
 def residuals(
-    predictive: GaussianPredictive,
+    predictive: Any,
     Y: Any,
     *,
+    X: Any = None,
     against: str = "mean",
     output: int | None = None,
-    axes: Any = None,
+    ax: Any = None,
 ) -> Any:
     """Draw standardised residuals, which are standard normal where the predictive is right.
 
@@ -137,13 +157,14 @@ def residuals(
 
     Parameters
     ----------
-    predictive : of regression, at N inputs.
-    Y : (N, K) targets.
+    predictive : of regression, at N inputs; or, with X, a model.
+    Y : (N, K) targets, of one output (N,).
+    X : inputs (N, n_in) at which a model is asked.
     against : ``"mean"`` draws them over the predicted mean, with dashed lines between which
         95 % should lie. ``"quantiles"`` draws them in order over the normal quantiles of
         (i - 1/2) / N, with the range of 95 % of each in grey.
     output : which of K outputs; None where there is one.
-    axes : Matplotlib axes, or None for new ones.
+    ax : Matplotlib axes, or None for new ones.
 
     Returns
     -------
@@ -156,14 +177,16 @@ def residuals(
 
     Examples
     --------
+    >>> from balinp.predictive import GaussianPredictive
     >>> p = GaussianPredictive(np.array([[1.0], [2.0]]), np.full((2, 1, 1), 3.0), np.eye(1))
     >>> residuals(p, [[3.0], [2.0]]).get_lines()[-1].get_xydata()
     array([[1., 1.],
            [2., 0.]])
     """
     against = as_choice(against, "against", ("mean", "quantiles"))
+    predictive = as_regression(predictive_of(predictive, X))
     z = standardised_residuals(predictive, Y, output=output)
-    axes = axes_or_new(axes)
+    axes = axes_or_new(ax)
     if against == "mean":
         k = as_output(output, predictive.mean.shape[1])
         axes.axhline(0.0, color="0.6", linewidth=1)

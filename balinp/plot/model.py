@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
+from balinp.asking import last_step, names_of, network_of
 from balinp.bali import BALI, Record
 from balinp.layer import MatrixNormalLayer
 from balinp.plot.style import COLOURS, axes_or_new, open_frame
@@ -21,8 +22,11 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 """Of the spectra of a layer: its two factors, its posterior precision, its prior precision."""
 
+MOST_NAMES = 40
+"""Inputs whose names are written beside an image of their weights."""
 
-def convergence(history: Sequence[Record], *, axes: Any = None) -> Any:
+
+def convergence(history: Any, *, ax: Any = None) -> Any:
     """Draw the log joint density, the prior precision and the noise over training steps.
 
     The log joint is in nats, on the left. Prior precision and noise standard deviations are on a
@@ -30,8 +34,8 @@ def convergence(history: Sequence[Record], *, axes: Any = None) -> Any:
 
     Parameters
     ----------
-    history : `BALI.history`, or a part of it.
-    axes : Matplotlib axes, or None for new ones.
+    history : `BALI.history`, or a part of it; or a model, also an estimator of one member.
+    ax : Matplotlib axes, or None for new ones.
 
     Returns
     -------
@@ -49,11 +53,12 @@ def convergence(history: Sequence[Record], *, axes: Any = None) -> Any:
     >>> axes.get_lines()[0].get_xdata()
     array([1, 2, 3])
     """
+    history = getattr(network_of(history), "history", history)
     if not isinstance(history, Sequence) or not all(isinstance(r, Record) for r in history):
-        raise TypeError("history: expected a sequence of records, as in BALI.history")
+        raise TypeError("history: expected a sequence of records, as in BALI.history, or a model")
     if not history:
         raise ValueError("history: expected at least one record, got none")
-    axes = axes_or_new(axes)
+    axes = axes_or_new(ax)
     steps = np.arange(1, len(history) + 1)
     axes.plot(steps, [record.log_joint for record in history], color=COLOURS[0], linewidth=2,
               label="log joint")  # fmt: skip
@@ -79,17 +84,17 @@ def convergence(history: Sequence[Record], *, axes: Any = None) -> Any:
     return axes
 
 
-def weights(model: BALI, *, layer: int | None = None, bins: int = 40, axes: Any = None) -> Any:
+def weights(model: Any, *, layer: int | None = None, bins: int = 40, ax: Any = None) -> Any:
     """Draw posterior means of weights over their posterior standard deviations, with sign.
 
     Parameters
     ----------
-    model : a model that has been trained.
+    model : a model that has been trained, also an estimator of one member.
     layer : None draws a histogram of each layer, with bins in common, counts logarithmic. A number,
         from 0, draws that layer's (D, K) matrix as an image, inputs down, outputs across; with
-        a bias, it is the last row.
+        a bias, it is the last row. Inputs of an estimator are called by their names.
     bins : number of bins of the histograms.
-    axes : Matplotlib axes, or None for new ones.
+    ax : Matplotlib axes, or None for new ones.
 
     Returns
     -------
@@ -114,8 +119,14 @@ def weights(model: BALI, *, layer: int | None = None, bins: int = 40, axes: Any 
         chosen = as_count(layer, "layer", minimum=0)
         if chosen >= len(layers):
             raise ValueError(f"layer: expected at most {len(layers) - 1}, got {chosen}")
-        return _draw_image(axes_or_new(axes), ratios[chosen], f"layer {chosen}")
-    axes = axes_or_new(axes)
+        axes = _draw_image(axes_or_new(ax), ratios[chosen], f"layer {chosen}")
+        names = names_of(last_step(model)) if chosen == 0 else None
+        if names is not None and len(ratios[0]) <= MOST_NAMES:
+            rows = names + ["bias"] * (len(ratios[0]) - len(names))
+            axes.set_yticks(range(len(rows)), rows)
+            axes.set_ylabel("")
+        return axes
+    axes = axes_or_new(ax)
     reach = max(float(np.abs(ratio).max()) for ratio in ratios) or 1.0  # all may be zero
     edges = np.linspace(-reach, reach, bins + 1)
     histograms = [np.histogram(ratio, edges)[0] for ratio in ratios]
@@ -131,7 +142,7 @@ def weights(model: BALI, *, layer: int | None = None, bins: int = 40, axes: Any 
     return axes
 
 
-def spectra(model: BALI, *, axes: Any = None) -> Any:
+def spectra(model: Any, *, ax: Any = None) -> Any:
     """Draw the eigenvalues of both factors and of the posterior precision of each layer.
 
     Every spectrum runs from its largest value on the left to its smallest on the right. A colour a
@@ -143,8 +154,8 @@ def spectra(model: BALI, *, axes: Any = None) -> Any:
 
     Parameters
     ----------
-    model : a model that has been trained.
-    axes : Matplotlib axes, or None for new ones.
+    model : a model that has been trained, also an estimator of one member.
+    ax : Matplotlib axes, or None for new ones.
 
     Returns
     -------
@@ -163,7 +174,7 @@ def spectra(model: BALI, *, axes: Any = None) -> Any:
     ['layer 0: A', 'layer 0: H', 'layer 0: L', 'layer 0: prior']
     """
     layers = _fitted_layers(model)
-    axes = axes_or_new(axes)
+    axes = axes_or_new(ax)
     for index, layer in enumerate(layers):
         colour = COLOURS[index % len(COLOURS)]
         for name, values in _spectra_of(layer).items():
@@ -223,8 +234,9 @@ def _noise_stds(history: Sequence[Record]) -> Array:
 
 
 def _fitted_layers(model: Any) -> list[MatrixNormalLayer]:
+    model = network_of(model)
     if not isinstance(model, BALI):
-        raise TypeError(f"model: expected a BALI, got {type(model).__name__}")
+        raise TypeError(f"model: expected a BALI or a fitted estimator, got {type(model).__name__}")
     if not model.layers or any(layer.factors is None for layer in model.layers):
         raise ValueError("model: expected a trained model, got one that has seen no data")
     return model.layers

@@ -9,37 +9,54 @@ import numpy as np
 from scipy.special import ndtri
 
 from balinp._types import Array
+from balinp.asking import (
+    as_labels,
+    as_targets,
+    column,
+    is_model,
+    names_of,
+    predictive_of,
+)
 from balinp.diagnostics.residuals import as_output, as_regression
 from balinp.metrics import predictive_entropy
-from balinp.plot.style import COLOURS, MARKERS, as_levels, axes_or_new, open_frame
+from balinp.plot.style import (
+    COLOURS,
+    MARKERS,
+    as_levels,
+    axes_or_new,
+    label_axes,
+    open_frame,
+    shade,
+)
 from balinp.predictive import CategoricalPredictive, GaussianPredictive
-from balinp.validation import as_array, as_choice, as_count, as_matrix
+from balinp.validation import as_array, as_choice, as_count, as_matrix, dimensions
 
 QUANTITIES = ("entropy", "total_std", "epistemic_std")
 
 
 def predictive_band(
-    predictive: GaussianPredictive,
+    predictive: Any,
     x: Any,
     *,
     levels: Sequence[float] = (0.95,),
     data: tuple[Any, Any] | None = None,
     output: int | None = None,
-    axes: Any = None,
+    ax: Any = None,
 ) -> Any:
     """Draw the predictive mean over one input, what the weights do not know, and all there is.
 
-    The blue bands are the central intervals of the levels, noise included. The orange band is
-    mean ± q epistemic std, with q the normal quantile of the largest level.
+    The blue bands are the central intervals of the levels, noise included, the narrower the darker.
+    The orange band is mean ± q epistemic std, with q the normal quantile of the largest level.
 
     Parameters
     ----------
-    predictive : of regression, at B inputs.
+    predictive : of regression, at B inputs; or a model of one input, to be asked there.
     x : (B,) or (B, 1) inputs, in any order.
     levels : probabilities of the intervals, each between 0 and 1.
-    data : inputs (N,) or (N, 1) and targets (N, K), drawn as points; or None.
+    data : inputs (N,) or (N, 1) and targets (N, K) or (N,), drawn as points; or None. The axes are
+        called what a frame, a series or a fitted estimator calls them.
     output : which of K outputs; None where there is one.
-    axes : Matplotlib axes, or None for new ones.
+    ax : Matplotlib axes, or None for new ones.
 
     Returns
     -------
@@ -57,34 +74,46 @@ def predictive_band(
     >>> axes.get_xlabel(), axes.get_lines()[0].get_ydata()
     ('input', array([0., 0., 0.]))
     """
-    predictive = as_regression(predictive)
+    model, inputs = predictive, x
+    predictive = as_regression(predictive_of(model, x if hasattr(x, "columns") else column(x)))
     k = as_output(output, predictive.mean.shape[1])
     x = one_input(x, "x", rows=len(predictive.mean))
     ordered = as_levels(levels)
     points = None if data is None else curve_data(data, predictive.mean.shape[1], k)
-    axes = axes_or_new(axes)
+    axes = axes_or_new(ax)
     order = np.argsort(x, kind="stable")
     x, mean = x[order], predictive.mean[order, k]
-    for level in map(float, ordered[::-1]):
+    for level, strength in zip(ordered[::-1].tolist(), strengths(len(ordered)), strict=True):
         low, high = (ends[order, k] for ends in predictive.interval(level))
-        axes.fill_between(x, low, high, color=COLOURS[0], alpha=0.18, linewidth=0,
+        axes.fill_between(x, low, high, color=shade(COLOURS[0], strength), linewidth=0,
                           label=f"{100 * level:g} % interval, with noise")  # fmt: skip
     largest = float(ordered[-1])
     half = ndtri(0.5 + 0.5 * largest) * np.sqrt(predictive.epistemic[order, k, k])
     axes.fill_between(x, mean - half, mean + half, color=COLOURS[4], alpha=0.55, linewidth=0,
                       label=f"{100 * largest:g} %, weights alone")  # fmt: skip
     axes.plot(x, mean, color=COLOURS[0], linewidth=2, label="predictive mean")
-    return finished(axes, points, "target" if output is None else f"target {k}")
+    label_axes(axes, model, inputs, data, "target" if output is None else f"target {k}")
+    return finished(axes, points)
 
 
-def finished(axes: Any, points: tuple[Array, Array] | None, name: str) -> Any:
-    """The axes of curves over one input, with data as points, names and a legend."""
+def finished(axes: Any, points: tuple[Array, Array] | None) -> Any:
+    """The axes of curves over one input, with data as points and a legend."""
     if points is not None:
         axes.plot(*points, "o", color="black", markersize=3.5, alpha=0.7, label="data")
-    axes.set(xlabel="input", ylabel=name)
     open_frame(axes)
     axes.legend(fontsize="small", framealpha=0.9)
     return axes
+
+
+def strengths(count: int) -> Array:
+    """Of the colours of so many bands, the widest first; told apart where they lie on each other.
+
+    Examples
+    --------
+    >>> strengths(1), strengths(2)
+    (array([0.2]), array([0.2, 0.5]))
+    """
+    return np.linspace(0.2, 0.5, count)
 
 
 def uncertainty_map(
@@ -97,25 +126,26 @@ def uncertainty_map(
     resolution: int = 80,
     colour_bar: bool = True,
     label: str | None = None,
-    axes: Any = None,
+    ax: Any = None,
 ) -> Any:
     """Draw how uncertain a prediction is over two inputs.
 
     Parameters
     ----------
-    model : anything whose `predict` turns inputs (B, 2) into a predictive, such as `BALI`; or a
-        function of inputs (B, 2) to values (B,), which are drawn as they are.
+    model : a `BALI`, an estimator or a pipeline, or anything else whose `predict` turns inputs
+        (B, 2) into a predictive; or a function of inputs (B, 2) to values (B,), which are drawn
+        as they are.
     bounds : ((lowest, highest) of the first input, the same of the second).
     quantity : of a model's prediction. ``"entropy"`` of the class probabilities, in nats;
         ``"total_std"`` or ``"epistemic_std"`` of one output (for classes: of its entry of the
         one-hot label). None is the entropy for classes and the epistemic std otherwise.
     output : which of K outputs a standard deviation is of; None where there is one.
-    data : inputs (N, 2), and targets or None. One-hot targets of two or more classes give
-        each class its colour and marker; other targets are not shown.
+    data : inputs (N, 2), and targets or None. One-hot targets of two or more classes, and labels
+        that a classifier knows, give each class its colour and marker; others are not shown.
     resolution : points of the grid along each input.
     colour_bar : whether to add one beside the axes.
     label : of the colour bar; None names the quantity.
-    axes : Matplotlib axes, or None for new ones.
+    ax : Matplotlib axes, or None for new ones.
 
     Returns
     -------
@@ -136,16 +166,17 @@ def uncertainty_map(
     if (bounds[:, 0] >= bounds[:, 1]).any():
         raise ValueError(f"bounds: expected lowest below highest, got {bounds.tolist()}")
     resolution = as_count(resolution, "resolution", minimum=2)
-    points = None if data is None else _map_data(data)
+    points = None if data is None else _map_data(data, getattr(model, "classes_", None))
     first, second = (np.linspace(low, high, resolution) for low, high in bounds)
     grid = np.stack([axis.ravel() for axis in np.meshgrid(first, second)], axis=1)
     values, name = _map_values(model, grid, quantity, output)
-    axes = axes_or_new(axes)
+    axes = axes_or_new(ax)
     mesh = axes.pcolormesh(first, second, values.reshape(resolution, resolution), cmap="viridis",
                            shading="nearest", rasterized=True)  # fmt: skip
     if points is not None:
         _draw_points(axes, *points)
-    axes.set(xlabel="input 0", ylabel="input 1", xlim=bounds[0], ylim=bounds[1])
+    names = names_of(model, None if data is None else data[0]) or ["input 0", "input 1"]
+    axes.set(xlabel=names[0], ylabel=names[1], xlim=bounds[0], ylim=bounds[1])
     if colour_bar:
         axes.figure.colorbar(mesh, ax=axes, label=name if label is None else label)
     return axes
@@ -166,7 +197,7 @@ def _map_values(
         if values.shape != (len(grid),):
             raise ValueError(f"model: expected values ({len(grid)},), got shape {values.shape}")
         return values, "value"
-    predictive = model.predict(grid)
+    predictive = predictive_of(model, grid) if is_model(model) else model.predict(grid)
     if not isinstance(predictive, (GaussianPredictive, CategoricalPredictive)):
         raise TypeError(
             f"model: expected predict to return a predictive, got {type(predictive).__name__}"
@@ -180,13 +211,14 @@ def _map_values(
             )
         return predictive_entropy(predictive.probabilities), "entropy of the classes, nats"
     k = as_output(output, predictive.mean.shape[1])
-    unit = f"probability of class {k}" if classes else "unit of the target"
+    named = getattr(model, "classes_", range(k + 1))[k]
+    unit = f"probability of class {named}" if classes else "unit of the target"
     if quantity == "total_std":
         return predictive.std[:, k], f"predictive std, {unit}"
     return np.sqrt(predictive.epistemic[:, k, k]), f"epistemic std, {unit}"
 
 
-def _draw_points(axes: Any, X: Array, labels: Any) -> None:
+def _draw_points(axes: Any, X: Array, labels: Any, names: Any) -> None:
     """Points with white edges, so that they are seen on dark and on light ground."""
     if labels is None:
         axes.scatter(X[:, 0], X[:, 1], s=14, color="black", edgecolors="white", linewidths=0.5,
@@ -197,25 +229,29 @@ def _draw_points(axes: Any, X: Array, labels: Any) -> None:
             chosen = X[labels == k]
             axes.scatter(chosen[:, 0], chosen[:, 1], s=22, color=colours[k % len(colours)],
                          marker=MARKERS[k % len(MARKERS)], edgecolors="white", linewidths=0.6,
-                         label=f"class {k}")  # fmt: skip
+                         label=f"class {k if names is None else names[k]}")  # fmt: skip
     axes.legend(fontsize="small", framealpha=0.9)
 
 
-def _map_data(data: Any) -> tuple[Array, Any]:
-    """Inputs (N, 2), and labels (N,) where the targets are one-hot, else None."""
+def _map_data(data: Any, classes: Any) -> tuple[Array, Any, Any]:
+    """Inputs (N, 2); numbers (N,) of classes or None; names of the classes or None."""
     X, Y = _pair(data)
     X = as_matrix(X, "data", columns=2)
-    if Y is None:
-        return X, None
+    if Y is None or (dimensions(Y) == 1 and classes is None):
+        return X, None, None
+    if dimensions(Y) == 1:
+        labels = as_labels(Y, "data", rows=len(X), columns=len(classes), classes=classes)
+        return X, labels, classes
     Y = as_matrix(Y, "data", rows=len(X))
     one_hot = Y.shape[1] > 1 and bool((np.sort(Y, axis=1) == np.eye(Y.shape[1])[-1]).all())
-    return X, Y.argmax(axis=1) if one_hot else None
+    return X, Y.argmax(axis=1) if one_hot else None, classes
 
 
 def curve_data(data: Any, columns: int, k: int) -> tuple[Array, Array]:
+    """Inputs (N,) and the k-th of the targets (N, columns), of a pair."""
     X, Y = _pair(data)
     x = one_input(X, "data")
-    return x, as_matrix(Y, "data", rows=len(x), columns=columns)[:, k]
+    return x, as_targets(Y, "data", rows=len(x), columns=columns)[:, k]
 
 
 def _pair(data: Any) -> tuple[Any, Any]:

@@ -1,14 +1,15 @@
 """Predictive distributions, with what the weights do not know kept apart from the noise.
 
 `GaussianPredictive`, `StudentPredictive` and mixtures of them for regression,
-`CategoricalPredictive` for classes, and `OutputPredictive` for a likelihood that says no more of
-its targets than their density.
+`CategoricalPredictive` for classes, `BernoulliPredictive` for several answers, yes or no, and
+`OutputPredictive` for a likelihood that says no more of its targets than their density.
 """
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
+from balinp.predictive.bernoulli import BernoulliPredictive
 from balinp.predictive.categorical import CategoricalPredictive
 from balinp.predictive.gaussian import GaussianPredictive, MixturePredictive
 from balinp.predictive.outputs import OutputPredictive
@@ -18,6 +19,7 @@ Predictive: TypeAlias = GaussianPredictive | MixturePredictive | CategoricalPred
 """What `BALI.predict` returns: a Gaussian or a mixture for regression, else categorical."""
 
 __all__ = [
+    "BernoulliPredictive",
     "CategoricalPredictive",
     "GaussianPredictive",
     "MixturePredictive",

@@ -137,6 +137,16 @@ def output_roots():
         assert_allclose(slope, (one_hot[0] - p)[k], rtol=1e-12)
         bend = -(one_hot - softmax(moved)).imag[0] / STEP
         assert_allclose(bend, (np.diag(p) - np.outer(p, p))[k], atol=1e-15)
+    # Bernoulli: gradient y - s, curvature diag(s (1 - s)), at most 1/4
+    answers, s = np.array([[1.0, 0.0, 0.0, 1.0]]), 1 / (1 + np.exp(-f[0]))
+    for k in range(4):
+        moved = f + 1j * STEP * np.eye(4)[k]
+        slope = (answers * moved - np.log(1 + np.exp(moved))).sum().imag / STEP
+        assert_allclose(slope, (answers[0] - s)[k], rtol=1e-12)
+        bend = (1 / (1 + np.exp(-moved))).imag[0] / STEP
+        assert_allclose(bend, np.diag(s * (1 - s))[k], atol=1e-15)
+    z = np.linspace(-9, 9, 1001)
+    assert (np.exp(-z) / (1 + np.exp(-z)) ** 2).max() == 0.25
 
 
 def drawn_labels():

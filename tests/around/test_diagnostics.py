@@ -418,7 +418,7 @@ Y = np.random.default_rng(0).standard_normal((30, 1))
     [
         ((Y, Y), {}, "predictive: expected a GaussianPredictive or a MixturePredictive"),
         ((ZERO, Y[:-1]), {}, r"Y: expected shape \(30, 1\), got \(29, 1\)"),
-        ((ZERO, Y[:, 0]), {}, "Y: expected a matrix"),
+        ((ZERO, Y[1:, 0]), {}, r"Y: expected shape \(30, 1\), got \(29, 1\)"),
         ((ZERO, np.ones((30, 1))), {}, "Y: expected residuals that differ"),
         ((ZERO, Y, Y[:-1]), {}, "X: expected shape"),
         ((ZERO, Y), {"level": 0.0}, "level: expected a number in"),

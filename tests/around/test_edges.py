@@ -233,10 +233,14 @@ def test_another_number_of_rows_is_refused_by_name(edge: Edge) -> None:
 @pytest.mark.parametrize("kind", ["complex", "sparse", "ragged", "NaN", "infinite", "0-D", "3-D"])
 @every(ESTIMATORS)
 def test_estimators_refuse_what_scikit_learn_refuses(edge: Edge, kind: str) -> None:
-    """Its own checks may not name `y`."""
-    _, call, good = edge
+    """Its own checks may not name `y`. Sparse inputs are taken, and sparse labels of several."""
+    name, call, good = edge
+    spoilt = REFUSED[kind][1](good)
+    if name == "X" and kind == "sparse":
+        call(spoilt)
+        return
     with pytest.raises((TypeError, ValueError)):
-        call(REFUSED[kind][1](good))
+        call(spoilt)
 
 
 KINDS = ["text", "bytes", "dates", "durations", "masked"]
@@ -305,7 +309,8 @@ SIZED = STANDARDISED | {
 def test_numbers_whose_squares_overflow_are_refused_by_name(edge: Edge, value: float) -> None:
     name, call, good = edge
     found = re.escape(f"{abs(value):g}")
-    with pytest.raises(ValueError, match=f"^{name}: expected numbers from -1e.* to 1e.*{found}$"):
+    message = f"^{name}: expected numbers from -1e.* to 1e.*{found}(, the first in .*)?$"
+    with pytest.raises(ValueError, match=message):
         call(with_first(value)(good))
 
 

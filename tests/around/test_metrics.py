@@ -322,8 +322,9 @@ P = np.array([[0.5, 0.5], [0.25, 0.75]])
 
 INVALID: list[tuple[Callable[..., object], tuple[object, ...], str]] = [
     # shapes: nothing is broadcast, nothing is empty
-    (metrics.rmse, (np.ones(3), COLUMN), "Y"),
-    (metrics.rmse, (COLUMN, np.ones(3)), "mean"),
+    (metrics.rmse, (np.ones(2), COLUMN), "mean"),
+    (metrics.rmse, (COLUMN, np.ones(2)), "mean"),
+    (metrics.rmse, (np.ones((3, 1, 1)), COLUMN), "Y"),
     (metrics.rmse, (COLUMN, ONE), "mean"),
     (metrics.rmse, (np.ones((0, 1)), np.ones((0, 1))), "Y"),
     (metrics.crps_gaussian, (COLUMN, COLUMN, ONE), "std"),

@@ -79,7 +79,7 @@ def test_band_of_a_gaussian(axes: Any, rng: np.random.Generator) -> None:
         rng.random((9, 1)),
     )
     p = GaussianPredictive(mean, e[:, :, None], np.array([[0.25]]))
-    plot.predictive_band(p, x, levels=(0.9, 0.5), data=(x[:3], mean[:3] + 1), axes=axes)
+    plot.predictive_band(p, x, levels=(0.9, 0.5), data=(x[:3], mean[:3] + 1), ax=axes)
     order = np.argsort(x)
     m, epistemic, total = mean[order, 0], np.sqrt(e[order, 0]), np.sqrt(e[order, 0] + 0.25)
     np.testing.assert_allclose(line(axes, "predictive mean"), np.stack([x[order], m], 1))
@@ -97,7 +97,7 @@ def test_band_of_a_gaussian(axes: Any, rng: np.random.Generator) -> None:
 
 def test_band_of_a_mixture_is_its_own_interval(axes: Any) -> None:
     p = MixturePredictive(np.array([[[-9.0], [0.0]], [[9.0], [0.0]]]), np.eye(1))
-    plot.predictive_band(p, [[0.0], [1.0]], levels=[0.8], axes=axes)
+    plot.predictive_band(p, [[0.0], [1.0]], levels=[0.8], ax=axes)
     _, low, high = band(axes, "80 % interval, with noise")
     np.testing.assert_allclose(high, [9 + norm.ppf(0.8), norm.ppf(0.9)], rtol=1e-9)
     np.testing.assert_allclose(low, [-9 + norm.ppf(0.2), norm.ppf(0.1)], rtol=1e-9)
@@ -107,7 +107,7 @@ def test_band_of_the_second_output(axes: Any, rng: np.random.Generator) -> None:
     mean = rng.standard_normal((4, 2))
     V = np.diag([1.0, 4.0])
     plot.predictive_band(
-        GaussianPredictive(mean, np.zeros((4, 2, 2)), V), np.arange(4.0), output=1, axes=axes
+        GaussianPredictive(mean, np.zeros((4, 2, 2)), V), np.arange(4.0), output=1, ax=axes
     )
     np.testing.assert_array_equal(line(axes, "predictive mean")[:, 1], mean[:, 1])
     _, _, high = band(axes, "95 % interval, with noise")
@@ -117,7 +117,7 @@ def test_band_of_the_second_output(axes: Any, rng: np.random.Generator) -> None:
 
 def test_map_of_a_function(axes: Any) -> None:
     plot.uncertainty_map(
-        lambda X: X[:, 0] + 10 * X[:, 1], ((0, 2), (0, 1)), resolution=3, label="z", axes=axes
+        lambda X: X[:, 0] + 10 * X[:, 1], ((0, 2), (0, 1)), resolution=3, label="z", ax=axes
     )
     values = axes.collections[0].get_array().ravel()  # older Matplotlib gives it flat
     np.testing.assert_allclose(values, [0, 1, 2, 5, 6, 7, 10, 11, 12])
@@ -133,7 +133,7 @@ def test_map_of_classes(axes: Any, classifier: tuple[BALI, Array, Array]) -> Non
         for y in np.linspace(0, 3, 4)
         for x in np.linspace(-2, 1, 4)
     ]
-    plot.uncertainty_map(model, bounds, resolution=4, data=(X, Y), axes=axes)
+    plot.uncertainty_map(model, bounds, resolution=4, data=(X, Y), ax=axes)
     entropy = -np.sum(p * np.log(p), axis=1)
     np.testing.assert_allclose(axes.collections[0].get_array().ravel(), entropy, rtol=1e-9)
     assert axes.get_xlim() == (-2, 1)
@@ -148,7 +148,7 @@ def test_map_of_regression(quantity: str | None, axes: Any, rng: np.random.Gener
     model = BALI(hidden=(3,)).fit(X, X[:, :1], epochs=5)
     plot.uncertainty_map(
         model, ((0, 1), (2, 3)), quantity=quantity, resolution=2, data=(X, None),
-        colour_bar=False, axes=axes,
+        colour_bar=False, ax=axes,
     )  # fmt: skip
     p = model.predict(np.array([[0.0, 2.0], [1.0, 2.0], [0.0, 3.0], [1.0, 3.0]]))
     variance = p.covariance if quantity == "total_std" else p.epistemic
@@ -164,7 +164,7 @@ def test_map_of_regression(quantity: str | None, axes: Any, rng: np.random.Gener
 @pytest.mark.equation("SC-3")
 def test_reliability_points_and_ranges(axes: Any, rng: np.random.Generator) -> None:
     p, labels = rng.dirichlet(np.ones(3), 200), rng.integers(3, size=200)
-    plot.reliability(p, labels, n_bins=5, fewest=20, axes=axes)
+    plot.reliability(p, labels, n_bins=5, fewest=20, ax=axes)
     top, right = p.max(axis=1), p.argmax(axis=1) == labels
     expected, ranges = [], []
     for b in range(5):
@@ -185,7 +185,7 @@ def test_reliability_points_and_ranges(axes: Any, rng: np.random.Generator) -> N
 def test_coverage_line_and_range(axes: Any, rng: np.random.Generator) -> None:
     Y = 1.3 * rng.standard_normal((80, 1))
     p = GaussianPredictive(0 * Y, np.zeros((80, 1, 1)), np.eye(1))
-    plot.coverage(p, Y, levels=[0.9, 0.3], axes=axes)
+    plot.coverage(p, Y, levels=[0.9, 0.3], ax=axes)
     inside = [np.mean(np.abs(Y) <= norm.ppf(0.5 + 0.5 * level)) for level in (0.3, 0.9)]
     np.testing.assert_array_equal(line(axes, "coverage"), [[0.3, inside[0]], [0.9, inside[1]]])
     place, low, high = band(axes, "95 % range if right")
@@ -198,7 +198,7 @@ def test_coverage_line_and_range(axes: Any, rng: np.random.Generator) -> None:
 def test_residuals_over_the_mean(axes: Any, rng: np.random.Generator) -> None:
     mean, Y = rng.standard_normal((2, 30, 2))
     p = GaussianPredictive(mean, np.zeros((30, 2, 2)), np.diag([1.0, 4.0]))
-    plot.residuals(p, Y, output=1, axes=axes)
+    plot.residuals(p, Y, output=1, ax=axes)
     expected = np.stack([mean[:, 1], (Y - mean)[:, 1] / 2], axis=1)
     np.testing.assert_allclose(axes.get_lines()[-1].get_xydata(), expected, rtol=1e-12)
     heights = sorted(line.get_ydata()[0] for line in axes.get_lines()[:-1])
@@ -209,7 +209,7 @@ def test_residuals_over_the_mean(axes: Any, rng: np.random.Generator) -> None:
 def test_residuals_over_normal_quantiles(axes: Any, rng: np.random.Generator) -> None:
     Y = rng.standard_normal((30, 1))
     p = GaussianPredictive(0 * Y, np.zeros((30, 1, 1)), np.eye(1))
-    plot.residuals(p, Y, against="quantiles", axes=axes)
+    plot.residuals(p, Y, against="quantiles", ax=axes)
     expected = np.stack([norm.ppf((np.arange(30) + 0.5) / 30), np.sort(Y[:, 0])], axis=1)
     np.testing.assert_allclose(line(axes, "residuals"), expected, rtol=1e-10)
     # The range of the i-th smallest: P(it is below t) = P(at least i of 30 are below t).
@@ -224,7 +224,7 @@ def test_residuals_over_normal_quantiles(axes: Any, rng: np.random.Generator) ->
 
 def test_convergence_lines(axes: Any, curve: tuple[BALI, Array, Array]) -> None:
     history = curve[0].history
-    plot.convergence(history, axes=axes)
+    plot.convergence(history, ax=axes)
     steps = np.arange(1, 16)
     expected = np.stack([steps, [record.log_joint for record in history]], axis=1)
     np.testing.assert_array_equal(line(axes, "log joint"), expected)
@@ -262,7 +262,7 @@ def signal_to_noise(layer: Any) -> Array:
 
 def test_weights_as_histograms(axes: Any, curve: tuple[BALI, Array, Array]) -> None:
     layers = curve[0].layers
-    plot.weights(curve[0], bins=7, axes=axes)
+    plot.weights(curve[0], bins=7, ax=axes)
     ratios = [signal_to_noise(layer).ravel() for layer in layers]
     reach = max(np.abs(np.concatenate(ratios)))
     assert len(axes.patches) == 3
@@ -278,12 +278,12 @@ def test_weights_as_histograms(axes: Any, curve: tuple[BALI, Array, Array]) -> N
 
 def test_weights_that_are_all_zero(axes: Any) -> None:
     model = BALI(hidden=()).fit(np.ones((5, 1)), np.zeros((5, 1)), epochs=1)
-    plot.weights(model, bins=3, axes=axes)
+    plot.weights(model, bins=3, ax=axes)
     np.testing.assert_array_equal(axes.patches[0].get_data().values, [0, 2, 0])
 
 
 def test_weights_as_an_image(axes: Any, curve: tuple[BALI, Array, Array]) -> None:
-    plot.weights(curve[0], layer=1, axes=axes)
+    plot.weights(curve[0], layer=1, ax=axes)
     (image,) = axes.images
     ratio = signal_to_noise(curve[0].layers[1])
     np.testing.assert_allclose(image.get_array(), ratio, rtol=1e-9)
@@ -296,7 +296,7 @@ def test_spectra_are_those_of_the_dense_matrices(prior: str, axes: Any) -> None:
     rng = np.random.default_rng(2)
     X, Y = rng.standard_normal((30, 2)), rng.standard_normal((30, 2)) * [1.0, 0.2]
     model = BALI(hidden=(3,), prior=prior).fit(X, Y, epochs=4)
-    plot.spectra(model, axes=axes)
+    plot.spectra(model, ax=axes)
     for index, layer in enumerate(model.layers):
         dense = {
             "A": layer.factors.A,
@@ -355,7 +355,7 @@ def test_every_function_is_called_here() -> None:
 def test_axes_are_used_and_returned(name: str, axes: Any) -> None:
     function, arguments, options = CALLS[name]
     before = dict(matplotlib.rcParams)
-    assert function(*arguments, **options, axes=axes) is axes
+    assert function(*arguments, **options, ax=axes) is axes
     assert pyplot.get_fignums() == [], "a figure was made although axes were given"
     assert axes.has_data()
     assert axes.get_xlabel()
@@ -384,8 +384,8 @@ def test_inputs_stay_as_they_were(name: str) -> None:
 @pytest.mark.parametrize("wrong", ["axes", Figure()])
 def test_what_are_not_axes_is_refused(name: str, wrong: Any) -> None:
     function, arguments, options = CALLS[name]
-    with pytest.raises(TypeError, match="axes: expected Matplotlib axes or None, got"):
-        function(*arguments, **options, axes=wrong)
+    with pytest.raises(TypeError, match="ax: expected Matplotlib axes or None, got"):
+        function(*arguments, **options, ax=wrong)
     assert pyplot.get_fignums() == []
 
 
@@ -424,14 +424,14 @@ UNTRAINED = BALI(hidden=(2,))
         (plot.residuals, (GAUSSIAN, X), {"against": "x"}, "against: expected one of mean"),
         (plot.residuals, (GAUSSIAN, X[:-1]), {}, "Y: expected shape"),
         (plot.residuals, (PAIR, P), {}, "output: expected which of the 2 outputs"),
-        (plot.convergence, (MODEL,), {}, "history: expected a sequence of records"),
+        (plot.convergence, (GAUSSIAN,), {}, "history: expected a sequence of records"),
         (plot.convergence, ([1.0],), {}, "history: expected a sequence of records"),
         (plot.convergence, ([],), {}, "history: expected at least one record"),
         (plot.weights, (UNTRAINED,), {}, "model: expected a trained model"),
         (plot.weights, (MODEL,), {"layer": 2}, "layer: expected at most 1, got 2"),
         (plot.weights, (MODEL,), {"layer": -1}, "layer: expected an integer of at least 0"),
         (plot.weights, (MODEL,), {"bins": 0}, "bins: expected an integer of at least 1"),
-        (plot.spectra, (GAUSSIAN,), {}, "model: expected a BALI, got GaussianPredictive"),
+        (plot.spectra, (GAUSSIAN,), {}, "model: expected a BALI or a fitted estimator, got G"),
         (plot.spectra, (UNTRAINED,), {}, "model: expected a trained model"),
     ],
 )  # fmt: skip

@@ -23,7 +23,7 @@ def test_each_function_is_a_line(rng: np.random.Generator) -> None:
         "functions drawn",
         "data",
     ]
-    again = plot.functions(draws[:, :, :1], x[:, None], axes=axes)
+    again = plot.functions(draws[:, :, :1], x[:, None], ax=axes)
     assert again is axes
 
 
@@ -40,7 +40,7 @@ def test_a_models_functions_agree_where_the_data_are(rng: np.random.Generator) -
 @pytest.mark.parametrize(
     ("draws", "x", "options", "message"),
     [
-        (np.zeros((3, 2)), [0.0, 1.0], {}, r"draws: expected an array of shape \(S, B, K\)"),
+        (np.zeros(2), [0.0, 1.0], {}, r"draws: expected an array of shape \(S, B, K\)"),
         (np.zeros((3, 2, 1)), [0.0], {}, "x: expected"),
         (np.zeros((3, 2, 2)), [0.0, 1.0], {}, "output: expected which of the 2 outputs"),
         (np.zeros((0, 2, 1)), [0.0, 1.0], {}, "draws: expected"),

@@ -9,7 +9,7 @@ import pytest
 from cases import DIFFERENCE_RTOL, assert_close, random_covariance, slope
 from scipy import stats
 
-from balinp import Categorical, Gaussian
+from balinp import Bernoulli, Categorical, Gaussian
 from balinp._types import Array
 from balinp.likelihood import Likelihood
 
@@ -20,14 +20,17 @@ NOISES = {
     "full": COVARIANCE,
     "full, small": 1e-4 * COVARIANCE,
 }
-LIKELIHOODS = [*map(Gaussian, NOISES.values()), Categorical()]
-every_likelihood = pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=[*NOISES, "classes"])
+LIKELIHOODS = [*map(Gaussian, NOISES.values()), Categorical(), Bernoulli()]
+NAMES = [*NOISES, "classes", "answers"]
+every_likelihood = pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=NAMES)
 every_noise = pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
 
 
 def batch(likelihood: Likelihood, rng: np.random.Generator, n: int = 5) -> tuple[Array, Array]:
     """Targets and outputs of three columns."""
     f = rng.normal(size=(n, 3))
+    if isinstance(likelihood, Bernoulli):
+        return rng.integers(2, size=(n, 3)).astype(float), f
     classes = isinstance(likelihood, Categorical)
     return np.eye(3)[rng.integers(3, size=n)] if classes else rng.normal(size=(n, 3)), f
 
@@ -71,6 +74,35 @@ def test_class_probabilities(rng: np.random.Generator) -> None:
     weights = np.exp(f - f.max(axis=1, keepdims=True))
     assert_close(np.array(each).T, weights / weights.sum(axis=1, keepdims=True))
     assert Categorical().known_precision(3) is None
+
+
+@pytest.mark.equation("BP-4")
+def test_probabilities_of_answers(rng: np.random.Generator) -> None:
+    f = np.vstack([rng.normal(size=(4, 3)), [[900.0, 0.0, -900.0]]])  # no overflow either
+    Y = rng.integers(2, size=f.shape).astype(float)
+    p = 1 / (1 + np.exp(-np.clip(f, -700, 700)))
+    with np.errstate(divide="ignore"):
+        expected = stats.bernoulli.logpmf(Y[:4], p[:4]).sum(axis=1)
+    assert_close(Bernoulli().log_density(Y, f)[:4], expected)
+    assert Bernoulli().log_density(np.array([[0.0, 1.0, 0.0]]), f[4:])[0] == -900 + np.log(0.5)
+    assert Bernoulli().known_precision(3) is None
+    # one answer is a class of two
+    two = np.stack([0 * f[:, 0], f[:, 0]], axis=1)
+    of_two = Categorical().log_density(np.stack([1 - Y[:, 0], Y[:, 0]], axis=1), two)
+    assert_close(Bernoulli().log_density(Y[:, :1], f[:, :1]), of_two)
+    for wrong in (0.5, 2.0, -1.0):
+        with pytest.raises(ValueError, match=f"^Y: expected zeros and ones, got {wrong:g}"):
+            Bernoulli().check_targets([[0.0, wrong]], 1)
+
+
+@pytest.mark.equation("JS-4")
+def test_the_bound_of_answers_is_reached_where_they_are_even(rng: np.random.Generator) -> None:
+    bound = Bernoulli().largest_curvature_rows(3)
+    f = np.vstack([np.zeros(3), rng.normal(size=(50, 3))])
+    rows = Bernoulli().curvature_rows(f)
+    excess = bound.T @ bound - np.swapaxes(rows, 1, 2) @ rows
+    assert np.linalg.eigvalsh(excess).min() > -1e-15
+    np.testing.assert_allclose(excess[0], 0, atol=1e-15)
 
 
 @pytest.mark.equation("BP-4")
