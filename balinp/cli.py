@@ -73,6 +73,14 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         const="published",
         help="the same for all inputs, tied values cut by the order of rows, as published",
     )
+    gaps.add_argument(
+        "--groups",
+        metavar="COLUMNS",
+        nargs="?",
+        const="known",
+        help="hold out whole groups: rows that agree in these inputs, counted from 0, such as "
+        "0-4,6; without COLUMNS the known groups of the set",
+    )
     command.add_argument(
         "--ood",
         metavar="DIR",
@@ -251,6 +259,7 @@ def _evaluate(parsed: argparse.Namespace) -> None:
     evaluate(
         parsed.name,
         gap=parsed.gap,
+        groups=parsed.groups,
         ood=parsed.ood,
         splits=parsed.splits,
         methods=parsed.methods,

@@ -58,6 +58,8 @@ class Dataset:
     gap_columns : of each split, the input along which its test rows lie in a gap between the
         training rows; None for other splits.
     outside : inputs for detection, or None.
+    group_columns : inputs that the rows of a group agree in, where whole groups are held out; None
+        for other splits.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Dataset:
     input_scale: Callable[[Array], Scale] = Scale.of
     gap_columns: tuple[int, ...] | None = None
     outside: Outside | None = None
+    group_columns: tuple[int, ...] | None = None
 
     def first_splits(self, count: int | None) -> range:
         """Numbers of the first splits; None is all of those with gaps, else up to ten.

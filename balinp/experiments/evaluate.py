@@ -12,7 +12,9 @@ from balinp.experiments import UserError, require_extras
 from balinp.experiments.dataset import Dataset
 from balinp.experiments.datasets import load, with_gaps, with_outside
 from balinp.experiments.figures import save_figure
+from balinp.experiments.groups import group_report, with_groups
 from balinp.experiments.journal import Journal
+from balinp.experiments.leakage import leakage, leakage_report
 from balinp.experiments.methods import Method, select
 from balinp.experiments.runner import Job, Outcome, run
 from balinp.experiments.scores import Record
@@ -23,6 +25,7 @@ def evaluate(
     name: str,
     *,
     gap: str | None = None,
+    groups: str | None = None,
     ood: str | None = None,
     splits: int | None = None,
     methods: Sequence[str] | None = None,
@@ -38,6 +41,8 @@ def evaluate(
     name : of the data set, see `balinp.experiments.datasets.load`.
     gap : rule of `balinp.experiments.datasets.with_gaps` for tests in gaps between training
         data, or None.
+    groups : columns that make the groups to be held out whole, see
+        `balinp.experiments.groups.with_groups`, or None.
     ood : directory of images to be told apart from the test data, or None.
     splits : number of splits; None is ten, or as many as there are; with gaps, all.
     methods : their names, or None for all that fit the data set and can be run here.
@@ -72,6 +77,8 @@ def evaluate(
     dataset = load(name)
     if gap is not None:
         dataset = with_gaps(dataset, gap)
+    if groups is not None:
+        dataset = with_groups(dataset, groups)
     if ood is not None:
         dataset = with_outside(dataset, ood)
     chosen = select(dataset.kind, methods, len(dataset.X))
@@ -81,6 +88,9 @@ def evaluate(
     outcomes = _outcomes(dataset, chosen, numbers, jobs, json_path, resume)
     records = [outcome.record for outcome in outcomes]
     print(table(records, dataset.kind), end="")
+    print("\n" + leakage_report(leakage(dataset, numbers)), end="")
+    if dataset.group_columns is not None:
+        print("\n" + group_report(dataset), end="")
     if dataset.gap_columns is not None:
         print("\n" + gap_table(records), end="")
         n, inputs = dataset.X.shape
