@@ -3,21 +3,29 @@
 Repeated rows, several measurements of one thing, or one building turned by a right angle say about
 each other what a new row would not. Split at random, they end on both sides, and the test asks for
 what was seen.
+
+``python -m balinp.experiments.groups OWN.json GROUPED.json`` sets the records of two runs of
+``balinp evaluate`` side by side: those of a data set's own splits and those with ``--groups``.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from balinp.experiments import UserError
+from balinp.experiments import REGRESSION, UserError
 from balinp.experiments.dataset import Dataset
+from balinp.experiments.scores import COMPARED, Record
 from balinp.experiments.splits import Indices, group_split
+from balinp.experiments.table import by_split, column_cells, markdown, method_names
 
 KNOWN = "known"
 """What `with_groups` takes for the columns that `GROUPS` names."""
@@ -111,6 +119,36 @@ def shown(columns: Sequence[int]) -> str:
     return ",".join(f"{a}-{b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True))
 
 
+def comparison(own: Sequence[Record], grouped: Sequence[Record]) -> str:
+    """A Markdown table of the methods that both have, of regression: scores, and ranks by them.
+
+    Examples
+    --------
+    >>> def record(method, score):
+    ...     scores = {"rmse": 1.0, "log_likelihood_gaussian": score}
+    ...     return {"method": method, "split": 0, **scores}
+    >>> own = [record("A", -1.0), record("B", -2.0)]
+    >>> print(comparison(own, [record("B", -3.0), record("A", -5.0)]), end="")
+    | method | log-likelihood, own | grouped | rank, own | grouped | RMSE, own | grouped |
+    | ------ | ------------------: | ------: | --------: | ------: | --------: | ------: |
+    | A      |              -1.000 |  -5.000 |         1 |       2 |     1.000 |   1.000 |
+    | B      |              -2.000 |  -3.000 |         2 |       1 |     1.000 |   1.000 |
+    """
+    methods = [name for name in method_names(own) if name in method_names(grouped)]
+    titles, columns = ["method"], [methods]
+    compared = COMPARED[REGRESSION].key
+    for key, title in ((compared, "log-likelihood"), ("rmse", "RMSE")):
+        scores = [[by_split(r, name, key) for name in methods] for r in (own, grouped)]
+        titles += [f"{title}, own", "grouped"]
+        columns += [column_cells(column) for column in scores]
+        if key == compared:
+            titles += ["rank, own", "grouped"]
+            for column in scores:
+                means = np.array([values.mean() for values in column])
+                columns.append([f"{1 + (means > mean).sum()}" for mean in means])
+    return markdown(titles, columns) + "\n"
+
+
 def _known(dataset: Dataset) -> tuple[int, ...]:
     if dataset.name not in GROUPS:
         raise UserError(
@@ -139,3 +177,17 @@ def _columns(text: str, n_in: int) -> tuple[int, ...]:
             raise UserError(f"--groups: expected columns from 0 to {n_in - 1}, got {part.strip()}")
         columns.update(range(first, last + 1))
     return tuple(sorted(columns))
+
+
+def main(files: Sequence[str]) -> int:
+    """Print the comparison of two files of records."""
+    if len(files) != 2:
+        print("balinp: expected two files of records, OWN.json GROUPED.json", file=sys.stderr)
+        return 2
+    own, grouped = (json.loads(Path(file).read_text("utf-8")) for file in files)
+    print(comparison(own, grouped), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from balinp import cli
 from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
+from balinp.experiments import groups as groups_module
 from balinp.experiments.dataset import Dataset
 from balinp.experiments.datasets import load
 from balinp.experiments.groups import GROUPS, group_numbers, group_report, shown, with_groups
@@ -147,6 +149,38 @@ def test_the_command_says_what_leaks_and_holds_out_groups(
     assert "no groups of diabetes are known" in capsys.readouterr().err
     assert main(["diabetes", "nothing"]) == 2
     assert "unknown data set 'nothing'" in capsys.readouterr().err
+
+
+def test_two_runs_side_by_side(
+    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Means, standard errors and ranks by the mean; a method that one run lacks is left out."""
+    files, means = [], []
+    for name, methods in (("own", "ABC"), ("grouped", "CAD")):
+        records = [
+            {
+                "method": method,
+                "split": split,
+                "rmse": rng.random(),
+                "log_likelihood_gaussian": float(rng.standard_normal() + 3 * (method == "C")),
+            }
+            for split in range(3)
+            for method in methods
+        ]
+        files.append(tmp_path / f"{name}.json")
+        files[-1].write_text(json.dumps(records))
+        means.append({m: np.mean([r["log_likelihood_gaussian"] for r in records
+                                  if r["method"] == m]) for m in methods})  # fmt: skip
+    assert groups_module.main([str(file) for file in files]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert [row[0] for row in cells] == ["method", cells[1][0], "A", "C"]
+    for row in cells[2:]:
+        assert float(row[1].split(" ±")[0]) == pytest.approx(means[0][row[0]], abs=0.06)
+        assert float(row[2].split(" ±")[0]) == pytest.approx(means[1][row[0]], abs=0.06)
+    assert [row[3:5] for row in cells[2:]] == [["2", "2"], ["1", "1"]]
+    assert groups_module.main([]) == 2
+    assert "expected two files of records" in capsys.readouterr().err
 
 
 SIZES = {
