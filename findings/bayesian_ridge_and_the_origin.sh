@@ -1,7 +1,7 @@
 #!/bin/sh
-# scikit-learn 1.8.0 (likewise 1.6.1 and 1.7.2), Python 3.11: the predictive standard deviation of BayesianRidge and
-# ARDRegression depends on where the inputs have their origin, and a weight of 2 is not the row twice. In 1.9.1 the
-# first is gone, and so is, for BayesianRidge, the second.
+# scikit-learn 1.8.0 (likewise 1.6.1), Python 3.11: the predictive standard deviation of BayesianRidge and
+# ARDRegression depends on where the inputs have their origin. In 1.9.1 it does not. And from 1.6.1 to 1.8.0 the weights
+# of BayesianRidge changed their meaning.
 #
 # Expected: the model has an intercept, so a constant added to an input, in training and at prediction, changes
 # nothing. Coefficients, means and the learnt noise indeed stay as they are.
@@ -12,13 +12,13 @@
 # temperature in kelvin, unscaled, make intervals a hundred times too wide; and a table of such intervals changes with
 # the version, though no estimate does.
 #
-# Weights: with 2 for each row, the learnt noise variance is twice that without weights in 1.8.0, and that of the rows
-# given twice in 1.9.1. So results with weights differ between the two versions as well.
+# Weights: with 2 for each row, the learnt noise variance is twice that without weights in 1.6.1 (a weight is a
+# precision), and that of the rows given twice in 1.8.0 and 1.9.1 (a weight is a count).
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-for version in 1.8.0 1.9.1; do
+for version in 1.6.1 1.8.0 1.9.1; do
     "$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check numpy==2.3.5 scipy==1.17.1 "scikit-learn==$version"
     "$folder/venv/bin/python" -W ignore - <<'PYTHON'
 import numpy as np
@@ -55,7 +55,7 @@ weighted = 1 / BayesianRidge(**options).fit(X, y, sample_weight=np.full(50, 2.0)
 repeated = 1 / BayesianRidge(**options).fit(np.vstack([X, X]), np.append(y, y)).alpha_
 print(sklearn.__version__, f"noise variance: {plain:.5f}, rows twice {repeated:.5f}, "
       f"weights of 2 {weighted:.5f}")
-expected = repeated if sklearn.__version__ == "1.9.1" else 2 * plain
+expected = 2 * plain if sklearn.__version__ == "1.6.1" else repeated
 assert np.isclose(weighted, expected, rtol=1e-4)
 PYTHON
 done

@@ -119,7 +119,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         ----------
         sample_weight : (N,) weights: 2 is the row twice, 0 is no row. They are counts: weights
             that sum to 1 amount to a single row. (`BALIClassifier` takes those for shares;
-            `BayesianRidge`, up to scikit-learn 1.8, takes all weights for precisions, so that
+            `BayesianRidge`, up to scikit-learn 1.6, takes all weights for precisions, so that
             2 for each row doubles the noise variance that it learns.)
 
         Notes

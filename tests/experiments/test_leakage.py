@@ -8,15 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from balinp import cli
-from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
+from balinp._types import Array
+from balinp.experiments import CLASSIFICATION, REGRESSION, UserError, seen_rows
 from balinp.experiments import groups as groups_module
 from balinp.experiments.dataset import Dataset
 from balinp.experiments.datasets import load
 from balinp.experiments.groups import GROUPS, group_numbers, group_report, shown, with_groups
 from balinp.experiments.leakage import leakage, leakage_table, main
+from balinp.experiments.methods import Method, Predictor
+from balinp.experiments.seen_rows import scores_apart, seen_table
 from balinp.experiments.splits import Split, group_split
+from balinp.predictive import GaussianPredictive
 
 PAGE = Path(__file__).resolve().parents[2] / "balinp/experiments/leakage.md"
 
@@ -181,6 +186,37 @@ def test_two_runs_side_by_side(
     assert [row[3:5] for row in cells[2:]] == [["2", "2"], ["1", "1"]]
     assert groups_module.main([]) == 2
     assert "expected two files of records" in capsys.readouterr().err
+
+
+def test_scores_of_seen_and_new_rows(rng: np.random.Generator) -> None:
+    """What remembers its training rows is right on the first kind alone."""
+    X = np.append(np.arange(40.0), np.arange(10.0))[:, None]
+    Y = rng.standard_normal((50, 1))
+    Y[40:] = Y[:10]
+    split = Split(np.arange(30), np.arange(30, 50))
+    data = Dataset("toy", REGRESSION, X, Y, lambda k: split)
+
+    def remembers(X: Array, Y: Array, seed: int) -> Predictor:
+        def predict(X_new: Array) -> GaussianPredictive:
+            near = np.abs(X_new - X.T).argmin(axis=1)
+            return GaussianPredictive(Y[near], np.zeros((len(X_new), 1, 1)), np.eye(1))
+
+        return predict
+
+    seen, new = scores_apart(data, Method("memory", REGRESSION, remembers), 0)
+    unit = Y[:30].std()
+    assert seen == pytest.approx(norm.logpdf(0, scale=unit), rel=1e-12)
+    off = Y[30:40] - Y[29]
+    assert new == pytest.approx(norm.logpdf(off, scale=unit).mean(), rel=1e-12)
+    table = seen_table(data, [Method("memory", REGRESSION, remembers)], 2)
+    assert f"{seen - new:.3f}" in table.splitlines()[2]
+
+
+def test_scores_apart_need_rows_of_both_kinds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert seen_rows.main(["diabetes", "--methods", "BayesianRidge"]) == 2
+    assert "diabetes: split 0 has 0 of 44 rows seen" in capsys.readouterr().err
+    assert seen_rows.main(["iris", "--methods", "MLP"]) == 2
+    assert "iris: expected a regression data set" in capsys.readouterr().err
 
 
 SIZES = {
