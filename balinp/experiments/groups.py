@@ -99,8 +99,10 @@ def group_report(dataset: Dataset) -> str:
     """A sentence on the groups of a data set that `with_groups` gave."""
     assert dataset.group_columns is not None
     sizes = np.bincount(group_numbers(dataset, dataset.group_columns))
+    least, most = sizes.min(), sizes.max()
+    rows = f"{least} rows" if least == most else f"{least} to {most} rows"
     return (
-        f"Whole groups are held out: {len(sizes)} groups of {sizes.min()} to {sizes.max()} rows, "
+        f"Whole groups are held out: {len(sizes)} groups of {rows}, "
         f"which agree in inputs {shown(dataset.group_columns)} (counted from 0).\n"
     )
 
