@@ -367,7 +367,10 @@ class BALI(Model):
     # -- files --------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to an .npz file, without pickle; see `balinp.persistence`."""
+        """Write the model to an .npz file, without pickle; see `balinp.persistence`.
+
+        With the state of the random generator, so that what is loaded goes on as this one would.
+        """
         persistence.save(self, path)
 
     @classmethod

@@ -63,6 +63,14 @@ def _add_tests(command: argparse.ArgumentParser) -> None:
         const="published",
         help="the same for all inputs, tied values cut by the order of rows, as published",
     )
+    gaps.add_argument(
+        "--groups",
+        metavar="COLUMNS",
+        nargs="?",
+        const="known",
+        help="hold out whole groups: rows that agree in these inputs, counted from 0, such as "
+        "0-4,6; without COLUMNS the known groups of the set",
+    )
     command.add_argument(
         "--ood",
         metavar="DIR",
@@ -111,6 +119,7 @@ def _evaluate(parsed: argparse.Namespace) -> None:
         validation=parsed.validation,
         input_scale=parsed.input_scale,
         gap=parsed.gap,
+        groups=parsed.groups,
         ood=parsed.ood,
         splits=parsed.splits,
         methods=parsed.methods,

@@ -41,7 +41,8 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
     prior_precision : lam of all layers, in the units that the network sees: standardised ones
         unless ``standardize=False``. None learns it.
     noise_variance : a number, one for each output, or a covariance, in units of y squared,
-        whether or not targets are standardised. None learns a covariance.
+        whether or not targets are standardised. None learns a covariance. (The `alpha` of
+        `GaussianProcessRegressor(normalize_y=True)` is in units of the standardised targets.)
     covariance, noise : as in `BALI`: by default the covariance of all layers together, and Student
         tails, where data or weights are not too many.
     standardize : whether inputs and targets are brought to (weighted) mean 0 and standard
@@ -80,6 +81,11 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
     validation_scores_ : (n_iter_,) array, with `early_stopping` the score of the rows held out
         after each pass of the first member, in standardised units; else None.
     n_features_in_, feature_names_in_ : as in scikit-learn.
+
+    Notes
+    -----
+    With tanh units, far from all data the uncertainty tends to a constant; with relu it grows as
+    the distance does.
 
     Examples
     --------
@@ -158,7 +164,10 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         Parameters
         ----------
         X : array, frame, or sparse matrix; of the last a dense copy is made.
-        sample_weight : (N,) weights: 2 is the row twice, 0 is no row.
+        sample_weight : (N,) weights: 2 is the row twice, 0 is no row. They are counts: weights
+            that sum to 1 amount to a single row. (`BALIClassifier` takes those for shares;
+            `BayesianRidge`, up to scikit-learn 1.6, takes all weights for precisions, so that
+            2 for each row doubles the noise variance that it learns.)
         callback : called with each member, a `BALI`, after each pass over the data; its training
             ends where that returns True. With several jobs it is called in their processes.
 
@@ -269,6 +278,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         Parameters
         ----------
         return_std : also return standard deviations, noise included, in the shape of the mean.
+            (Those of `GaussianProcessRegressor` have the noise of its kernel, not its `alpha`.)
         return_cov : also return the (B, n_outputs, n_outputs) covariance of each row's outputs,
             noise included. (`GaussianProcessRegressor` means the covariance between rows.)
         return_interval : a probability such as .95: also return the ends of the central intervals,

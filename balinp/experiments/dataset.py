@@ -84,6 +84,8 @@ class Dataset:
     gap_columns : of each split, the input along which its test rows lie in a gap between the
         training rows; None for other splits.
     outside : inputs for detection, or None.
+    group_columns : inputs that the rows of a group agree in, where whole groups are held out; None
+        for other splits.
     inputs : names of the n_in inputs, or none.
     note : on how the data were read, shown below tables.
 
@@ -102,6 +104,7 @@ class Dataset:
     input_scale: str = "column"
     gap_columns: tuple[int, ...] | None = None
     outside: Outside | None = None
+    group_columns: tuple[int, ...] | None = None
     inputs: tuple[str, ...] = ()
     note: str = ""
 

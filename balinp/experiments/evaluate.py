@@ -19,7 +19,9 @@ from balinp.experiments.datasets import (
 )
 from balinp.experiments.figures import save_figure
 from balinp.experiments.frames import from_frame
+from balinp.experiments.groups import group_report, with_groups
 from balinp.experiments.journal import Journal
+from balinp.experiments.leakage import leakage, leakage_report
 from balinp.experiments.methods import METHODS, Method, added, select
 from balinp.experiments.output import (
     STDOUT,
@@ -46,6 +48,7 @@ def evaluate(
     drop: Sequence[str] = (),
     validation: bool = False,
     gap: str | None = None,
+    groups: str | None = None,
     ood: str | None = None,
     input_scale: str | None = None,
     splits: int | None = None,
@@ -69,6 +72,8 @@ def evaluate(
         split 0. Test rows are not looked at.
     gap : rule of `balinp.experiments.datasets.with_gaps` for tests in gaps between training
         data, or None.
+    groups : columns that make the groups to be held out whole, see
+        `balinp.experiments.groups.with_groups`, or None.
     ood : directory of images to be told apart from the test data, or None.
     input_scale : ``"column"`` or ``"common"``, see `Dataset`; None is the data set's own.
     splits : number of splits; None is ten, or as many as there are; with gaps, all.
@@ -124,9 +129,12 @@ def evaluate(
     dataset = _dataset(data, target, classes, drop)
     dataset = _scaled(dataset, input_scale)
     if validation:
-        dataset = for_validation(dataset) if gap is None else training_part(dataset)
+        own_splits = gap is None and groups is None
+        dataset = for_validation(dataset) if own_splits else training_part(dataset)
     if gap is not None:
         dataset = with_gaps(dataset, gap)
+    if groups is not None:
+        dataset = with_groups(dataset, groups)
     if ood is not None:
         dataset = with_outside(dataset, ood)
     chosen = select(dataset.kind, methods, len(dataset.X))
@@ -138,7 +146,7 @@ def evaluate(
     check_writable(json_path, figure)
     outcomes = _outcomes(dataset, chosen, numbers, jobs, json_path, resume)
     records = [outcome.record for outcome in outcomes]
-    show(_report(records, dataset), json_path)
+    show(_report(records, dataset, numbers), json_path)
     if json_path is not None:
         write_records(records, json_path)
     if figure is not None:
@@ -168,11 +176,14 @@ def _scaled(dataset: Dataset, input_scale: str | None) -> Dataset:
     return replace(dataset, input_scale=input_scale)
 
 
-def _report(records: Sequence[Record], dataset: Dataset) -> str:
+def _report(records: Sequence[Record], dataset: Dataset, splits: Sequence[int]) -> str:
     """All tables, and what there is to say on how data were read."""
     text = table(records, dataset.kind)
     if dataset.note:
         text += f"\n{dataset.name}: {dataset.note}\n"
+    text += f"\n{leakage_report(leakage(dataset, splits))}"
+    if dataset.group_columns is not None:
+        text += f"\n{group_report(dataset)}"
     if dataset.gap_columns is not None:
         n, inputs = dataset.X.shape
         left_out = sorted({*range(inputs)} - {*dataset.gap_columns})

@@ -51,6 +51,38 @@ def stratified_split(k: int, *, labels: Indices, test_fraction: float) -> Split:
     return Split(train=np.setdiff1d(np.arange(len(labels)), rows), test=rows)
 
 
+def group_split(k: int, *, groups: Indices, test_fraction: float) -> Split:
+    """Split k of data in groups: whole groups test, drawn with seed k.
+
+    Groups come in an order drawn with seed k. Of these the first test, as many as bring the number
+    of their rows nearest to the share asked for, at least one and never all.
+
+    Parameters
+    ----------
+    k : number of the split.
+    groups : (N,) array, the group of each row.
+    test_fraction : share of the rows that are to be for testing.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two groups.
+
+    Examples
+    --------
+    >>> group_split(0, groups=np.array([0, 0, 1, 1, 2, 2]), test_fraction=0.3).test
+    array([4, 5])
+    """
+    values, sizes = np.unique(groups, return_counts=True)
+    if len(values) < 2:
+        raise ValueError(f"groups: expected at least two, got {len(values)}")
+    order = np.random.default_rng(k).permutation(len(values))
+    rows = np.cumsum(sizes[order])[:-1]  # tested if one, two, ... groups are
+    n_test = 1 + int(np.abs(rows - test_fraction * len(groups)).argmin())
+    tests = np.isin(groups, values[order[:n_test]])
+    return Split(train=np.flatnonzero(~tests), test=np.flatnonzero(tests))
+
+
 def gap_split(column: int, *, X: Array) -> Split:
     """Split of inputs X (N, n_in): about the middle third of the rows along a column tests.
 

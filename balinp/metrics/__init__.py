@@ -179,7 +179,8 @@ def ece(
 
     `Y` is (N,) labels or (N, K) one-hot, `probabilities` (N, K). The confidence of a datum is its
     largest probability. Bin b is ((b - 1) / n_bins, b / n_bins], closed on the right; averages
-    are over the N_b data of a bin, and empty bins add nothing.
+    are over the N_b data of a bin, and empty bins add nothing. Packages differ in their bins: MAPIE
+    1.6, for one, makes one bin less than it is asked for (findings/ has the program).
 
     Source: Naeini, Cooper and Hauskrecht (2015), Obtaining well calibrated probabilities using
     Bayesian binning; Guo et al. (2017), On calibration of modern neural networks.

@@ -51,7 +51,12 @@ class GaussianPredictive:
 
     @property
     def covariance(self) -> Array:
-        """(B, K, K) epistemic + aleatoric covariance."""
+        """(B, K, K) epistemic + aleatoric covariance.
+
+        `scipy.stats.Covariance.from_cholesky` takes the lower factor of one of them, as
+        `numpy.linalg.cholesky` gives it. The upper one, which `scipy.linalg.cholesky` gives, is
+        taken without an error for that of another distribution.
+        """
         return self.epistemic + self.noise_covariance
 
     @property

@@ -14,8 +14,8 @@ from balinp.experiments.methods import REFERENCE
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / folder / "README.md"
-    for folder in ("", "balinp/experiments", "balinp/experiments/results", "derivations", "tests",
-                   "tutorials")
+    for folder in ("", "balinp/experiments", "balinp/experiments/results", "derivations",
+                   "findings", "tests", "tutorials")
 ]  # fmt: skip
 each_page = pytest.mark.parametrize(
     "page", PAGES, ids=lambda page: page.relative_to(ROOT).parent.as_posix()
@@ -65,7 +65,7 @@ def balinp_commands() -> list[object]:
 
 def test_pages_are_all_there_are():
     """In the folders that belong to the project."""
-    folders = ("balinp", "derivations", "tests", "tutorials")
+    folders = ("balinp", "derivations", "findings", "tests", "tutorials")
     found = {path for folder in folders for path in (ROOT / folder).rglob("README.md")}
     assert {ROOT / "README.md", *found} == set(PAGES)
 

@@ -24,7 +24,9 @@ from balinp.predictive import CategoricalPredictive, GaussianPredictive
 class BayesianRidge:
     """One BayesianRidge an output, at scikit-learn's defaults.
 
-    The variance that it reports is split into the weights' share and the noise.
+    The variance that it reports is split into the weights' share and the noise. Standardised data
+    matter here: its hyper-priors have a unit, that of the target, and up to scikit-learn 1.8 its
+    standard deviations depend on the origin of the inputs.
 
     Source: MacKay (1992), Bayesian interpolation; scikit-learn's BayesianRidge.
     """
