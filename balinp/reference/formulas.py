@@ -14,13 +14,15 @@ from latex2mathml.converter import convert
 ALPHABETS = {"script": "SCRIPT", "double-struck": "DOUBLE-STRUCK"}
 LETTER = re.compile(rf'<mi mathvariant="({"|".join(ALPHABETS)})">([A-Z])</mi>')
 GREEK = re.compile(r"<mi>(&#x003(?:9[1-9A-F]|A[0-9]);)</mi>")
-FUNCTION = re.compile(r'<m([io])(?: movablelimits="true")?>([a-zA-Z]{2,})</m\1>(<mo[^>]*>&#x00028;)?')
+FUNCTION = re.compile(
+    r'<m([io])(?: movablelimits="true")?>([a-zA-Z]{2,})</m\1>(<mo[^>]*>&#x00028;)?'
+)
 SPACE = "0.167em"
 """Width of a thin space."""
 
 
 def mathml(formula: str, block: bool = False) -> str:
-    """A formula in TeX as MathML.
+    r"""A formula in TeX as MathML.
 
     Parameters
     ----------
@@ -31,7 +33,7 @@ def mathml(formula: str, block: bool = False) -> str:
 
     Examples
     --------
-    >>> "<mi>\N{MATHEMATICAL SCRIPT CAPITAL N}</mi>" in mathml(r"x \\sim \\mathcal N")
+    >>> "<mi>\N{MATHEMATICAL SCRIPT CAPITAL N}</mi>" in mathml(r"x \sim \mathcal N")
     True
     """
     text = convert(formula, display="block" if block else "inline")

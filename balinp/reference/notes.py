@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,7 +135,7 @@ def _relink(tokens: Sequence[Token], names: set[str]) -> None:
 def _name_headings(tokens: Sequence[Token]) -> list[tuple[str, str]]:
     """Give each heading its anchor; return anchors and texts, the title first."""
     headings = []
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in pairwise(tokens):
         if token.type == "heading_open":
             token.attrs["id"] = anchor(inline.content)
             headings.append((anchor(inline.content), inline.content))

@@ -32,7 +32,7 @@ def write(directory: Path) -> dict[str, str]:
     notes, statements = read(place)
     configure(notes, statements)
     for name, module in modules.items():
-        _write(directory / f"{name.replace('.', '/')}.html", pdoc.render.html_module(module, modules))
+        _write(directory / f"{name.replace('.', '/')}.html", drawn(module, modules))
     uses = {tag: links(tag, modules) for tag in statements}
     environment = pdoc.render.env
     page = environment.get_template("note.html.jinja2")
@@ -63,6 +63,11 @@ def documented() -> tuple[dict[str, pdoc.doc.Module], dict[str, str]]:
         _resolve_fields(obj)
         found[name] = pdoc.doc.Module(obj)
     return found, left_out
+
+
+def drawn(module: pdoc.doc.Module, modules: Mapping[str, pdoc.doc.Module]) -> str:
+    """The page of a module, on which arrays are called `Array`, as in the code."""
+    return pdoc.render.html_module(module, modules).replace(ARRAY, "Array")
 
 
 def _resolve_fields(module: object) -> None:

@@ -6,11 +6,11 @@ import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from pkgutil import ModuleInfo
 
 import pdoc.render
 import pytest
 
-import balinp
 from balinp import matrix_normal, mlp
 from balinp.reference import __main__ as command
 from balinp.reference import notes, pages
@@ -111,7 +111,7 @@ def page(everything):
     def drawn(module):
         pages._resolve_fields(module)
         doc = pdoc.doc.Module(module)
-        return pdoc.render.html_module(doc, {doc.modulename: doc})
+        return pages.drawn(doc, {doc.modulename: doc})
 
     yield drawn
     pdoc.render.configure()
@@ -151,19 +151,20 @@ def test_tags_and_notes_in_a_text_are_links(everything, html, expected):
 
 def test_what_cannot_be_imported_is_left_out(monkeypatch):
     """With the name of the package that is missing."""
-    monkeypatch.setitem(sys.modules, "pdoc.doc", pdoc.doc)
+    names = ("balinp.cli", "balinp.reference.notes", "balinp._types", "balinp.reference.__main__")
 
     def found(name):
         if name == "balinp.cli":
             raise ModuleNotFoundError(name="absent")
-        return balinp
+        return sys.modules[name]
 
     monkeypatch.setattr(pages, "import_module", found)
-    monkeypatch.setattr(pages, "_resolve_fields", lambda module: None)
+    monkeypatch.setattr(
+        pages, "walk_packages", lambda path, prefix: [ModuleInfo(None, n, False) for n in names]
+    )
     modules, left_out = pages.documented()
     assert left_out == {"balinp.cli": "absent"}
-    assert "balinp.reference.pages" in modules
-    assert not [name for name in modules if "__main__" in name or "._" in name]
+    assert set(modules) == {"balinp", "balinp.reference.notes"}
 
 
 def test_without_its_packages_the_command_says_what_to_install(monkeypatch, capsys, tmp_path):
