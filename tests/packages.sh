@@ -4,7 +4,7 @@
 #
 #     tests/packages.sh [directory]      # where they are to stay; a temporary one unless told
 #
-# Needs the extra `test`.
+# Needs the extras `test` and `publish`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 place="${1:-}"
@@ -28,7 +28,7 @@ echo "== the wheel, installed: the reference without a warning"
 python -m pip install --quiet --disable-pip-version-check --no-deps \
   --target "$place/site" "$place"/dist/*.whl
 (cd "$place" && PYTHONPATH="$place/site" python -W error::UserWarning -m balinp.reference reference)
-test -s "$place/site/balinp/py.typed"
+test -e "$place/site/balinp/py.typed"
 
 echo "== the source distribution, unpacked: tests"
 tar -xzf "$place"/dist/*.tar.gz -C "$place"
