@@ -15,6 +15,9 @@ fi
 mkdir -p "$place"
 place="$(cd "$place" && pwd)"
 
+echo "== docstrings in the form of numpydoc"
+find balinp -name '*.py' -print0 | xargs -0 numpydoc lint
+
 echo "== source distribution and wheel"
 quietly() { # the output of a command only if it fails
   "$@" >"$place/log" 2>&1 || { cat "$place/log"; exit 1; }

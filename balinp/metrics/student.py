@@ -53,7 +53,7 @@ def crps_student(
     Examples
     --------
     >>> round(crps_student([[0.0]], [[0.0]], [[1.0]], 4.0), 6)
-    0.217598
+    0.186456
     """
     means, stds = as_array(mean, "mean"), as_array(std, "std")
     targets, means, stds, nu = _checked(Y, means[None], stds[None], [freedom], "mean", "std")
@@ -95,7 +95,7 @@ def crps_student_mixture(
     Examples
     --------
     >>> round(crps_student_mixture([[0.0]], [[[0.0]], [[0.0]]], [[[1.0]], [[1.0]]], [4, 4]), 6)
-    0.217598
+    0.186456
     """
     targets, centres, widths, nu = _checked(Y, means, stds, freedoms, "means", "stds")
     scales = widths * np.sqrt(1 - 2 / nu)
