@@ -28,7 +28,7 @@ quietly check-sdist --no-isolation # has what git has
 ls -l "$place"/dist
 
 echo "== the wheel, installed: the reference without a warning"
-python -m pip install --quiet --disable-pip-version-check --no-deps \
+python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
   --target "$place/site" "$place"/dist/*.whl
 (cd "$place" && PYTHONPATH="$place/site" python -W error::UserWarning -m balinp.reference reference)
 test -e "$place/site/balinp/py.typed"
