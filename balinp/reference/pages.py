@@ -14,6 +14,7 @@ from typing import Any
 import pdoc.doc
 import pdoc.render
 from markupsafe import Markup
+from numpy.typing import ArrayLike
 from pdoc.render_helpers import format_signature
 
 import balinp
@@ -21,7 +22,9 @@ from balinp._types import Array
 from balinp.reference.notes import NOTES, TAG, Note, Statement, folder, read, with_uses
 
 CITATION = re.compile(rf"Derivation: ({TAG.pattern}(?:, {TAG.pattern})*)")
-ARRAY = inspect.formatannotation(Array)
+SHORT = {inspect.formatannotation(Array): "Array", inspect.formatannotation(ArrayLike): "ArrayLike"}
+"""Types that are unions and generics of NumPy's, and what the code calls them."""
+
 MENTION = re.compile(r"derivations/(\d\d(?:_\w+)?)(?:\.md)?")
 
 
@@ -67,7 +70,13 @@ def documented() -> tuple[dict[str, pdoc.doc.Module], dict[str, str]]:
 
 def drawn(module: pdoc.doc.Module, modules: Mapping[str, pdoc.doc.Module]) -> str:
     """The page of a module, on which arrays are called `Array`, as in the code."""
-    return pdoc.render.html_module(module, modules).replace(ARRAY, "Array")
+    return _shortened(pdoc.render.html_module(module, modules))
+
+
+def _shortened(text: str) -> str:
+    for long, short in SHORT.items():
+        text = text.replace(long, short)
+    return text
 
 
 def _resolve_fields(module: object) -> None:
@@ -105,7 +114,7 @@ def signature(of: inspect.Signature, colon: bool) -> Markup:
 
     def short(annotation: Any) -> Any:
         text = inspect.formatannotation(annotation)
-        return _Words(text.replace(ARRAY, "Array")) if ARRAY in text else annotation
+        return annotation if _shortened(text) == text else _Words(_shortened(text))
 
     shortened = type(of)(
         [p.replace(annotation=short(p.annotation)) for p in of.parameters.values()],

@@ -12,6 +12,7 @@ import pdoc.render
 import pytest
 
 from balinp import matrix_normal, mlp
+from balinp.metrics import student
 from balinp.reference import __main__ as command
 from balinp.reference import notes, pages
 from balinp.reference.formulas import mathml
@@ -129,8 +130,10 @@ def test_a_docstring_shows_the_equation_that_it_cites(page):
 
 def test_arrays_are_called_arrays(page, recwarn):
     """Also in the constructors of named tuples, whose annotations are text."""
-    text = page(mlp)
-    assert "numpy.dtype" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)
+    for module in (mlp, student):
+        text = re.sub(r"<pre>.*?</pre>", "", page(module), flags=re.DOTALL)
+        assert "numpy.dtype" not in text
+        assert "_Buffer" not in text
     assert not [w for w in recwarn if "annotation" in str(w.message)]
 
 
