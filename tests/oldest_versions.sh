@@ -1,35 +1,35 @@
 #!/bin/sh
-# Run what needs no extra with the oldest versions that setup.cfg admits.
+# Run the tests with the oldest versions that setup.cfg admits, of everything that it names.
 #
-#     tests/oldest_versions.sh [python]      # python3.10 unless told otherwise
+#     tests/oldest_versions.sh [python] [pytest arguments]      # python3.10 unless told otherwise
 #
-# The lower bounds of install_requires, and of pytest and hypothesis, become the versions that are
-# installed into a fresh environment. Tests that import anything else are left out.
+# The lower bounds of install_requires and of all extras but peers and publish become the versions
+# that are installed into a fresh environment; of what these need in turn, the newest that fits.
+# The tests of notebooks and of pages are left out: they look at how documents were made.
 set -eu
 cd "$(dirname "$0")/.."
 python=${1:-python3.10}
+[ $# -eq 0 ] || shift
 environment=$(mktemp -d)
 trap 'rm -rf "$environment"' EXIT
 
-"$python" -m venv "$environment"
-pins=$("$environment/bin/python" - <<'END'
-from configparser import ConfigParser
+python3 -m venv "$environment/uv"
+"$environment/uv/bin/pip" install --quiet --disable-pip-version-check uv
+uv="$environment/uv/bin/uv"
+"$uv" venv --quiet --python "$python" "$environment/oldest"
+"$uv" pip install --quiet --python "$environment/oldest/bin/python" --resolution lowest-direct \
+    '.[sklearn,experiments,tutorials,test]'
+"$environment/oldest/bin/python" --version
+"$uv" pip list --quiet --python "$environment/oldest/bin/python" |
+    grep -iE '^(numpy|scipy|numba|matplotlib|scikit-learn|joblib|pandas|emcee|tqdm|pytest|hypothesis) '
 
-config = ConfigParser()
-config.read("setup.cfg")
-test = config["options.extras_require"]["test"].split()
-tools = [line for line in test if line.split(">=")[0] in ("pytest", "hypothesis")]
-print(*(line.replace(">=", "==") for line in config["options"]["install_requires"].split() + tools))
-END
-)
-"$environment/bin/pip" install --quiet --disable-pip-version-check $pins
-"$environment/bin/python" --version
-"$environment/bin/pip" list --disable-pip-version-check 2>/dev/null |
-    grep -iE '^(numpy|scipy|numba|matplotlib|pytest|hypothesis) '
-
-extras='sklearn|joblib|pandas|tqdm|threadpoolctl|mnist1d|emcee|torch|laplace|jupytext|nbformat|nbclient'
-own='balinp\.(experiments|estimators|cli)|BALI(Regressor|Classifier|Estimator)'
-files=$(grep -LE "^ *(import|from) ($extras)|$own" tests/*/test_*.py)
+# Not to be had there: a score that scikit-learn 1.7 brought, sums that round the same wherever an
+# array lies in memory (newer NumPy), and the last digit of a minimum (newer SciPy).
+loaded=test_a_loaded_model_predicts_and_trains_on_as_the_saved_one
+tails=test_predictions_have_student_tails_and_the_covariance_of_all_layers
+[ $# -gt 0 ] || set -- -m "not slow and not stress" tests balinp --ignore=tests/documents
 # What old packages deprecate of each other's is none of ours.
-PYTHONPATH=. "$environment/bin/python" -m pytest -q -p no:cacheprovider -W ignore::DeprecationWarning \
-    --ignore=balinp/experiments --ignore=balinp/estimators $files balinp
+"$environment/oldest/bin/python" -m pytest -q -p no:cacheprovider -W ignore::DeprecationWarning \
+    --deselect tests/around/test_metrics.py::test_brier_matches_sklearn \
+    --deselect "tests/around/test_persistence.py::$loaded" \
+    --deselect "tests/around/test_estimators.py::$tails" "$@"

@@ -18,6 +18,7 @@ from balinp.bali import BALI
 from balinp.data import SMALL_PIECE, pieces
 from balinp.defaults import Training
 from balinp.estimators import files
+from balinp.estimators.documented import Documented
 from balinp.estimators.files import Estimator
 from balinp.estimators.rows import (
     SPARSE,
@@ -46,7 +47,7 @@ SMALLEST_SPREAD = 1e-150
 """Smallest standard deviation to divide by: the squares of smaller ones lose their digits."""
 
 
-class BALIEstimator(BaseEstimator):
+class BALIEstimator(Documented, BaseEstimator):
     """Base of `BALIRegressor` and `BALIClassifier`.
 
     A subclass names its `training` and turns targets into matrices; everything else is here.

@@ -27,7 +27,7 @@ def require_extras(*others: str) -> None:
 
     Parameters
     ----------
-    others : packages that are needed besides, and are called what their modules are.
+    *others : packages that are needed besides, and are called what their modules are.
 
     Raises
     ------

@@ -19,6 +19,8 @@ from balinp.predictive import (
     GaussianPredictive,
     MixturePredictive,
     Predictive,
+    StudentMixture,
+    StudentPredictive,
 )
 
 Record: TypeAlias = dict[str, Any]
@@ -84,10 +86,17 @@ def scores(predictive: Predictive, Y: Array) -> dict[str, float]:
 
 
 def _crps(predictive: GaussianPredictive, Y: Array) -> float:
-    """The CRPS of the predictive itself: of a mixture, not of the Gaussian matched to it.
+    """The CRPS of the predictive itself, not of the Gaussian of its mean and covariance.
 
-    Derivation: SC-1, SC-6
+    Derivation: SC-1, SC-6, SC-7
     """
+    if isinstance(predictive, StudentPredictive):
+        return metrics.crps_student(Y, predictive.mean, predictive.std, predictive.freedom)
+    if isinstance(predictive, StudentMixture):
+        members = predictive.members
+        freedoms = [getattr(member, "freedom", np.inf) for member in members]
+        means, stds = (np.stack([getattr(m, part) for m in members]) for part in ("mean", "std"))
+        return metrics.crps_student_mixture(Y, means, stds, freedoms)
     if not isinstance(predictive, MixturePredictive):
         return metrics.crps_gaussian(Y, predictive.mean, predictive.std)
     stds = np.broadcast_to(predictive.component_std, predictive.outputs.shape)

@@ -15,12 +15,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.special import entr, erf
-from scipy.stats import rankdata
 
 from balinp._types import Array
 from balinp.asking import as_labels, column
 from balinp.metrics.calibration import reliability
+from balinp.metrics.student import crps_student, crps_student_mixture
 from balinp.validation import as_array, as_matrix
+
+__all__ = [
+    "accuracy",
+    "auroc",
+    "brier",
+    "crps_gaussian",
+    "crps_mixture",
+    "crps_student",
+    "crps_student_mixture",
+    "ece",
+    "fpr95",
+    "nll",
+    "predictive_entropy",
+    "rmse",
+    "top_label",
+]
 
 TOLERANCE = 1e-6
 """Of probabilities, and of their sum over classes: leaves room for a softmax in float32."""
@@ -230,6 +246,8 @@ def auroc(score_in: npt.ArrayLike, score_out: npt.ArrayLike) -> float:
     """
     inside, outside = _scores(score_in, "score_in"), _scores(score_out, "score_out")
     n_in, n_out = len(inside), len(outside)
+    from scipy.stats import rankdata  # takes longer to import than all of balinp
+
     rank_sum = np.sum(rankdata(np.concatenate([inside, outside]))[n_in:])
     # A positive's rank counts the positives up to it too; over all of them that is this triangle.
     return float((rank_sum - n_out * (n_out + 1) / 2) / (n_in * n_out))

@@ -1,6 +1,6 @@
 """Numerical check of 11_scores.md: the scores against their definitions."""
 
-from math import erf, pi, sqrt
+from math import erf, exp, lgamma, pi, sqrt
 
 import numpy as np
 from numpy.testing import assert_allclose
@@ -138,6 +138,31 @@ def mixtures():
     assert np.mean(matched) > 1.02 * np.mean(own)
 
 
+def students():
+    nu, m, s, y = 3.5, 0.4, 1.3, 2.0
+
+    def beta(a, b):
+        return exp(lgamma(a) + lgamma(b) - lgamma(a + b))
+
+    def density(x):
+        return (1 + x**2 / nu) ** (-(nu + 1) / 2) / (sqrt(nu) * beta(0.5, nu / 2))
+
+    n, end = 400_000, 14.0  # the midpoint rule in u, where t = sinh(u)
+    u = -end + 2 * end / n * (np.arange(n) + 0.5)
+    t, dt = np.sinh(u), np.cosh(u) * 2 * end / n
+    mass = density(t) * dt
+    F = np.cumsum(mass) - 0.5 * mass
+    assert_allclose(mass.sum(), 1, rtol=1e-9)
+    z = (y - m) / s
+    F_z = mass[t < z].sum()
+    distance = z * (2 * F_z - 1) + 2 * density(z) * (nu + z**2) / (nu - 1)
+    assert_allclose(distance, (np.abs(t - z) * mass).sum(), rtol=1e-4)
+    half = 2 * sqrt(nu) / (nu - 1) * beta(0.5, nu - 0.5) / beta(0.5, nu / 2) ** 2
+    assert_allclose(half, (F * (1 - F) * dt).sum(), rtol=1e-6)
+    value = s * ((F - (t >= z)) ** 2 * dt).sum()  # the definition, in units of s about m
+    assert_allclose(s * (distance - half), value, rtol=1e-4)
+
+
 CHECKS = {
     "SC-1": crps,
     "SC-2": coverage,
@@ -145,6 +170,7 @@ CHECKS = {
     "SC-4": brier,
     "SC-5": detection,
     "SC-6": mixtures,
+    "SC-7": students,
 }
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from scipy.stats import binom, binomtest, chi2, kstest, norm, rankdata
+from scipy.stats import binom, binomtest, chi2, kstest, norm, permutation_test, rankdata
 
 from balinp import dense, metrics
 from balinp._types import Array
@@ -161,6 +161,35 @@ def test_monte_carlo_p_by_hand() -> None:
     assert monte_carlo_p(np.inf, np.zeros(9)) == 1 / 10
     assert monte_carlo_p(-np.inf, np.zeros(9)) == 1.0
     assert monte_carlo_p(0.1 + 0.2, np.array([0.3])) == 1.0, "a tie but for rounding"
+
+
+@pytest.mark.equation("DG-2")
+@pytest.mark.parametrize("seed", range(3))
+def test_p_values_are_those_of_scipy(seed: int) -> None:
+    """From the same generator scipy draws the same orders, so that nothing is left to chance."""
+    rng = np.random.default_rng(seed)
+    first = np.arange(59)
+    scores, feature = rng.standard_normal(60), rng.standard_normal(60)
+    ranks, other = (rankdata(x) - 30.5 for x in (scores, feature))
+    squares = other**2 - np.mean(other**2)
+
+    def p_value(statistic):
+        return permutation_test(
+            (ranks,), statistic, permutation_type="pairings", vectorized=True, n_resamples=999,
+            alternative="greater", random_state=np.random.default_rng(0),
+        ).pvalue  # fmt: skip
+
+    def agreement(r, axis=-1):
+        return np.mean(r[..., :-1] * r[..., 1:], axis=-1)
+
+    def strongest(r, axis=-1):
+        with_feature = np.abs(r @ other) / np.linalg.norm(other)
+        return np.maximum(with_feature, np.abs(r @ squares) / np.linalg.norm(squares))
+
+    got = pair_association(scores, first, first + 1, np.random.default_rng(0))[1]
+    assert got == p_value(agreement)
+    found = strongest_association(scores, {"x": feature}, np.random.default_rng(0))
+    assert found.p_value == p_value(strongest)
 
 
 @pytest.mark.equation("DG-2")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.stats import entropy, norm
+from scipy.stats import t as student_t
 from sklearn.metrics import (
     accuracy_score,
     brier_score_loss,
@@ -121,6 +122,62 @@ def test_crps_of_equal_components_is_that_of_one() -> None:
     Y, mean, std = *rng.normal(size=(2, 4, 2)), np.exp(rng.normal(size=(4, 2)))
     one = metrics.crps_gaussian(Y, mean, std)
     close(metrics.crps_mixture(Y, np.stack([mean] * 3), np.stack([std] * 3)), one)
+
+
+def student_integral(y: float, means: Array, scales: Array, freedoms: Array) -> float:
+    """The definition for a mixture of Students, on pieces that no component is narrow in."""
+    steps = np.array([-1e3, -30.0, -5.0, -1.0, 0.0, 1.0, 5.0, 30.0, 1e3])
+    ends = [-np.inf, *sorted({y, *(means + scales * steps[:, None]).ravel()}), np.inf]
+
+    def square(x: float) -> float:
+        side = student_t.cdf if x < y else student_t.sf
+        return float(np.mean(side(x, freedoms, means, scales)) ** 2)
+
+    return sum(quad(square, a, b, epsabs=1e-15, epsrel=1e-12)[0] for a, b in pairwise(ends))
+
+
+@pytest.mark.equation("SC-7")
+@pytest.mark.parametrize("nu", [2.05, 5.0, 300.0])
+@pytest.mark.parametrize("z", [-40.0, 0.0, 0.8])
+def test_crps_of_student_tails_is_the_integral_of_its_definition(nu: float, z: float) -> None:
+    mean, std = 0.3, 1.7
+    y, scale = mean + z * std, std * math.sqrt(1 - 2 / nu)
+    expected = student_integral(y, np.array([mean]), np.array([scale]), np.array([nu]))
+    close(metrics.crps_student([[y]], [[mean]], [[std]], nu), expected, 1e-9)  # of integrals
+
+
+@pytest.mark.equation("SC-7")
+@pytest.mark.parametrize("separation", [0.0, 1.0, 30.0])
+def test_crps_of_a_mixture_of_students_is_the_integral_of_its_definition(
+    separation: float,
+) -> None:
+    rng = np.random.default_rng(3)
+    freedoms = np.array([2.5, 6.0, 40.0])
+    Y, means = separation * rng.normal(size=(2, 1)), separation * rng.normal(size=(3, 2, 1))
+    stds = np.exp(rng.normal(size=(3, 2, 1)))
+    scales = stds * np.sqrt(1 - 2 / freedoms)[:, None, None]
+    expected = [
+        student_integral(Y[n, 0], means[:, n, 0], scales[:, n, 0], freedoms) for n in range(2)
+    ]
+    got = metrics.crps_student_mixture(Y, means, stds, freedoms)
+    close(got, float(np.mean(expected)), 1e-9)  # of integrals
+
+
+@pytest.mark.equation("SC-7")
+def test_infinite_freedom_is_a_gaussian() -> None:
+    rng = np.random.default_rng(4)
+    Y, means = 3 * rng.normal(size=(5, 2)), rng.normal(size=(4, 5, 2))
+    stds = np.exp(rng.normal(size=(4, 5, 2)))
+    one = metrics.crps_gaussian(Y, means[0], stds[0])
+    close(metrics.crps_student(Y, means[0], stds[0], math.inf), one)
+    mixture = metrics.crps_mixture(Y, means, stds)
+    close(metrics.crps_student_mixture(Y, means, stds, [math.inf] * 4), mixture)
+
+
+@pytest.mark.parametrize("freedom", [2.0, math.nan, -math.inf])
+def test_freedoms_have_a_variance(freedom: float) -> None:
+    with pytest.raises(ValueError, match="^freedom: expected 1 numbers above 2, got "):
+        metrics.crps_student(ONE, ONE, ONE, freedom)
 
 
 # Classification
@@ -332,6 +389,9 @@ INVALID: list[tuple[Callable[..., object], tuple[object, ...], str]] = [
     (metrics.crps_mixture, (COLUMN, 1.0, 1.0), "means"),
     (metrics.crps_mixture, (COLUMN, np.ones((0, 3, 1)), np.ones((0, 3, 1))), "means"),
     (metrics.crps_mixture, (COLUMN, COLUMN[None], COLUMN), "stds"),
+    (metrics.crps_student, (COLUMN, ONE, COLUMN, 4.0), "mean"),
+    (metrics.crps_student_mixture, (ONE, ONE[None], ONE[None], [4.0, 5.0]), "freedom"),
+    (metrics.crps_student_mixture, (ONE, ONE[None], COLUMN[None], [4.0]), "stds"),
     (metrics.accuracy, ([0, 1, 0], P), "Y"),
     (metrics.accuracy, ([[0], [1]], P), "Y"),
     (metrics.accuracy, (0, P), "Y"),
@@ -347,6 +407,7 @@ INVALID: list[tuple[Callable[..., object], tuple[object, ...], str]] = [
     # values outside their domain
     (metrics.crps_gaussian, (ONE, ONE, [[0.0]]), "std"),
     (metrics.crps_mixture, (ONE, ONE[None], [[[0.0]]]), "stds"),
+    (metrics.crps_student, (ONE, ONE, [[0.0]], 4.0), "std"),
     (metrics.brier, ([0, 1], [[0.5, 0.5], [0.5, 0.6]]), "probabilities"),
     (metrics.brier, ([0, 1], [[0.5, 0.5], [-0.5, 1.5]]), "probabilities"),
     (metrics.predictive_entropy, ([[0.5], [0.5]],), "probabilities"),

@@ -43,7 +43,13 @@ from balinp.experiments.table import (
     table,
 )
 from balinp.metrics.calibration import LEVELS
-from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
+from balinp.predictive import (
+    CategoricalPredictive,
+    GaussianPredictive,
+    MixturePredictive,
+    StudentMixture,
+    StudentPredictive,
+)
 from balinp.standardise import Scale
 
 KEYS = {"dataset", "split", "method", "seconds", "cpu_seconds"}
@@ -406,6 +412,22 @@ def test_crps_of_an_ensemble_is_that_of_its_mixture(
     each = np.abs(one - Y) - 0.5 * np.abs(one - other)
     error = each.mean(axis=(1, 2)).std() / np.sqrt(len(each))
     assert abs(scores(ensemble, Y)["crps"] - each.mean()) < 5 * error
+
+
+@pytest.mark.equation("SC-7")
+def test_crps_of_student_tails_is_their_own(rng: np.random.Generator) -> None:
+    """Also of ensembles, of which a member's noise may be Gaussian."""
+    m, E, V = rng.standard_normal((40, 2)), np.tile(0.3 * np.eye(2), (40, 1, 1)), np.eye(2)
+    student, gaussian = StudentPredictive(m, E, V, 3.0), GaussianPredictive(m + 1, E, V)
+    for predictive in (student, StudentMixture([student, gaussian])):
+        Y = predictive.sample(rng)
+        one, other = predictive.sample(rng, 20_000), predictive.sample(rng, 20_000)
+        each = np.abs(one - Y) - 0.5 * np.abs(one - other)
+        error = each.mean(axis=(1, 2)).std() / np.sqrt(len(each))
+        score = scores(predictive, Y)["crps"]
+        assert abs(score - each.mean()) < 5 * error
+        matched = metrics.crps_gaussian(Y, predictive.mean, predictive.std)
+        assert abs(score - matched) > 5 * error
 
 
 @pytest.mark.equation("SC-2")
