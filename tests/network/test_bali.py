@@ -16,7 +16,7 @@ from balinp.experiments.convergence import LEARNING_RATES, LogJoint, adam
 from balinp.history import Record
 from balinp.prediction import sampled_outputs
 from balinp.priors import PRIORS as PRIOR_KINDS
-from balinp.pseudo_targets import Trace
+from balinp.pseudo_targets import Trace, trace
 
 PRIORS = ("isotropic", "conjugate")
 NOISE = np.array([[0.5, 0.2], [0.2, 0.3]])
@@ -167,10 +167,9 @@ def test_a_step_is_the_layers_regressions_on_their_pseudo_targets(rng, likelihoo
     """Training adds up gradients and never writes the targets down; a trace does."""
     X, Y = classes(rng)
     options = {"noise_variance": NOISE[0, 0]} if likelihood == "gaussian" else {}
-    model = BALI((5, 4), likelihood, prior_precision=0.5, **options)
-    model.fit(X, Y, epochs=0)
-    t, start = model.trace(X, Y), model.weights
-    regressions = deepcopy(model.layers)
+    model = BALI((5, 4), likelihood, prior_precision=0.5, **options).fit(X, Y, epochs=0)
+    regressions, start = deepcopy(model.layers), model.weights
+    t = trace(model.network, model.likelihood, start, X, Y)
     factor = model.step(X, Y).step
     assert factor > 0.1, "the case is one in which something is learnt"
     for index, layer in enumerate(regressions):
