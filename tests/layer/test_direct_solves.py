@@ -93,7 +93,8 @@ def test_they_are_those_of_two_eigendecompositions(D: int, K: int) -> None:
     expected, same = EXACT.solved(p.right, p.factors, p.prior)
     assert_close(change, expected)
     assert_close(factors.determined(p.prior).left_out, same.determined(p.prior).left_out)
-    assert (factors.A is p.factors.A) and (factors.H is p.factors.H)
+    assert factors.A is p.factors.A
+    assert factors.H is p.factors.H
     assert factors.n_data == p.factors.n_data
 
 

@@ -14,8 +14,8 @@ from balinp._types import Array
 from balinp.kept_bases import Kept, KeptFactors
 from balinp.kernels import amount
 from balinp.layer_state import Proposal
-from balinp.natural_parameters import Factors, Terms
-from balinp.spectral import decompose
+from balinp.natural_parameters import Factors, KnownFactor, Terms
+from balinp.spectral import STANDARD, Spectrum, decompose
 from balinp.way import BASIS_TOLERANCE
 
 
@@ -190,6 +190,36 @@ def test_narrow_layers_are_decomposed_in_every_step(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(kept_bases, "NARROW", narrow)
         assert (Kept(0.9).older([old]) == [old]) == is_kept
         assert observed(0.9, "isotropic", 4).state.observed.is_exact != is_kept
+
+
+@pytest.mark.equation("NP-7", "NP-9")
+@both_priors
+def test_known_inputs_are_not_averaged_and_their_basis_is_not_renewed(
+    prior: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = np.array([0.0, 0.3, 0.7, 2.0, 5.0])
+    known = KnownFactor(np.diag(a), Spectrum(a, STANDARD))
+    layer = MatrixNormalLayer(4, 3, prior=prior)
+    for t, (X, T, H) in enumerate(batches(4)):
+        X_1 = layer.design(X)
+        gradients = (T - X_1 @ layer.mean) @ H
+        terms = Terms.of(X_1, gradients, 30 * H, known_inputs=known)
+        layer.propose_from(terms, n_data=100, rate=1.0 if t == 0 else 0.1, bases=Kept(0.9))
+        layer.accept()
+    factors = layer.state.observed
+    assert isinstance(factors, KeptFactors)
+    for each in (factors, factors.exact):
+        np.testing.assert_array_equal(each.A, np.diag(a))
+        np.testing.assert_array_equal(each.inputs.values, a)
+        assert each.inputs.vectors is STANDARD
+    P = dense_precision(layer, factors)
+    W = np.random.default_rng(3).standard_normal((5, 3))
+    assert_close(vec(factors.precision_times(W, layer.state.prior)), P @ vec(W))
+    covariance = factors.exact.posterior(W, layer.state.prior)
+    assert_close(vec(covariance.solve(W)), np.linalg.solve(P, vec(W)))
+    for narrow, is_kept in ((2, True), (3, False)):  # rows of H alone
+        monkeypatch.setattr(kept_bases, "NARROW", narrow)
+        assert (Kept(0.9).older([factors]) == [factors]) == is_kept
 
 
 def classes(rows: int = 400) -> tuple[Array, Array]:

@@ -77,9 +77,7 @@ def stepped(model: BALI, steps: int, weighted: bool) -> BALI:
 @with_and_without_bias
 @with_and_without_weights
 @both_priors
-def test_fit_with_all_data_at_once_is_so_many_steps(
-    prior: str, weighted: bool, bias: bool
-) -> None:
+def test_fit_with_all_data_at_once_is_so_many_steps(prior: str, weighted: bool, bias: bool) -> None:
     X, Y, w = problem(weighted)
     ours, theirs = (BALI((5, 4), bias=bias, prior=prior, seed=2) for _ in range(2))  # type: ignore[arg-type]
     ours.fit(X, Y, epochs=8, sample_weight=w)

@@ -179,6 +179,36 @@ def test_what_training_adds_up_is_gradient_and_curvature(
             assert h.min() >= least * CURVATURE_FLOOR * h.mean()
 
 
+@pytest.mark.equation("JS-3")
+@every_network
+@pytest.mark.parametrize("factors", [(0.5, 0.25), (1.0, 0.0), (0.0, 2.0), (0.0, 0.0), (0.7,)])
+def test_first_outputs_after_a_step_are_known_without_a_product(
+    case: DeepCase, factors: tuple[float, ...]
+) -> None:
+    d, rng = deep(case), np.random.default_rng(4)
+    t = d.trace()
+    assert t.first_outputs(*factors) is None, "before the directions are known"
+    directions = [[rng.normal(size=W.shape) for W in d.weights] for _ in factors]
+    t.first_changes = [d.network.first_change(t.forward, D) for D in directions]
+    before = t.outputs[0].copy()
+    W = d.weights[0] + sum(s * D[0] for s, D in zip(factors, directions, strict=True))
+    expected = design(d, d.X) @ W
+    found = t.first_outputs(*factors)
+    assert found is not None
+    assert_close(found, expected)
+    np.testing.assert_array_equal(t.outputs[0], before)
+
+
+@pytest.mark.equation("JS-3")
+def test_with_one_direction_the_second_factor_has_nothing_to_say() -> None:
+    d = deep(NARROW)
+    t = d.trace()
+    t.first_changes = [d.network.first_change(t.forward, d.weights)]
+    found = t.first_outputs(0.5, 3.0)
+    assert found is not None
+    assert_close(found, 1.5 * t.outputs[0])
+
+
 @pytest.mark.equation("PT-3", "PT-5")
 def test_the_floor_keeps_the_gradient_and_a_ridge_does_not() -> None:
     d = deep(NARROW)
