@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cases import assert_close, both_priors, random_covariance, vec
 
-from balinp import BALI, MatrixNormalLayer, kept_bases
+from balinp import BALI, MatrixNormalLayer, data, kept_bases
 from balinp._types import Array
 from balinp.kept_bases import Kept, KeptFactors
 from balinp.kernels import amount
@@ -240,6 +240,24 @@ def test_looking_at_a_model_does_not_change_its_training() -> None:
     looked = trained(0.5, callback=lambda model: model.predict(X))
     for a, b in zip(trained(0.5).weights, looked.weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.equation("LR-6", "NP-7")
+def test_a_batch_in_pieces_has_the_squares_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, Y = classes()
+
+    def model() -> BALI:
+        model = BALI((8, 6), "categorical", forward="mean", basis_tolerance=0.5)
+        return model.fit(X, Y, epochs=2, batch_size=64)
+
+    whole = model()
+    monkeypatch.setattr(data, "PIECE", 32 * 20)  # pieces of 20 rows
+    pieces = model()
+    kept = [layer.state.observed.is_exact for layer in whole.layers]
+    assert kept == [layer.state.observed.is_exact for layer in pieces.layers]
+    assert not all(kept)
+    for a, b in zip(whole.weights, pieces.weights, strict=True):
+        assert_close(a, b, rtol=1e-8)  # 14 steps
 
 
 @pytest.mark.equation("NP-7")
