@@ -110,7 +110,10 @@ def without_eigenvectors():
         assert abs(np.trace(Psi @ H) - gamma) < 1e-10 * gamma
         # Rows of the solution by blocks, and the inverse of one block from its two sets of pivots.
         solution = np.linalg.solve(P, R.ravel(order="F")).reshape(D, K, order="F")
-        rows = [np.linalg.solve(N * ai * H + lam * np.eye(K), r) for ai, r in zip(a, Q_A.T @ R)]
+        rows = [
+            np.linalg.solve(N * ai * H + lam * np.eye(K), r)
+            for ai, r in zip(a, Q_A.T @ R, strict=True)
+        ]
         assert abs(Q_A @ rows - solution).max() < 1e-10 * abs(solution).max()
     T = np.diag([3.0, 4.0, 5.0, 6.0]) + np.diag([1.0, -1.0, 0.5], 1) + np.diag([1.0, -1.0, 0.5], -1)
     t, b = np.diag(T), np.diag(T, -1)

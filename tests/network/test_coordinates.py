@@ -14,6 +14,7 @@ from cases import both_priors
 from balinp import BALI, coordinates, data
 from balinp._types import Array
 from balinp.coordinates import Coordinates, InputEigenbasis, TurnedRows
+from balinp.data import PIECE
 from balinp.natural_parameters import KnownFactor
 from balinp.spectral import decompose
 
@@ -174,7 +175,7 @@ def test_rows_turned_when_they_are_read_are_those_of_the_copy(
     D = 3 + bias
     models = []
     for largest in (N * D, N * D - 1):
-        monkeypatch.setattr(coordinates, "LARGEST_COPY", largest)
+        monkeypatch.setattr(coordinates, "COPIED_PIECES", largest / PIECE)
         model = BALI((5,), bias=bias)
         models.append(model.fit(X, Y, epochs=3, batch_size=batch_size, sample_weight=w))
     assert [isinstance(c.data.X, TurnedRows) for c in kept] == [False, True]  # type: ignore[union-attr]
