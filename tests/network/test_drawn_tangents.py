@@ -9,8 +9,9 @@ from scipy import stats
 
 from balinp._types import Array
 from balinp.matrix_normal import KroneckerGaussian
+from balinp.mlp import Forward
 from balinp.normals import TABLE, normals
-from balinp.prediction import drawn_tangents, output_covariance
+from balinp.prediction import drawn_tangents, in_single, output_covariance
 
 DRAWS = 20_000
 NETWORKS = [
@@ -117,3 +118,29 @@ def test_numbers_may_be_written_over() -> None:
     before = normals((3, 4), np.random.default_rng(7))
     normals((3, 4), np.random.default_rng(7))[:] = np.inf
     np.testing.assert_array_equal(normals((3, 4), np.random.default_rng(7)), before)
+
+
+@pytest.mark.equation("FP-2")
+@pytest.mark.parametrize("scale", [1.0, 1e15, 1e30])
+def test_draws_of_any_size_are_finite_and_have_their_scale(scale: float) -> None:
+    """Squares of large numbers would overflow in single precision, which ends at 3e38."""
+    d = deep(NETWORKS[0])
+    X, q = scale * d.network.design(d.X), posteriors(d)[0]
+    forward = Forward([scale * d.X], [scale * z for z in d.network.forward(d.weights, d.X).outputs])
+    dz, small = (
+        drawn_tangents(d.network, [q], f, [q.output_variances(x)], 8, np.random.default_rng(0))
+        for f, x in ((forward, X), (Forward([d.X], forward.outputs), X / scale))
+    )
+    np.testing.assert_allclose(dz / scale, small, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("largest", [0.0, 1e-300, 0.99e9, 1e9, 1e300])
+def test_numbers_that_single_precision_has_room_for_are_taken_to_it(largest: float) -> None:
+    array = np.array([[0.5, -largest]])
+    found = in_single(array)
+    if largest < 1e9:
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, array, rtol=1e-7, atol=1e-40)
+    else:
+        assert found is array
+    assert in_single(np.zeros((0, 2))).shape == (0, 2)
