@@ -222,7 +222,7 @@ class BALI(Model):
         epochs = as_count(epochs, "epochs", minimum=0)
         tolerance = None if tolerance is None else as_positive(tolerance, "tolerance")
         size = None if batch_size is None else as_count(batch_size, "batch_size")
-        data = opened(X, Y, sample_weight, n_data, size, epochs, self._checked)
+        data = opened(X, Y, sample_weight, n_data, size, epochs, self._checked, self._check)
         N = data.amount
         if not self.layers:
             self._start(data.first, N)
@@ -313,7 +313,7 @@ class BALI(Model):
         if way.learns_damping:
             self.damping = next_damping(self.damping, outcome.gain_ratio)
         share = 1.0 if batch.is_all else way.rate
-        self.likelihood = self.hyper.learn(now, outcome, said, way, share)
+        self.likelihood = self.hyper.learn(now, outcome, batch, said, way, share)
         return outcome, way.rate
 
     def _look_back(self, data: Data | Stream) -> None:

@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from balinp._types import Array
+from balinp.data import SMALL_PIECE, pieces
 from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Categorical, Likelihood
@@ -85,6 +86,9 @@ class Mean:
             posteriors=lambda: now.posteriors,
         )
 
+    def pass_over(self, now: Present, rows: int) -> None:
+        """Leave the generator as a trace of so many rows would; a mean pass draws nothing."""
+
 
 class Linearised(Mean):
     """The same activations; the likelihood averaged over the linearised network's outputs.
@@ -106,14 +110,27 @@ class Linearised(Mean):
 
     def deviations(self, now: Present, trace: Trace) -> Array:
         """Draws (m, B, K) of what the posteriors leave uncertain of the outputs."""
-        R = now.likelihood.combinations(now.network.widths[-1])
+        R = self.combinations(now)
         variances = [
             squares @ (1.0 / q.precisions)
             for squares, q in zip(trace.input_squares, now.posteriors, strict=True)
         ]
         covariance = output_covariance(now.network, now.posteriors, trace.forward, variances, R)
-        draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / now.rows / 2))
-        return output_deviations(covariance, draws, now.rng) @ R
+        return output_deviations(covariance, self.draws(now), now.rng) @ R
+
+    def combinations(self, now: Present) -> Array:
+        """Rows (C, K): the combinations of the outputs that are drawn."""
+        return now.likelihood.combinations(now.network.widths[-1])
+
+    def draws(self, now: Present) -> int:
+        """Draws m for each datum, an even number."""
+        return max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / now.rows / 2))
+
+    def pass_over(self, now: Present, rows: int) -> None:
+        """Leave the generator as `deviations` of so many rows would."""
+        shape = len(self.combinations(now)), self.draws(now) // 2
+        for part in pieces(rows, shape[0] * shape[1], SMALL_PIECE):
+            now.rng.standard_normal((part.stop - part.start, *shape))
 
 
 class LinearisedClasses(Linearised):
