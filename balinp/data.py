@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -75,6 +75,9 @@ class Data:
     X: Array
     Y: Array
     sample_weight: Array | None
+
+    is_elsewhere: ClassVar[bool] = False
+    """Whether the rows are in other processes, and should stay there."""
 
     @classmethod
     def checked(
@@ -183,9 +186,7 @@ class Stream:
         If there is no batch, n_data is not positive, or None for an iterator.
     """
 
-    def __init__(
-        self, source: Iterable[Any], n_data: float | None, checked: Check
-    ) -> None:
+    def __init__(self, source: Iterable[Any], n_data: float | None, checked: Check) -> None:
         if not isinstance(source, Iterable):
             raise TypeError(
                 f"X: without Y expected an iterable of batches (X, Y), got {type(source).__name__}"
@@ -229,6 +230,8 @@ class Stream:
     rows = np.inf
     """Number of rows: not known."""
 
+    is_elsewhere: ClassVar[bool] = False
+
     def parts(self, numbers: int) -> Iterator[tuple[Array, Array, Array | None]]:
         """X, Y and weights of all batches once, as `Data.parts` gives them."""
         return chain.from_iterable(data.parts(numbers) for data in self._data())
@@ -263,12 +266,6 @@ class Batch:
 
     def __len__(self) -> int:
         return self._length
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the data of which they are rows."""
-        arrays = self._data.X, self._data.Y, self._data.sample_weight
-        return sum(array.nbytes for array in arrays if array is not None)
 
     def take(self, part: slice) -> tuple[Array, Array, Array | None]:
         """X (b, n_in), Y (b, K) and weights of a part of the rows, float64."""
@@ -321,7 +318,7 @@ def opened(
         If the arguments do not go together.
     """
     if any(hasattr(array, "__dask_graph__") for array in (X, Y, sample_weight)):
-        from balinp.cluster import spread  # which needs dask
+        from balinp.spread_data import spread  # which needs dask
 
         return spread(X, Y, sample_weight, n_data, batch_size, check)
     if Y is not None:

@@ -254,9 +254,7 @@ def evidence_bound(log_joint: float, layers: Sequence[MatrixNormalLayer]) -> flo
     return bound
 
 
-def network_log_evidence(
-    layers: Sequence[MatrixNormalLayer], said: Said
-) -> float:
+def network_log_evidence(layers: Sequence[MatrixNormalLayer], said: Said) -> float:
     """Laplace-type log evidence of a network at its means, in nats.
 
     sum_n log p(y_n | f_M) + sum_l [log p(M_l) - log q(M_l)], with every layer's posterior taken

@@ -114,9 +114,7 @@ def joint_step(
     """
     proposed = [proposal.change for proposal in proposals]
     directions = [proposed] if previous is None else [proposed, list(previous)]
-    B, likelihood, capped = total(
-        said, _output_products, network, weights, directions, trust_rows
-    )
+    B, likelihood, capped = total(said, _output_products, network, weights, directions, trust_rows)
     prior = [[p.prior_times(D) for p, D in zip(proposals, d, strict=True)] for d in directions]
     b = np.array([_inner([p.gradient for p in proposals], d) for d in directions])
     C = (n_data / B) * likelihood + np.array(
