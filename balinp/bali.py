@@ -7,7 +7,9 @@ The model as it is seen from outside: its settings, `fit` and its loop over epoc
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -292,6 +294,10 @@ class BALI(Model):
 
     def _step(self, batch: Batch, N: float, rate: float | None = None) -> Record:
         N = batch.amount if batch.is_all else N
+        with self._whole_or_not_at_all():
+            return self._next_step(batch, N, rate)
+
+    def _next_step(self, batch: Batch, N: float, rate: float | None) -> Record:
         self.uncertainty = self.uncertainty.forgotten()
         self.steps += 1
         self.data_seen += batch.amount
@@ -304,6 +310,20 @@ class BALI(Model):
             unsettled = self.hyper.unsettled
         self.history.append(Record.of(outcome, rate, self.layers, self.likelihood, unsettled))
         return self.history[-1]
+
+    @contextmanager
+    def _whole_or_not_at_all(self) -> Iterator[None]:
+        """Leave the model as it was before a step that fails, or is interrupted."""
+        before, states = vars(self) | {"hyper": copy(self.hyper)}, [it.state for it in self.layers]
+        random_state = self.rng.bit_generator.state
+        try:
+            yield
+        except BaseException:
+            vars(self).update(before)
+            for layer, state in zip(self.layers, states, strict=True):
+                layer.state = state
+            self.rng.bit_generator.state = random_state
+            raise
 
     def _take_step(self, now: Present, batch: Batch, rate: float | None) -> tuple[Outcome, float]:
         way = chosen_way(self, batch, now.n_data, rate)

@@ -8,7 +8,7 @@ function goes to where the piece is.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import Any, TypeAlias
 
 from balinp.data import Part, added
@@ -59,5 +59,7 @@ def alone(said: Said) -> Trace | None:
     """The trace of a batch that is here in a single piece; None of any other."""
     if isinstance(said, Trace):
         return said
-    is_one = isinstance(said, Collection) and len(said) == 1
-    return next(iter(said)) if is_one else None
+    if isinstance(said, Elsewhere) or not isinstance(said, Sized) or len(said) > 1:
+        return None
+    (piece,) = said
+    return piece

@@ -1,0 +1,427 @@
+"""Dask arrays: chunks stay on the workers of a cluster, and the model is that of memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from processes import python
+
+import balinp.data
+from balinp import BALI, BALIRegressor, Gaussian, cluster, leverages, uncertainty
+from balinp._types import Array
+from balinp.joint_posterior import JointPosterior
+
+da = pytest.importorskip("dask.array", reason="needs the extra 'dask'")
+distributed = pytest.importorskip("distributed", reason="needs the extra 'dask'")
+
+ROWS = 400
+
+
+@pytest.fixture(scope="module")
+def two_processes() -> Iterator[Any]:
+    """A client of a cluster of two processes on this machine."""
+    options = {"host": "127.0.0.1", "dashboard_address": None}
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as made,
+        distributed.Client(made) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def threads() -> Iterator[Any]:
+    """A cluster of threads of this process, which starts at once."""
+    with in_threads(2) as made:
+        yield made
+
+
+def in_threads(n_workers: int) -> Any:
+    options = {"host": "127.0.0.1", "dashboard_address": None, "processes": False}
+    return distributed.LocalCluster(n_workers=n_workers, threads_per_worker=1, **options)
+
+
+def data(kind: str = "regression") -> tuple[Array, Array]:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((ROWS, 3))
+    if kind == "classes":
+        return X, np.eye(3)[X.argmax(axis=1)]
+    noise = 0.1 * rng.standard_t(3, (ROWS, 2))
+    return X, np.stack([np.sin(X[:, 0]), X[:, 1]], axis=1) + noise
+
+
+def weights() -> Array:
+    """Of which some are zero, and all of the first hundred."""
+    w = np.random.default_rng(2).integers(0, 3, ROWS).astype(float)
+    w[:100] = 0
+    return w
+
+
+def chunked(*arrays: Array | None, rows: Any = (100, 170, 130)) -> list[Any]:
+    """The arrays as dask arrays with so many rows in their chunks."""
+    return [None if a is None else da.from_array(a, chunks=(rows, *a.shape[1:])) for a in arrays]
+
+
+def assert_same_model(model: BALI, other: BALI, rtol: float = 1e-8) -> None:
+    """Means, covariances, noise and what comes next are the same."""
+    assert (model.steps, model.data_seen) == (other.steps, pytest.approx(other.data_seen))
+    assert model.rng.bit_generator.state == other.rng.bit_generator.state
+    for a, b in zip(model.layers, other.layers, strict=True):
+        np.testing.assert_allclose(a.mean, b.mean, rtol=0, atol=rtol * np.abs(b.mean).max())
+        L, same = a.posterior.precisions, b.posterior.precisions
+        np.testing.assert_allclose(L, same, rtol=rtol, atol=rtol * same.max())
+    for name in ("log_joint", "gain_ratio", "prior_precision", "noise_variances"):
+        ours, theirs = (getattr(m.history[-1], name) for m in (model, other))
+        if theirs is not None:
+            np.testing.assert_allclose(ours, theirs, rtol=rtol)
+
+
+CASES = {
+    "network": ((5, 4), "gaussian", {}),
+    "linear": ((), "gaussian", {}),
+    "conjugate": ((5,), "gaussian", {"prior": "conjugate"}),
+    "classes": ((5,), "categorical", {}),
+    "linear classes": ((), "categorical", {}),
+    "mean pass": ((5,), "categorical", {"forward": "mean"}),
+}
+
+
+@pytest.mark.equation("LR-6", "FP-2")
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("case", CASES)
+def test_the_model_is_that_of_memory(case: str, weighted: bool, two_processes: Any) -> None:
+    """Also with draws: chunks begin where the generator is when their rows' turn comes."""
+    hidden, likelihood, options = CASES[case]
+    X, Y = data("classes" if likelihood == "categorical" else "regression")
+    w = weights() if weighted else None
+    X_, Y_, w_ = chunked(X, Y, w)
+    model = BALI(hidden, likelihood, **options).fit(X_, Y_, epochs=4, sample_weight=w_)
+    memory = BALI(hidden, likelihood, **options).fit(X, Y, epochs=4, sample_weight=w)
+    # Under the conjugate prior rounding is divided by the floor, as where memory holds pieces.
+    assert_same_model(model, memory, 1e-4 if case == "conjugate" else 1e-8)
+
+
+@pytest.mark.equation("LR-6", "FP-2")
+def test_many_chunks_are_added_in_groups_and_nothing_need_be_kept(
+    two_processes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, Y = data("classes")
+    memory = BALI((5,), "categorical").fit(X, Y, epochs=3)
+    many = chunked(X, Y, rows=(40,) * 10)
+    assert many[0].numblocks[0] > cluster.GROUP
+    model = BALI((5,), "categorical").fit(*many[:2], epochs=3)
+    assert_same_model(model, memory)
+    monkeypatch.setattr(balinp.data, "PIECE", 1)  # here, where it is decided what is kept there
+    again = BALI((5,), "categorical").fit(*many[:2], epochs=3)
+    assert_same_model(again, model, 0)
+
+
+@pytest.mark.equation("JP-1", "JP-3", "JP-4")
+@pytest.mark.parametrize("hidden", [(5,), ()])
+def test_all_layers_together_and_tails_are_those_of_memory(
+    hidden: tuple[int, ...], two_processes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, Y = data()
+    w, options = weights(), {"covariance": "auto", "noise": "student"}
+    X_, Y_, w_ = chunked(X, Y, w)
+    memory = BALI(hidden, **options).fit(X, Y, epochs=2, sample_weight=w)
+    model = BALI(hidden, **options).fit(X_, Y_, epochs=2, sample_weight=w_)
+    assert repr(model.uncertainty.joint) == repr(memory.uncertainty.joint)
+    assert model.uncertainty.tails == pytest.approx(memory.uncertainty.tails, rel=1e-8)
+    new = X[:9] + 0.5
+    ours, theirs = model.predict(new), memory.predict(new)
+    np.testing.assert_allclose(ours.mean, theirs.mean, rtol=1e-8)
+    np.testing.assert_allclose(ours.epistemic, theirs.epistemic, rtol=1e-8, atol=1e-12)
+    monkeypatch.setattr(uncertainty, "MOST_BROUGHT", 10)
+    model.fit(X_, Y_, epochs=1, sample_weight=w_)
+    assert "noise='student' (gaussian)" in repr(model)
+
+
+@pytest.mark.equation("JP-1")
+def test_more_weights_than_data_are_factorised_over_data(
+    threads: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leverages, "MOST_ROWS", 0)
+    X, Y = (array[:30] for array in data())
+    with distributed.Client(threads):
+        X_, Y_ = chunked(X, Y, rows=(10, 20))
+        model = BALI((20,), covariance="joint", noise="student").fit(X_, Y_, epochs=2)
+    memory = BALI((20,), covariance="joint", noise="student").fit(X, Y, epochs=2)
+    assert isinstance(model.uncertainty.joint, JointPosterior)
+    assert model.uncertainty.joint.form.name == "data"
+    np.testing.assert_allclose(model.predict(X).std, memory.predict(X).std, rtol=1e-8)
+
+
+@pytest.mark.equation("EV-11")
+def test_few_rows_are_brought_here(threads: Any) -> None:
+    X, Y = (array[: leverages.MOST_ROWS // 2] for array in data())
+    with distributed.Client(threads):
+        model = BALI((4,)).fit(*chunked(X, Y, rows=30), epochs=3)
+    assert_same_model(model, BALI((4,)).fit(X, Y, epochs=3), 0)
+
+
+# -- where things are ------------------------------------------------------------------------------
+
+
+def test_chunks_stay_where_they_are(two_processes: Any) -> None:
+    X, Y = (array.repeat(40, axis=0) for array in data())
+    places = []
+
+    def look(model: BALI) -> None:
+        held = two_processes.who_has()
+        places.append({str(key): who for key, who in held.items() if "_chunk" in str(key)})
+
+    BALI((4,)).fit(*chunked(X, Y, rows=4000), epochs=3, callback=look)
+    assert places[0] == places[-1]
+    assert [len(who) for who in places[0].values()] == [1] * 4
+    assert two_processes.who_has() == {}  # nothing is left behind
+
+
+@pytest.mark.equation("LR-6")
+def test_a_killed_worker_costs_time_alone(
+    two_processes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of a step, between two of its passes, and while one is under way."""
+    X, Y = data("classes")
+    arrays = chunked(X, Y)[:2]
+    expected = BALI((5,), "categorical").fit(*arrays, epochs=5)
+    usual, calls = cluster.Workers.brought, []
+
+    def kill(workers: cluster.Workers, futures: Any) -> Any:
+        calls.append(1)
+        if len(calls) in (9, 17):
+            victim = next(iter(two_processes.run(os.getpid).values()))
+            os.kill(victim, signal.SIGKILL)
+        return usual(workers, futures)
+
+    monkeypatch.setattr(cluster.Workers, "brought", kill)
+    model = BALI((5,), "categorical").fit(*arrays, epochs=5)
+    assert len(calls) > 20
+    assert_same_model(model, expected, 0)
+    two_processes.wait_for_workers(2)
+
+
+def test_numbers_of_rows_do_not_change_what_travels() -> None:
+    """Pickled: sums, and what is asked for; no array with a row of the data."""
+
+
+def test_dask_is_not_imported_without_need() -> None:
+    program = (
+        "import sys, numpy as np; from balinp import BALI; X = np.eye(3); "
+        "BALI((2,)).fit(X, X, epochs=1); print('dask' in sys.modules, 'balinp.cluster' in sys.modules)"
+    )
+    assert python("-c", program).stdout.split() == ["False", "False"]
+
+
+# -- joblib's backend ------------------------------------------------------------------------------
+
+
+def test_members_and_splits_are_trained_on_the_cluster(two_processes: Any) -> None:
+    joblib = pytest.importorskip("joblib")
+    from balinp.experiments.datasets import load
+    from balinp.experiments.methods import select
+    from balinp.experiments.runner import run
+
+    X, Y = data()
+    ensemble = BALIRegressor(n_members=2, epochs=2, random_state=0)
+    methods = select("regression", ["BayesianRidge"])
+    with joblib.parallel_config(backend="dask"):
+        there = ensemble.fit(X, Y).predict(X)
+        found = {o.job: o.record["rmse"] for o in run(load("diabetes"), methods, range(2))}
+    np.testing.assert_array_equal(there, ensemble.fit(X, Y).predict(X))
+    assert found == {o.job: o.record["rmse"] for o in run(load("diabetes"), methods, range(2))}
+
+
+# -- bad input -------------------------------------------------------------------------------------
+
+
+def bad(**changes: Any) -> dict[str, Any]:
+    X, Y, w = chunked(*data(), weights())
+    arguments = {"X": X, "Y": Y, "epochs": 1}
+    return arguments | {name: change(X, Y, w) for name, change in changes.items()}
+
+
+def unknown(X: Any, Y: Any, w: Any) -> Any:
+    return X[X[:, 0] > 0]
+
+
+BAD = {
+    "Y in other chunks": (
+        {"Y": lambda X, Y, w: Y.rechunk((200, 2))},
+        ValueError,
+        r"^Y: expected rows in chunks of \(100, 170, 130\), as X has, got \(200, 200\); use "
+        r"Y.rechunk\(\{0: X.chunks\[0\]\}\)$",
+    ),
+    "other rows": (
+        {"Y": lambda X, Y, w: Y[:300]},
+        ValueError,
+        "^Y: expected 400 rows, as X has, got 300$",
+    ),
+    "weights in other chunks": (
+        {"sample_weight": lambda X, Y, w: w.rechunk(400)},
+        ValueError,
+        r"^sample_weight: expected rows in chunks of \(100, 170, 130\), as X has, got \(400\)",
+    ),
+    "unknown chunks": (
+        {"X": unknown},
+        ValueError,
+        "^X: expected chunks of known sizes, got unknown ones; call X.compute_chunk_sizes",
+    ),
+    "columns in chunks": (
+        {"X": lambda X, Y, w: X.rechunk({1: 2})},
+        ValueError,
+        r"^X: expected chunks of whole rows, got columns in chunks of \(2, 1\); use X.rechunk\(",
+    ),
+    "columns of Y in chunks": (
+        {"Y": lambda X, Y, w: Y.rechunk({1: 1})},
+        ValueError,
+        r"^Y: expected chunks of whole rows, got columns in chunks of \(1, 1\); use Y.rechunk\(",
+    ),
+    "Y in memory": (
+        {"Y": lambda X, Y, w: np.ones((400, 2))},
+        TypeError,
+        "^Y: expected a dask array, as other arguments are, got numpy ndarray; see",
+    ),
+    "X in memory": (
+        {"X": lambda X, Y, w: [[1.0]]},
+        TypeError,
+        "^X: expected a dask array, as other arguments are, got builtins list; see",
+    ),
+    "no Y": ({"Y": lambda X, Y, w: None}, TypeError, "^Y: expected targets, got None$"),
+    "Y a column": (
+        {"Y": lambda X, Y, w: Y[:, 0]},
+        ValueError,
+        r"^Y: expected a matrix of shape \(n, m\), got shape \(400,\)$",
+    ),
+    "text": (
+        {"X": lambda X, Y, w: X.astype(str)},
+        TypeError,
+        "^X: expected real numbers, got dtype <U",
+    ),
+    "no rows": (
+        {"X": lambda X, Y, w: X[:0], "Y": lambda X, Y, w: Y[:0]},
+        ValueError,
+        r"^X: expected at least one row and one column, got \(0, 3\)$",
+    ),
+    "batches": (
+        {"batch_size": lambda X, Y, w: 32},
+        ValueError,
+        "^batch_size: expected None with dask arrays, all of whose rows make one step, got 32$",
+    ),
+    "no cluster": (
+        {},
+        ConnectionError,
+        r"^X: expected a cluster for dask arrays, got no client; make one before, by "
+        r"dask.distributed.Client\(\) on this machine or Client\('HOST:8786'\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_done_is_said_in_one_line(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before any cluster is asked, and without one."""
+    monkeypatch.setattr(distributed, "get_client", no_client)
+    changes, error, message = BAD[case]
+    model = BALI((4,))
+    with pytest.raises(error, match=message) as raised:
+        model.fit(**bad(**changes))
+    assert "\n" not in str(raised.value)
+    assert model.steps == 0
+    assert model.layers == []
+
+
+def no_client() -> Any:
+    raise ValueError("No global client found and no address provided")
+
+
+def test_dask_without_distributed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ImportError, match="^X: expected the package distributed .* pip install"):
+        BALI((4,)).fit(**bad())
+
+
+def spoilt(array: Array, value: float) -> Array:
+    array = array.copy()
+    array[150, 0] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "spoil", "message"),
+    [
+        ("gaussian", "X", "^X: expected finite numbers, got 1 NaN .*, in the chunk of rows 100 to"),
+        ("categorical", "Y", "^Y: expected one-hot rows, .*, in the chunk of rows 100 to 269$"),
+        ("gaussian", "w", "^sample_weight: expected numbers of at least zero.* rows 100 to 269$"),
+        ("gaussian", "none", "^sample_weight: expected numbers of at least zero, not all zero"),
+    ],
+)
+def test_what_a_worker_finds_is_raised_here(
+    likelihood: str, spoil: str, message: str, two_processes: Any
+) -> None:
+    X, Y = data("classes")
+    w = np.zeros(ROWS) if spoil == "none" else np.ones(ROWS)
+    if spoil == "w":
+        w[150] = -1.0
+    X, Y = (spoilt(a, np.nan) if spoil == name else a for name, a in (("X", X), ("Y", Y)))
+    X_, Y_, w_ = chunked(X, Y, w)
+    with pytest.raises(ValueError, match=message):
+        BALI((4,), likelihood).fit(X_, Y_, epochs=1, sample_weight=w_)
+
+
+def test_columns_of_another_model_are_refused(threads: Any) -> None:
+    X, Y = data()
+    model = BALI((4,)).fit(X, Y, epochs=1)
+    with (
+        distributed.Client(threads),
+        pytest.raises(ValueError, match=r"^X: expected shape \(n, 3\), got \(100, 2\)"),
+    ):
+        model.fit(*chunked(X[:, :2], Y)[:2], epochs=1)
+
+
+def test_a_cluster_without_workers_is_told() -> None:
+    with (
+        in_threads(0) as empty,
+        distributed.Client(empty),
+        pytest.raises(ConnectionError, match="^X: expected a cluster with workers, got none at "),
+    ):
+        BALI((4,)).fit(*chunked(*data())[:2], epochs=1)
+
+
+def test_a_fit_goes_on_where_its_cluster_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step that was under way is undone, and made again on another cluster."""
+    X, Y = data("classes")
+    memory = BALI((5,), "categorical").fit(X, Y, epochs=4)
+    model = BALI((5,), "categorical")
+    usual, first = cluster.Workers.brought, in_threads(2)
+
+    def lose(workers: cluster.Workers, futures: Any) -> Any:
+        if model.steps == 3:
+            first.close()
+        return usual(workers, futures)
+
+    with first, distributed.Client(first):
+        monkeypatch.setattr(cluster.Workers, "brought", lose)
+        with pytest.raises(ConnectionError, match="^X: expected the cluster at .* to answer"):
+            model.fit(*chunked(X, Y)[:2], epochs=4)
+    monkeypatch.undo()
+    assert model.steps == 2
+    with in_threads(1) as second, distributed.Client(second):
+        model.fit(*chunked(X, Y)[:2], epochs=2)
+    assert_same_model(model, memory)
+
+
+def test_likelihoods_of_ones_own_are_sent(two_processes: Any) -> None:
+    class Own(Gaussian):
+        def known_precision(self, K: int) -> None:  # type: ignore[override]
+            return None
+
+    X, Y = data()
+    model, memory = BALI((4,), Own(0.1)), BALI((4,), Own(0.1))
+    assert_same_model(model.fit(*chunked(X, Y)[:2], epochs=3), memory.fit(X, Y, epochs=3))
