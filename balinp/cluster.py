@@ -67,10 +67,13 @@ class Workers:
 
     def each(self, function: Callable[..., Any], *iterables: Any, **arguments: Any) -> list[Any]:
         """Futures of the function's results, which stay on the workers."""
-        # What they have in common is sent once, and workers fetch it from one another.
-        common = {
-            name: self._client.submit(_itself, a, pure=False) for name, a in arguments.items()
-        }
+        from dask import config
+
+        # What they have in common is sent once, and workers fetch it from one another. It is a
+        # result of a task, which can be made again, unlike what `scatter` sends.
+        submit = self._client.submit
+        with config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+            common = {name: submit(_itself, a, pure=False) for name, a in arguments.items()}
         return self._client.map(function, *iterables, pure=False, **common)
 
     def total(self, held: Sequence[Any], function: Part, *arguments: Any) -> list[Any]:
