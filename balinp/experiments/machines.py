@@ -114,11 +114,11 @@ def spent() -> tuple[float, int]:
 
         async def write(self: Any, *arguments: Any, **options: Any) -> int:
             written = await usual(self, *arguments, **options)
-            TCP.bytes_of_balinp += written  # type: ignore[attr-defined]
+            TCP.bytes_of_balinp += written
             return int(written)
 
-        TCP.write, TCP.bytes_of_balinp = write, 0  # type: ignore[method-assign, attr-defined]
-    return time.process_time(), TCP.bytes_of_balinp  # type: ignore[attr-defined]
+        TCP.write, TCP.bytes_of_balinp = write, 0
+    return time.process_time(), TCP.bytes_of_balinp
 
 
 def cost(client: Any, case: Case, rows: int, chunks: int, steps: int = STEPS) -> Cost:
@@ -153,6 +153,7 @@ def difference(case: Case, rows: int = 2000) -> float:
 def bits_after_a_kill(client: Any, case: Case, rows: int = 2000) -> tuple[int, float, float]:
     """Weights that differ in any bit when a worker is killed, and seconds with and without."""
     arrays = case.data(rows, chunks=3)
+    case.model().fit(*arrays, epochs=2)  # compiles
 
     def kill(model: BALI) -> None:
         if model.steps == STEPS // 2:

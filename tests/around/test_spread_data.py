@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,17 @@ from processes import python
 import balinp.data
 from balinp import BALI, BALIRegressor, Likelihood, cluster, leverages, uncertainty
 from balinp._types import Array
+from balinp.experiments.machines import (
+    BANDWIDTH,
+    LATENCY,
+    PASSES,
+    Cost,
+    Rates,
+    cost,
+    local_cluster,
+    rates,
+)
 from balinp.experiments.machines import CASES as MEASURED
-from balinp.experiments.machines import cost, local_cluster
 from balinp.joint_posterior import JointPosterior
 from balinp.validation import as_matrix
 
@@ -437,3 +448,31 @@ def test_likelihoods_of_ones_own_are_sent(two_processes: Any) -> None:
     X, Y = data("classes")
     model, memory = BALI((4,), Poisson()), BALI((4,), Poisson())
     assert_same_model(model.fit(*chunked(X, Y)[:2], epochs=3), memory.fit(X, Y, epochs=3))
+
+
+# -- pages and measurements ------------------------------------------------------------------------
+
+
+def test_the_page_runs(two_processes: Any) -> None:
+    page = (Path(__file__).parents[2] / "tutorials/more_than_one_machine.md").read_text("utf-8")
+    namespace: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE):
+        exec(block, namespace)
+    X, Y, model = (namespace[name] for name in ("X", "Y", "model"))
+    assert_same_model(model, BALI((20,)).fit(X.compute(), Y.compute(), epochs=10))
+    mapped = X.map_blocks(lambda x: model.predict(x).mean, chunks=(X.chunks[0], 2))
+    np.testing.assert_array_equal(mapped[:5].compute(), namespace["predictive"].mean)
+
+
+def test_rates_are_found_again_in_costs_that_they_make() -> None:
+    true = Rates(fixed=0.1, each_chunk=0.02, task=0.03, row=1e-5, memory_row=2e-5)
+    costs = [
+        (rows, chunks, Cost(0.1 + 0.02 * chunks, 0.03 * chunks + 1e-5 * rows, 0.0, 0.0))
+        for rows, chunks in ((100, 2), (5000, 2), (100, 9))
+    ]
+    assert rates(costs, 2e-5) == pytest.approx(true)
+    case = MEASURED[0]
+    # Eight: one level, so that sums of eight chunks arrive at one worker.
+    travel, waiting = 8 * 8 * case.numbers / BANDWIDTH, PASSES * 6 * LATENCY
+    assert true.step(case, 8000, 8) == pytest.approx(0.1 + 0.16 + 0.03 + 0.01 + travel + waiting)
+    assert case.numbers == 9**2 + 50**2 + 9 * 50 + 51**2 + 1 + 51
