@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from balinp.data import Part, added
 
@@ -102,7 +102,7 @@ class Workers:
             raise self._lost() from error
         for future in futures:
             if future.status == "error":
-                self._raise(future)
+                raise_error_of(future)
         try:
             return self._client.gather(futures)
         except (OSError, CancelledError) as error:
@@ -116,18 +116,6 @@ class Workers:
         except TimeoutError:
             return False
         return True
-
-    def _raise(self, future: Any) -> None:
-        from distributed import KilledWorker
-
-        error = future.exception()
-        if isinstance(error, KilledWorker):
-            raise MemoryError(
-                "X: expected chunks that fit into a worker's memory, got workers that died of one, "
-                "the last at "
-                f"{error.last_worker.address}; use smaller chunks, or look into the worker's log"
-            ) from error
-        raise error
 
     def _counted(self) -> int:
         """Threads of all workers; ConnectionError if there are none."""
@@ -154,6 +142,19 @@ class Workers:
     def _address(self) -> str:
         scheduler = self._client.scheduler
         return "an unknown address" if scheduler is None else str(scheduler.address)
+
+
+def raise_error_of(future: Any) -> NoReturn:
+    """Raise what a task has raised, or MemoryError if workers died of it one after another."""
+    from distributed import KilledWorker
+
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        raise MemoryError(
+            "X: expected chunks that fit into a worker's memory, got workers that died of one, the "
+            f"last at {error.last_worker.address}; use smaller chunks, or see the worker's log"
+        ) from error
+    raise error
 
 
 def _itself(value: T) -> T:

@@ -1,7 +1,7 @@
 """Sums over the pieces of a batch, wherever its rows are.
 
 All that a step needs of data are sums over them. The rows may be in memory, on disk, or on other
-machines (`balinp.distributed`): what is added up for a piece is told by a function, and the
+machines (`balinp.spread_data`): what is added up for a piece is told by a function, and the
 function goes to where the piece is.
 """
 
