@@ -215,7 +215,6 @@ def test_a_killed_worker_costs_time_alone(
     model = BALI((5,), "categorical").fit(*arrays, epochs=5)
     assert len(calls) > 20
     assert_same_model(model, expected, 0)
-    two_processes.wait_for_workers(2)
 
 
 def test_the_number_of_rows_does_not_change_what_travels(two_processes: Any) -> None:
