@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -228,7 +229,7 @@ class BALI(Model):
         epochs = as_count(epochs, "epochs", minimum=0)
         tolerance = None if tolerance is None else as_positive(tolerance, "tolerance")
         size = None if batch_size is None else as_count(batch_size, "batch_size")
-        data = opened(X, Y, sample_weight, n_data, size, epochs, self._checked)
+        data = opened(X, Y, sample_weight, n_data, size, epochs, self._checked, self._check)
         N = data.amount
         keep_freed_pages()
         if not self.layers:
@@ -283,7 +284,12 @@ class BALI(Model):
     @contextmanager
     def _coordinates(self, data: Data | Stream, epochs: int) -> Iterator[Coordinates]:
         """What training works with; afterwards the layers know what has been learnt."""
-        if isinstance(data, Stream) or self.targets_are_observations or epochs == 0:
+        if (
+            isinstance(data, Stream)
+            or data.is_elsewhere  # turned rows would be a second copy of every chunk
+            or self.targets_are_observations
+            or epochs == 0
+        ):
             coordinates = Coordinates(self.network, self.layers, data)
         else:
             coordinates = InputEigenbasis.of(self.network, self.layers, data)
@@ -318,6 +324,12 @@ class BALI(Model):
         self, batch: Batch, N: float, coordinates: Coordinates, rate: float | None = None
     ) -> Record:
         N = batch.amount if batch.is_all else N
+        with self._whole_or_not_at_all(coordinates.layers):
+            return self._next_step(batch, N, coordinates, rate)
+
+    def _next_step(
+        self, batch: Batch, N: float, coordinates: Coordinates, rate: float | None
+    ) -> Record:
         self.uncertainty = self.uncertainty.forgotten()
         self.steps += 1
         self.data_seen += batch.amount
@@ -332,6 +344,20 @@ class BALI(Model):
         self.history.append(record)
         return self.history[-1]
 
+    @contextmanager
+    def _whole_or_not_at_all(self, layers: Sequence[MatrixNormalLayer]) -> Iterator[None]:
+        """Leave model and layers as they were before a step that fails, or is interrupted."""
+        before, states = vars(self) | {"hyper": copy(self.hyper)}, [it.state for it in layers]
+        random_state = self.rng.bit_generator.state
+        try:
+            yield
+        except BaseException:
+            vars(self).update(before)
+            for layer, state in zip(layers, states, strict=True):
+                layer.state = state
+            self.rng.bit_generator.state = random_state
+            raise
+
     def _take_step(self, now: Present, batch: Batch, rate: float | None) -> tuple[Outcome, float]:
         way = chosen_way(self, batch, now.n_data, rate)
         outcome, said = take_step(
@@ -340,7 +366,7 @@ class BALI(Model):
         if way.learns_damping:
             self.damping = next_damping(self.damping, outcome.gain_ratio)
         share = 1.0 if batch.is_all else way.rate
-        self.likelihood = self.hyper.learn(now, outcome, said, way, share)
+        self.likelihood = self.hyper.learn(now, outcome, batch, said, way, share)
         return outcome, way.rate
 
     def _tell(self, callback: Callable[[BALI], Any], coordinates: Coordinates) -> bool:
