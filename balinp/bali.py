@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -324,8 +323,21 @@ class BALI(Model):
         self, batch: Batch, N: float, coordinates: Coordinates, rate: float | None = None
     ) -> Record:
         N = batch.amount if batch.is_all else N
-        with self._whole_or_not_at_all(coordinates.layers):
+        before = vars(self).copy(), vars(self.hyper).copy(), self.rng.bit_generator.state
+        states = [layer.state for layer in coordinates.layers]
+        try:
             return self._next_step(batch, N, coordinates, rate)
+        except BaseException:  # also an interruption: a step is whole, or not at all
+            self._restore(*before)
+            for layer, state in zip(coordinates.layers, states, strict=True):
+                layer.state = state
+            raise
+
+    def _restore(self, own: dict[str, Any], hyper: dict[str, Any], random_state: Any) -> None:
+        """Let model, hyper-parameters and generator be as they were."""
+        vars(self).update(own)
+        vars(self.hyper).update(hyper)
+        self.rng.bit_generator.state = random_state
 
     def _next_step(
         self, batch: Batch, N: float, coordinates: Coordinates, rate: float | None
@@ -343,20 +355,6 @@ class BALI(Model):
         )
         self.history.append(record)
         return self.history[-1]
-
-    @contextmanager
-    def _whole_or_not_at_all(self, layers: Sequence[MatrixNormalLayer]) -> Iterator[None]:
-        """Leave model and layers as they were before a step that fails, or is interrupted."""
-        before, states = vars(self) | {"hyper": copy(self.hyper)}, [it.state for it in layers]
-        random_state = self.rng.bit_generator.state
-        try:
-            yield
-        except BaseException:
-            vars(self).update(before)
-            for layer, state in zip(layers, states, strict=True):
-                layer.state = state
-            self.rng.bit_generator.state = random_state
-            raise
 
     def _take_step(self, now: Present, batch: Batch, rate: float | None) -> tuple[Outcome, float]:
         way = chosen_way(self, batch, now.n_data, rate)

@@ -202,8 +202,8 @@ def less_correlated(V: Array, n_data: float) -> Array:
 
 def _spread(piece: Trace, left_out: Sequence[Array]) -> tuple[float, Array]:
     """B, and sum_n w_n S_n^T Psi S_n (C, C), added up over layers with their matrices Psi."""
-    shares = [_share(piece, index, Psi) for index, Psi in enumerate(left_out)]
-    return amount(piece.targets, piece.sample_weight), np.sum(shares, axis=0)
+    shares = (_share(piece, index, Psi) for index, Psi in enumerate(left_out))
+    return amount(piece.targets, piece.sample_weight), sum(shares, start=np.zeros(()))
 
 
 def _share(piece: Trace, index: int, Psi: Array) -> Array:
