@@ -96,12 +96,45 @@ def scales():
         assert abs(u @ F @ u) <= 4 * eta / a[0] * (u @ C @ u)
 
 
+def without_eigenvectors():
+    rng = np.random.default_rng(6)
+    N, lam = 30.0, 0.7
+    for D, K in ((4, 1), (3, 6)):
+        X, S = rng.standard_normal((20, D)), rng.standard_normal((20, K))
+        A, H, R = X.T @ X / 20, S.T @ S / 20, rng.standard_normal((D, K))
+        data = np.kron(H, N * A)
+        P = data + lam * np.eye(D * K)
+        a, Q_A = np.linalg.eigh(A)
+        Psi = sum(N * ai * np.linalg.inv(N * ai * H + lam * np.eye(K)) for ai in a)
+        gamma = np.trace(np.linalg.solve(P, data))
+        assert abs(np.trace(Psi @ H) - gamma) < 1e-10 * gamma
+        # Rows of the solution by blocks, and the inverse of one block from its two sets of pivots.
+        solution = np.linalg.solve(P, R.ravel(order="F")).reshape(D, K, order="F")
+        rows = [
+            np.linalg.solve(N * ai * H + lam * np.eye(K), r)
+            for ai, r in zip(a, Q_A.T @ R, strict=True)
+        ]
+        assert abs(Q_A @ rows - solution).max() < 1e-10 * abs(solution).max()
+    T = np.diag([3.0, 4.0, 5.0, 6.0]) + np.diag([1.0, -1.0, 0.5], 1) + np.diag([1.0, -1.0, 0.5], -1)
+    t, b = np.diag(T), np.diag(T, -1)
+    d, u = t.copy(), t.copy()
+    for j in range(1, 4):
+        d[j] -= b[j - 1] ** 2 / d[j - 1]
+        u[3 - j] -= b[3 - j] ** 2 / u[4 - j]
+    for j in range(4):
+        column = [1 / (d[j] + u[j] - t[j])]
+        for k in range(j + 1, 4):
+            column.append(-b[k - 1] / u[k] * column[-1])
+        assert abs(column - np.linalg.inv(T)[j:, j]).max() < 1e-14
+
+
 CHECKS = {
     "KR-1": vec_rule,
     "KR-2": eigendecomposition,
     "KR-3": solve,
     "KR-4": rank_rule,
     "KR-5": scales,
+    "KR-6": without_eigenvectors,
 }
 
 if __name__ == "__main__":

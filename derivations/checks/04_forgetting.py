@@ -293,6 +293,27 @@ def other_units():
     assert_allclose(free.T @ free, want, rtol=1e-9, atol=1e-10)
 
 
+def inputs_that_stay():
+    rng, N, lam = np.random.default_rng(5), 24, 0.3
+    X, T = rng.standard_normal((N, D)), rng.standard_normal((N, K))
+    S, M = rng.standard_normal((N, K)), rng.standard_normal((D, K))
+    A, H = X.T @ X / N, S.T @ S / N
+    a, Q = np.linalg.eigh(A)
+
+    def step(X, A, M):
+        P = np.kron(H, N * A) + lam * np.eye(D * K)
+        R = X.T @ (T - X @ M) @ H - lam * M
+        change = np.linalg.solve(P, R.ravel(order="F")).reshape(D, K, order="F")
+        return change, np.trace(np.linalg.solve(P, np.kron(H, N * A)))
+
+    (change, gamma), (turned, same) = step(X, A, M), step(X @ Q, np.diag(a), Q.T @ M)
+    assert_allclose(turned, Q.T @ change, rtol=1e-9, atol=1e-12)
+    assert_allclose(same, gamma, rtol=1e-12)
+    # Equal shares of the batches of one pass: their average is that of all data.
+    batches = np.split(rng.permutation(N), 4)
+    assert_allclose(sum(X[b].T @ X[b] / len(b) for b in batches) / 4, A, rtol=1e-12, atol=1e-14)
+
+
 CHECKS = {
     "NP-1": moving_average,
     "NP-2": about_the_current_mean,
@@ -302,6 +323,7 @@ CHECKS = {
     "NP-6": factors_apart,
     "NP-7": kept_bases,
     "NP-8": other_units,
+    "NP-9": inputs_that_stay,
 }
 
 if __name__ == "__main__":
