@@ -290,7 +290,7 @@ class SpreadPieces(Elsewhere):
             known=now.posteriors if forward.has_bound else (),
         )
         sent = Sent(away, forward, keeps)
-        self._pieces = self._workers.each(_pieces, batch.chunks, generators, sent=sent)
+        self._pieces = self._workers.each(ChunkPieces, batch.chunks, generators, sent=sent)
 
     def total(self, part: Part, *arguments: Any) -> list[Any]:
         """The sum over all pieces of what ``part(piece, *arguments)`` returns."""
@@ -301,7 +301,22 @@ told.register(SpreadBatch, SpreadPieces)
 
 
 class ChunkPieces(Pieces):
-    """What a chunk says, on the worker that holds it."""
+    """What a chunk says, on the worker that holds it.
+
+    Where it is moved, or spilled, the rows are, and not what has been worked out of them.
+
+    Parameters
+    ----------
+    chunk : the rows.
+    rng : generator that draws are taken from; it is not changed.
+    sent : what they speak to, and how.
+    """
+
+    def __init__(self, chunk: Chunk, rng: np.random.Generator, sent: Sent) -> None:
+        self._made_of = chunk, rng, sent
+        # What was sent is not changed: it may be used again.
+        now = replace(sent.now, rng=deepcopy(rng))
+        super().__init__(chunk, now, sent.forward, keeps=sent.keeps)
 
     def __iter__(self) -> Iterator[Trace]:
         for piece in super().__iter__():
@@ -309,10 +324,8 @@ class ChunkPieces(Pieces):
             piece.first_changes = None
             yield piece
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ChunkPieces, self._made_of
+
     def __sizeof__(self) -> int:
         return self.batch.__sizeof__()
-
-
-def _pieces(chunk: Chunk, rng: np.random.Generator, sent: Sent) -> Pieces:
-    now = replace(sent.now, rng=deepcopy(rng))  # what was sent is not changed: it may be used again
-    return ChunkPieces(chunk, now, sent.forward, keeps=sent.keeps)

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,8 @@ from processes import python
 import balinp.data
 from balinp import BALI, BALIRegressor, Likelihood, cluster, leverages, uncertainty
 from balinp._types import Array
+from balinp.coordinates import Coordinates
+from balinp.data import Data
 from balinp.experiments.machines import (
     BANDWIDTH,
     LATENCY,
@@ -32,9 +35,12 @@ from balinp.experiments.machines import (
 from balinp.experiments.machines import CASES as MEASURED
 from balinp.joint_posterior import JointPosterior
 from balinp.natural_parameters import Terms
+from balinp.passes import LinearisedClasses
+from balinp.spread_data import Chunk, ChunkPieces, Sent
 from balinp.validation import as_matrix
 
 da = pytest.importorskip("dask.array", reason="needs the extra 'dask'")
+cloudpickle = pytest.importorskip("cloudpickle", reason="needs the extra 'dask'")
 distributed = pytest.importorskip("distributed", reason="needs the extra 'dask'")
 
 ROWS = 400
@@ -113,6 +119,22 @@ def test_the_model_is_that_of_memory(case: str, weighted: bool, two_processes: A
     memory = BALI(hidden, likelihood, **options).fit(X, Y, epochs=3, sample_weight=w)
     # Under the conjugate prior rounding is divided by the floor, as where memory holds pieces.
     assert_same_model(model, memory, 1e-4 if case == "conjugate" else 1e-8)
+
+
+@pytest.mark.equation("LR-6", "FP-2", "BP-5")
+def test_draws_of_many_classes_are_those_of_the_same_pieces(
+    two_processes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece draws for itself: a chunk of 80 rows as memory does of pieces of 80."""
+    rng = np.random.default_rng(3)
+    X, classes = rng.standard_normal((2 * ROWS, 10)), 10
+    Y = np.eye(classes)[(X + rng.standard_normal(X.shape)).argmax(axis=1)]
+    arrays = chunked(X, Y, rows=(80,) * 10)[:2]
+    with monkeypatch.context() as patch:
+        patch.setattr(balinp.data, "PIECE", 80 * (1 + classes) * 12)
+        memory = BALI((12,), "categorical").fit(X, Y, epochs=4)
+    model = BALI((12,), "categorical").fit(*arrays, epochs=4)
+    assert_same_model(model, memory)
 
 
 @pytest.mark.equation("LR-6", "FP-2")
@@ -218,10 +240,32 @@ def test_a_killed_worker_costs_time_alone(
 
 
 def test_the_number_of_rows_does_not_change_what_travels(two_processes: Any) -> None:
-    """Of two chunks: one's sums go to the other, and theirs here, by way of the scheduler."""
-    few, many = (cost(two_processes, MEASURED[0], rows, 2, steps=1) for rows in (500, 40_000))
-    assert 3 * 8 * MEASURED[0].numbers < few.bytes
-    assert many.bytes - few.bytes < 0.2 * 40_000 * 9 * 8  # a step may take more passes
+    """Of two chunks: one's sums go to the other, and theirs here, by way of the scheduler.
+
+    Now and then dask gives a chunk to a worker that is idle, and in one step of three at most.
+    """
+    few, many = (
+        min(cost(two_processes, MEASURED[0], rows, 2, steps=1).bytes for _ in range(3))
+        for rows in (500, 40_000)
+    )
+    assert 3 * 8 * MEASURED[0].numbers < few
+    assert many - few < 0.2 * 40_000 * 9 * 8  # a step may take more passes
+
+
+def test_what_has_been_worked_out_does_not_travel() -> None:
+    """Where a chunk is moved, its rows are; and it says the same, draws included."""
+    X, Y = data("classes")
+    model = BALI((5,), "categorical").fit(X, Y, epochs=2)
+    rows = Data(X, Y, None)
+    now = model._present(rows.whole, ROWS, Coordinates(model.network, model.layers, rows))
+    made_of = Chunk(rows, slice(0, ROWS)), deepcopy(model.rng), Sent(now, LinearisedClasses(), True)
+    pieces = ChunkPieces(*made_of)
+    before = len(cloudpickle.dumps(pieces))
+    (trace,) = pieces
+    assert trace.gradients[0].shape == (ROWS, 5)
+    assert len(cloudpickle.dumps(pieces)) - before < 8 * ROWS  # not a number a row
+    (moved,) = cloudpickle.loads(cloudpickle.dumps(pieces))
+    np.testing.assert_array_equal(moved.likelihood.deviations, trace.likelihood.deviations)
 
 
 @pytest.mark.equation("NP-1", "JS-1")
@@ -516,7 +560,8 @@ def test_the_page_runs(two_processes: Any) -> None:
     X, Y, model = (namespace[name] for name in ("X", "Y", "model"))
     assert_same_model(model, BALI((20,)).fit(X.compute(), Y.compute(), epochs=10))
     mapped = X.map_blocks(lambda x: model.predict(x).mean, chunks=(X.chunks[0], 2), dtype=float)
-    np.testing.assert_array_equal(mapped[:5].compute(), namespace["predictive"].mean)
+    # Products of five rows and of a chunk may be rounded differently.
+    np.testing.assert_allclose(mapped[:5].compute(), namespace["predictive"].mean, rtol=1e-12)
     there, here = namespace["ensemble"], BALIRegressor(n_members=2, epochs=5, random_state=0)
     here.fit(X.compute(), Y.compute())
     np.testing.assert_array_equal(there.predict(X[:5].compute()), here.predict(X[:5].compute()))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from balinp import BALI, Categorical, Gaussian, dense
+from balinp.coordinates import Coordinates
 from balinp.data import Data
 from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
 from balinp.passes import Linearised, LinearisedClasses, LinearisedLabels, Mean, forward_pass
@@ -51,14 +52,20 @@ def test_terms_are_averages_over_the_draws(kind):
     assert rows.shape == (7, 2 if kind is ExpectedClasses else 3, 3)
 
 
-@pytest.mark.parametrize("kind", [Mean, Linearised, LinearisedClasses])
-def test_rows_can_be_passed_over(kind, monkeypatch):
-    """The generator is where a trace of these rows leaves it, however many numbers are at once."""
+@pytest.mark.parametrize("classes", [3, 10])
+@pytest.mark.parametrize("kind", [Mean, Linearised, LinearisedClasses, LinearisedLabels])
+def test_rows_can_be_passed_over(kind, classes, monkeypatch):
+    """The generator is where a trace of these rows leaves it, however many numbers are at once.
+
+    Ten classes of a thousand data are drawn in passes forward, three are not.
+    """
     monkeypatch.setattr("balinp.passes.SMALL_PIECE", 100)
-    X, Y = problem(rows=30)
+    X, Y = problem(classes=classes, rows=30)
     model = fitted(X, Y)
+    data = Data(X, Y, None)
+    as_they_are = Coordinates(model.network, model.layers, data)
     for rows in (30, 7):
-        now = model._present(Data(X, Y, None).whole, 30)
+        now = model._present(data.whole, 1000, as_they_are)
         before = model.rng.bit_generator.state
         kind().trace(now, X[:rows], Y[:rows], None)
         traced = model.rng.bit_generator.state
