@@ -138,17 +138,19 @@ def test_draws_of_many_classes_are_those_of_the_same_pieces(
 
 
 @pytest.mark.equation("LR-6", "FP-2")
+@pytest.mark.parametrize("case", ["network", "classes"])
 def test_many_chunks_are_added_in_groups_and_nothing_need_be_kept(
-    two_processes: Any, monkeypatch: pytest.MonkeyPatch
+    case: str, two_processes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    X, Y = data("classes")
-    memory = BALI((5,), "categorical").fit(X, Y, epochs=3)
+    hidden, likelihood, _ = CASES[case]
+    X, Y = data("classes" if likelihood == "categorical" else "regression")
+    memory = BALI(hidden, likelihood).fit(X, Y, epochs=3)
     many = chunked(X, Y, rows=(40,) * 10)
     assert many[0].numblocks[0] > cluster.GROUP
-    model = BALI((5,), "categorical").fit(*many[:2], epochs=3)
+    model = BALI(hidden, likelihood).fit(*many[:2], epochs=3)
     assert_same_model(model, memory)
     monkeypatch.setattr(balinp.data, "PIECE", 1)  # here, where it is decided what is kept there
-    again = BALI((5,), "categorical").fit(*many[:2], epochs=3)
+    again = BALI(hidden, likelihood).fit(*many[:2], epochs=3)
     assert_same_model(again, model, 0)
 
 
