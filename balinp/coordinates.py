@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+import balinp.data
 from balinp._types import Array
 from balinp.data import Data, Rows, Stream
 from balinp.kernels import design, gram, root_weighted
@@ -23,9 +24,9 @@ from balinp.mlp import MLP
 from balinp.natural_parameters import Factors, KnownFactor
 from balinp.spectral import STANDARD, Spectrum, decompose
 
-LARGEST_COPY = 2**26
-"""Numbers in the turned rows up to which a copy of them is kept: 512 MiB. Others are turned
-whenever they are read, as those of memory maps."""
+COPIED_PIECES = 8
+"""Pieces of data, of 64 MiB each, up to which a copy of the turned rows is kept. Those of larger
+data are turned whenever they are read."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class InputEigenbasis(Coordinates):
         )  # fmt: skip
         turned.state = _turned(first.state, spectrum.vectors.T, known.matrix, known.spectrum)
         rows: Any = TurnedRows(data.X, spectrum.vectors, first.bias)
-        small = len(data) * D <= LARGEST_COPY
+        small = len(data) * D <= COPIED_PIECES * balinp.data.PIECE
         return cls(
             network.of_designs(),
             [turned, *others],

@@ -18,6 +18,7 @@ from balinp.compiled import compiled
 from balinp.damping import Damped, shift
 from balinp.natural_parameters import Determined, Factors
 from balinp.priors import Prior
+from balinp.spectral import rounding
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def one_output(factors: Factors, right: Array, lam: float) -> tuple[Array, Deter
     P = data.copy()
     P.flat[:: len(P) + 1] += lam
     C, failed = dpotrf(P, lower=1, overwrite_a=1)
-    if failed:
+    if failed or C.diagonal().min() ** 2 < rounding(len(P), np.trace(data)):
         return None
     change, _ = dpotrs(C, right, lower=1)
     inverse, _ = dpotri(C, lower=1)  # its lower triangle

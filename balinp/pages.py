@@ -7,12 +7,15 @@ which takes as long as the arithmetic; figures are in derivations/12_tried_and_f
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 LARGEST = 31 * 2**20
 """Bytes of a block that glibc learns from: a little less than the largest, 32 MiB."""
 
 
+@cache  # once is enough for a process
 def keep_freed_pages() -> None:
     """Let the C library keep blocks of up to 31 MiB when they are freed.
 

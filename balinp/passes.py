@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP
 from balinp.natural_parameters import KnownFactor
 from balinp.normals import normals
-from balinp.prediction import drawn_tangents, output_covariance, output_deviations
+from balinp.prediction import drawn_tangents, in_single, output_covariance, output_deviations
 from balinp.pseudo_targets import Trace
 
 DRAWN_OUTPUTS, FEWEST_DRAWS = 8192, 8
@@ -116,8 +116,8 @@ class Linearised(Mean):
     def deviations(self, now: Present, trace: Trace) -> Array:
         """Draws (m, B, K) of what the posteriors leave uncertain of the outputs."""
         R, draws = self.combinations(now), self.draws(now)
-        variances: list[Any] = [
-            squares.astype(np.float32) @ (1.0 / q.precisions).astype(np.float32)
+        variances = [
+            in_single(squares) @ in_single(1.0 / q.precisions)
             for squares, q in zip(trace.input_squares, now.posteriors, strict=True)
         ]
         linearised = now.network, now.posteriors, trace.forward, variances

@@ -6,7 +6,6 @@ Two ways: the network linearised about its means, in closed form, and sampled ne
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,9 @@ from balinp.mlp import MLP, Forward
 from balinp.normals import normals
 from balinp.spectral import covariance_root
 from balinp.validation import LARGEST, as_matrix
+
+LARGEST_SINGLE = 1e9
+"""Largest number that is taken to single precision, whose range ends at 3e38."""
 
 
 def linearised_outputs(
@@ -116,16 +118,20 @@ def drawn_tangents(
     draws : even number m.
     rng : numpy.random.Generator
     """
-    means: Any = [posterior.mean.astype(np.float32) for posterior in posteriors]
-    inputs: Any = [h.astype(np.float32) for h in forward.inputs]
-    single, dz = Forward(inputs, forward.outputs), np.zeros(0)
+    means = [in_single(posterior.mean) for posterior in posteriors]
+    single, dz = Forward([in_single(h) for h in forward.inputs], forward.outputs), np.zeros(0)
     for index, (posterior, v) in enumerate(zip(posteriors, variances, strict=True)):
-        own: Any = normals((draws // 2, *v.shape), rng)
-        own *= np.sqrt(v, dtype=np.float32)
-        Q = posterior.column_basis.astype(np.float32)
+        own = normals((draws // 2, *v.shape), rng) * in_single(np.sqrt(v))
+        Q = in_single(posterior.column_basis)
         own = (own.reshape(-1, len(Q)) @ Q.T).reshape(own.shape)
         dz = own + network.carried(means, single, index, dz) if index else own
-    return np.concatenate([dz, -dz]).astype(np.float64)
+    return np.asarray(np.concatenate([dz, -dz]), dtype=np.float64)
+
+
+def in_single(array: Array) -> Array:
+    """The numbers in single precision; as they are if their products may be too large for it."""
+    largest = float(np.abs(array).max(initial=0.0))
+    return array.astype(np.float32) if largest < LARGEST_SINGLE else array
 
 
 def output_deviations(covariance: Array, draws: int, rng: np.random.Generator) -> Array:

@@ -104,7 +104,7 @@ def _but_one(
 
 
 def leakage_report(found: Sequence[Leakage]) -> str:
-    """A Markdown table of what was found in the splits of one data set.
+    """A Markdown table of what was found in the splits of one data set; a sentence if nothing was.
 
     Examples
     --------
@@ -118,6 +118,8 @@ def leakage_report(found: Sequence[Leakage]) -> str:
     Test rows and training rows, over 2 splits. Where all but one agree, it is mostly input 3.
     """
     shares = 100 * np.array([one[:3] for one in found])
+    if not shares.any():
+        return "No test row occurs in training, not even all but one of its inputs.\n"
     cells = [
         [f"{value:.1f} %" for value in shares.mean(axis=0)],
         [f"{value:.1f} %" for value in shares.min(axis=0)],

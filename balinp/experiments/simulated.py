@@ -188,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m balinp.experiments.simulated",
         description="Simulation-based calibration of whole networks.",
     )
-    parser.add_argument("--draws", metavar="N", type=int, default=200, help="(default: 200)")
+    parser.add_argument("--draws", metavar="N", type=int, default=150, help="(default: 150)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the records to FILE")
     parser.add_argument("--figure", metavar="FILE", type=Path, default=Path("simulated.png"))
     parsed = parser.parse_args(arguments)

@@ -35,7 +35,7 @@ def test_evaluate_diabetes(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     output = capsys.readouterr()
     assert output.err == ""  # silence in a pipe
     lines = output.out.splitlines()
-    assert len(lines) == 8  # header, rule, four methods, empty line, explanation
+    assert len(lines) == 10  # header, rule, four methods, explanation, leakage; two empty lines
     assert [line.split(" | ")[0].strip("| ") for line in lines[2:6]] == names
     records = json.loads((here / "records.json").read_text())
     assert len(records) == 8

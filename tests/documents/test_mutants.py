@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from mutants import OUT_OF_TIME, REPOSITORY, Mutant, listed, parse, problems, tried
 
-HALF = Mutant("kernels", "NP-1", "half the rate", "+ rate * (after", "+ rate / 2 * (after")
+HALF = Mutant("kernels", "NP-1", "half the rate", "+ rate * (new", "+ rate / 2 * (new")
 
 
 def test_every_mutant_applies_to_one_place() -> None:
@@ -55,13 +55,13 @@ def test_a_mistake_is_caught_and_undone_and_a_harmless_change_survives() -> None
     killer, own, _ = tried(HALF)
     assert killer == "layer/test_kernels.py::test_forget"
     assert own
-    harmless = HALF._replace(new="+ (rate + 0) * (after")
+    harmless = HALF._replace(new="+ (rate + 0) * (new")
     assert tried(harmless)[:2] == (None, False)
     assert (REPOSITORY / HALF.path).read_text("utf-8") == before
 
 
 @pytest.mark.slow
 def test_what_never_ends_is_stopped_by_the_processors_time() -> None:
-    endless = HALF._replace(old="for i in range(before.size):", new="i = 0\n    while True:")
+    endless = HALF._replace(old="for b in range(count):", new="b = 0\n    while True:")
     verdict = tried(endless, ["tests/layer/test_kernels.py"], seconds=3)
     assert verdict == (OUT_OF_TIME, False, 3)

@@ -24,7 +24,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from balinp.cli import main
 from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
-from balinp.experiments.dataset import Dataset
+from balinp.experiments.dataset import SCALES, Dataset
 from balinp.experiments.datasets import load, with_gaps
 from balinp.experiments.evaluate import evaluate
 from balinp.experiments.frames import from_frame
@@ -90,7 +90,7 @@ def test_methods_see_what_scikit_learns_transformers_make_of_the_training_rows(
         same = {"age missing": "missingindicator_age", "sex = m": "sex_m", "smokes": "smokes"}
         same |= {f"site = {s}": f"site_{s}" for s in ("north", "south, east", "west")}
         order = [columns[same.get(name, name)] for name in dataset.inputs]
-        scale = dataset.input_scale(dataset.X[train])
+        scale = SCALES[dataset.input_scale](dataset.X[train])
         for rows in (train, test):
             got = scale.to_standard(dataset.X[rows])
             wanted = expected[1].transform(expected[0].transform(inputs.loc[rows]))[:, order]
@@ -106,7 +106,7 @@ def test_test_rows_have_no_say_in_what_is_put_for_missing_values(table: pd.DataF
     train, test = dataset.split(0)
     changed = dataset.X.copy()
     changed[test] *= 1e6
-    before, after = (dataset.input_scale(X[train]) for X in (dataset.X, changed))
+    before, after = (SCALES[dataset.input_scale](X[train]) for X in (dataset.X, changed))
     np.testing.assert_array_equal(
         before.to_standard(dataset.X[train]), after.to_standard(dataset.X[train])
     )

@@ -9,14 +9,20 @@ import numpy as np
 import pytest
 from cases import assert_close, both_priors, random_covariance, vec
 
-from balinp import BALI, MatrixNormalLayer
+from balinp import BALI, MatrixNormalLayer, data, kept_bases
 from balinp._types import Array
 from balinp.kept_bases import Kept, KeptFactors
 from balinp.kernels import amount
 from balinp.layer_state import Proposal
-from balinp.natural_parameters import Factors, Terms
-from balinp.spectral import decompose
+from balinp.natural_parameters import Factors, KnownFactor, Terms
+from balinp.spectral import STANDARD, Spectrum, decompose
 from balinp.way import BASIS_TOLERANCE
+
+
+@pytest.fixture(autouse=True)
+def narrow_layers_keep_their_bases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers of up to `NARROW` rows are decomposed in every step, which is as fast."""
+    monkeypatch.setattr(kept_bases, "NARROW", 0)
 
 
 def batches(count: int = 6) -> list[tuple[Array, Array, Array]]:
@@ -158,15 +164,62 @@ def test_what_is_observed_by_hand_is_exact_in_any_bases(prior: str) -> None:
 
 
 @pytest.mark.equation("NP-7")
-def test_an_unchanged_average_keeps_its_spectrum_and_its_exactness() -> None:
-    layer = MatrixNormalLayer(4, 3)
-    X, T, H = batches(1)[0]
-    layer.observe(X, T, H, n_data=30)
-    assert layer.factors is not None
-    before = layer.factors
-    layer.observe(X, T, 2 * H, n_data=30, rate=0.5)
-    assert layer.factors.inputs is before.inputs
-    assert layer.factors.outputs is not before.outputs
+def test_a_known_precision_that_has_not_changed_keeps_its_spectrum() -> None:
+    layer, (X, T, H) = MatrixNormalLayer(4, 3), batches(1)[0]
+
+    def terms(H: Array) -> Terms:
+        X_1 = layer.design(X)
+        squares = (X_1**2).sum(axis=0)
+        return Terms.of(X_1, T @ H, 30 * H, precision_is_known=True, squares=squares)
+
+    layer.propose_from(terms(H), n_data=30, bases=Kept(0.9))
+    layer.accept()
+    before = layer.state.observed
+    for factor in (1, 2):
+        after = Kept(0.9).averaged(before, terms(factor * H), 30, 0.5, layer.state.prior)
+        assert (after.outputs is before.outputs) == (factor == 1)
+        assert_close(after.outputs.matrix(), factor * H)
+
+
+@pytest.mark.equation("NP-7")
+def test_narrow_layers_are_decomposed_in_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of up to `NARROW` rows of A or H; one row more, and bases are kept."""
+    old = observed(0.9, "isotropic", 1).state.observed
+    assert (len(old.A), len(old.H)) == (5, 3)
+    for narrow, is_kept in ((5, False), (4, True), (3, True)):
+        monkeypatch.setattr(kept_bases, "NARROW", narrow)
+        assert (Kept(0.9).older([old]) == [old]) == is_kept
+        assert observed(0.9, "isotropic", 4).state.observed.is_exact != is_kept
+
+
+@pytest.mark.equation("NP-7", "NP-9")
+@both_priors
+def test_known_inputs_are_not_averaged_and_their_basis_is_not_renewed(
+    prior: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = np.array([0.0, 0.3, 0.7, 2.0, 5.0])
+    known = KnownFactor(np.diag(a), Spectrum(a, STANDARD))
+    layer = MatrixNormalLayer(4, 3, prior=prior)
+    for t, (X, T, H) in enumerate(batches(4)):
+        X_1 = layer.design(X)
+        gradients = (T - X_1 @ layer.mean) @ H
+        terms = Terms.of(X_1, gradients, 30 * H, known_inputs=known)
+        layer.propose_from(terms, n_data=100, rate=1.0 if t == 0 else 0.1, bases=Kept(0.9))
+        layer.accept()
+    factors = layer.state.observed
+    assert isinstance(factors, KeptFactors)
+    for each in (factors, factors.exact):
+        np.testing.assert_array_equal(each.A, np.diag(a))
+        np.testing.assert_array_equal(each.inputs.values, a)
+        assert each.inputs.vectors is STANDARD
+    P = dense_precision(layer, factors)
+    W = np.random.default_rng(3).standard_normal((5, 3))
+    assert_close(vec(factors.precision_times(W, layer.state.prior)), P @ vec(W))
+    covariance = factors.exact.posterior(W, layer.state.prior)
+    assert_close(vec(covariance.solve(W)), np.linalg.solve(P, vec(W)))
+    for narrow, is_kept in ((2, True), (3, False)):  # rows of H alone
+        monkeypatch.setattr(kept_bases, "NARROW", narrow)
+        assert (Kept(0.9).older([factors]) == [factors]) == is_kept
 
 
 def classes(rows: int = 400) -> tuple[Array, Array]:
@@ -187,6 +240,24 @@ def test_looking_at_a_model_does_not_change_its_training() -> None:
     looked = trained(0.5, callback=lambda model: model.predict(X))
     for a, b in zip(trained(0.5).weights, looked.weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.equation("LR-6", "NP-7")
+def test_a_batch_in_pieces_has_the_squares_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, Y = classes()
+
+    def model() -> BALI:
+        model = BALI((8, 6), "categorical", forward="mean", basis_tolerance=0.5)
+        return model.fit(X, Y, epochs=2, batch_size=64)
+
+    whole = model()
+    monkeypatch.setattr(data, "PIECE", 32 * 20)  # pieces of 20 rows
+    pieces = model()
+    kept = [layer.state.observed.is_exact for layer in whole.layers]
+    assert kept == [layer.state.observed.is_exact for layer in pieces.layers]
+    assert not all(kept)
+    for a, b in zip(whole.weights, pieces.weights, strict=True):
+        assert_close(a, b, rtol=1e-8)  # 14 steps
 
 
 @pytest.mark.equation("NP-7")

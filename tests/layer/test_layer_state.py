@@ -10,6 +10,7 @@ from cases import Case, assert_close, assert_same_posterior, both_priors, regres
 
 from balinp.layer_state import LayerState
 from balinp.natural_parameters import Factors
+from balinp.spectral import Spectrum
 
 EASY = Case("easy")
 
@@ -126,7 +127,7 @@ def test_bases_of_its_own_are_a_states_posterior() -> None:
     known = r.observed().state
     kept = known.observed
     Q = np.linalg.qr(np.random.default_rng(0).normal(size=kept.A.shape))[0]
-    inputs = kept.inputs._replace(vectors=Q)
+    inputs = Spectrum(kept.inputs.values, Q)
     factors = Turned(kept.A, kept.H, inputs, kept.outputs, kept.n_data)
     state = LayerState(known.prior, known.mean, known.last_change, factors)
     assert state.posterior is not state.working_posterior

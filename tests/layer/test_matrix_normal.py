@@ -11,6 +11,7 @@ from scipy import stats
 
 from balinp import KroneckerGaussian, MatrixNormal
 from balinp._types import Array
+from balinp.spectral import STANDARD
 
 SHAPES = [(3, 2), (2, 4), (3, 3), (1, 3), (4, 1), (1, 1)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -88,6 +89,23 @@ def test_solve(make: Any, shape: tuple[int, int]) -> None:
     q = make(shape)
     R = np.random.default_rng(1).normal(size=shape)
     assert_close(vec(q.solve(R)), np.linalg.solve(dense_precision(q), vec(R)))
+
+
+@pytest.mark.equation("LR-5", "NP-9")
+@every_shape
+def test_a_row_basis_that_is_the_standard_one_is_left_out(shape: tuple[int, int]) -> None:
+    """As for rows that are in the eigenbasis of their inputs, which are left as they are."""
+    q = kronecker_gaussian(shape)
+    standard, identity = (
+        KroneckerGaussian(q.mean, rows, q.column_basis, q.precisions)
+        for rows in (STANDARD, np.eye(shape[0]))
+    )
+    X = np.random.default_rng(1).normal(size=(5, shape[0]))
+    before = X.copy()
+    np.testing.assert_array_equal(standard.input_squares(X), before**2)
+    np.testing.assert_array_equal(standard.output_variances(X), identity.output_variances(X))
+    np.testing.assert_array_equal(X, before)
+    np.testing.assert_array_equal(standard.solve(q.mean), identity.solve(q.mean))
 
 
 @pytest.mark.equation("MN-6")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from balinp import BALI, Categorical
-from balinp.damping import LARGEST_DAMPING, LEAST_DAMPING, Damped, inversion, next_damping
+from balinp.damping import LARGEST_DAMPING, LEAST_DAMPING, Damped, next_damping
 from balinp.natural_parameters import EXACT, Factors
 from balinp.priors import PRIORS
 from balinp.spectral import decompose
@@ -37,9 +37,13 @@ def test_a_damped_change_is_that_of_the_dense_sum_of_precisions(name, damping, r
     assert kept is found, "the posterior is not damped"
 
 
-def test_no_damping_is_the_exact_inversion():
-    assert inversion(0.0) is EXACT
-    assert inversion(0.5) == Damped(0.5)
+@pytest.mark.equation("JS-5")
+@pytest.mark.parametrize("name", PRIORS)
+def test_no_damping_is_the_exact_inversion(name, rng):
+    found, _ = factors(rng, 4, 3)
+    right = rng.standard_normal((4, 3))
+    one, other = (b.solved(right, found, PRIORS[name](0.8))[0] for b in (Damped(0.0), EXACT))
+    np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.equation("JS-5")

@@ -180,5 +180,6 @@ def test_what_is_reported_does_not_change_how_training_goes_on(rng):
     once = BALI((4,)).fit(X, Y, epochs=4, batch_size=13)
     twice = BALI((4,)).fit(X, Y, epochs=2, batch_size=13).fit(X, Y, epochs=2, batch_size=13)
     for one, other in zip(once.weights, twice.weights, strict=True):
-        assert np.array_equal(one, other)
-    close(once, twice, X[:5], rtol=1e-12)
+        # in between the first layer's mean is turned into the data's coordinates and back
+        assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+    close(once, twice, X[:5], rtol=1e-9)

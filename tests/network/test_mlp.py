@@ -172,3 +172,75 @@ def test_no_rows_are_carried_back_as_none() -> None:
     forward = network.forward(weights, np.ones((4, 2)))
     shapes = [rows.shape for rows in network.backward(weights, forward, np.empty((4, 0, 1)))]
     assert shapes == [(4, 0, 3), (4, 0, 1)]
+
+
+# What is known before a pass -------------------------------------------------------------------
+
+
+@pytest.mark.equation("BP-3")
+@every_network
+def test_outputs_of_the_first_layer_that_are_known_are_taken(case: DeepCase) -> None:
+    d = deep(case)
+    rng = np.random.default_rng(2)
+    expected = d.network.forward(d.weights, d.X)
+    found = d.network.forward(d.weights, d.X, first=expected.outputs[0])
+    for one, other in zip(
+        found.outputs + found.inputs, expected.outputs + expected.inputs, strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    other = d.network.forward(d.weights, d.X, first=expected.outputs[0] + 0.1)
+    shift = np.full(expected.outputs[0].shape, 0.1)
+    assert_close(other.outputs[-1], shifted_outputs(d, 0, shift))
+    changes = [rng.normal(size=W.shape) for W in d.weights]
+    dz = d.network.first_change(expected, changes)
+    assert_close(dz, d.network.design(d.X) @ changes[0])
+    tangent = d.network.tangent(d.weights, expected, changes)
+    np.testing.assert_array_equal(d.network.tangent(d.weights, expected, changes, dz), tangent)
+    rest = [0 * changes[0], *changes[1:]]  # linear in the first layer's change
+    assert_close(d.network.tangent(d.weights, expected, rest, dz), tangent, rtol=1e-12)
+
+
+@pytest.mark.equation("BP-3")
+@every_network
+def test_changes_of_a_layer_are_carried_to_the_next_draw_by_draw(case: DeepCase) -> None:
+    d = deep(case)
+    forward = d.network.forward(d.weights, d.X)
+    for index in range(1, d.network.depth):
+        z = forward.outputs[index - 1]
+        draws = np.random.default_rng(index).normal(size=(5, *z.shape))
+        carried = d.network.carried(d.weights, forward, index, draws)
+        assert carried.shape == (5, *forward.outputs[index].shape)
+        for dz, found in zip(draws, carried, strict=True):
+
+            def outputs(h: float, dz: Array = dz, index: int = index, z: Array = z) -> Array:
+                inputs = PHI[case.activation](z + h * dz)
+                return np.asarray(d.network.design(inputs) @ d.weights[index])
+
+            assert_close(found, slope(outputs), rtol=DIFFERENCE_RTOL)
+
+
+@pytest.mark.equation("NP-9")
+@every_network
+def test_the_network_of_designs_is_the_network(case: DeepCase) -> None:
+    """Its inputs have the 1 of the bias already: outputs, derivatives and designs are the same."""
+    d = deep(case)
+    network, X = d.network.of_designs(), d.network.design(d.X)
+    assert network.shapes == d.network.shapes == [W.shape for W in d.weights]
+    assert network.widths == (X.shape[1], *case.widths[1:])
+    assert network.depth == d.network.depth
+    ours, theirs = network.forward(d.weights, X), d.network.forward(d.weights, d.X)
+    for one, other in zip(ours.outputs, theirs.outputs, strict=True):
+        assert_close(one, other)
+    for one, other in zip(network.designs(ours), d.network.designs(theirs), strict=True):
+        assert_close(one, other)
+    rows = np.random.default_rng(1).normal(size=(len(X), 2, case.widths[-1]))
+    for one, other in zip(
+        network.backward(d.weights, ours, rows),
+        d.network.backward(d.weights, theirs, rows),
+        strict=True,
+    ):
+        assert_close(one, other)
+    changes = [np.ones_like(W) for W in d.weights]
+    tangent = d.network.tangent(d.weights, theirs, changes)
+    assert_close(network.tangent(d.weights, ours, changes), tangent)
+    assert d.network.shapes == [W.shape for W in d.weights], "the network itself is as it was"

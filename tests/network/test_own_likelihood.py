@@ -165,7 +165,7 @@ def test_a_curvature_without_a_bound_trains(
     model = BALI(hidden, Poisson(), activation="tanh")
     model.fit(X, Y, epochs=60, batch_size=batch_size)
     mean = model.predict(X).output_mean
-    assert np.sqrt(((mean - 1 - X) ** 2).mean()) < 0.25  # .19 at worst of nine seeds
+    assert np.sqrt(((mean - 1 - X) ** 2).mean()) < 0.3  # .1 on average, .26 at worst of 31
     constant = stats.poisson.logpmf(Y[:, 0], Y.mean()).mean()
     assert model.predict(X).logpdf(Y).mean() > constant + 0.1
 

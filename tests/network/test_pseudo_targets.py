@@ -20,7 +20,7 @@ from cases import (
     vec,
 )
 
-from balinp import BALI, MLP, Gaussian, dense
+from balinp import BALI, MLP, Gaussian, dense, kept_bases
 from balinp._types import Array
 from balinp.kept_bases import Kept
 from balinp.kernels import curvature_sum
@@ -153,9 +153,10 @@ def test_output_precision_is_the_mean_curvature(case: DeepCase) -> None:
 @pytest.mark.parametrize("likelihood", ["gaussian", "categorical"])
 @pytest.mark.parametrize("forward", ["mean", "linearised"])
 def test_what_training_adds_up_is_gradient_and_curvature(
-    likelihood: str, forward: str, rng: np.random.Generator
+    likelihood: str, forward: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the output precision that the targets are written with; and H keeps its floor."""
+    monkeypatch.setattr(kept_bases, "NARROW", 0)
     X, w = rng.normal(size=(20, 2)), rng.uniform(size=20)
     Y = np.eye(3)[rng.integers(3, size=20)]
     model = BALI((4,), likelihood, forward=forward).fit(X, Y, epochs=3, batch_size=5)
@@ -177,6 +178,36 @@ def test_what_training_adds_up_is_gradient_and_curvature(
             proposal = layer.propose_from(terms, n_data=20, rate=0.1, bases=bases)
             h = proposal.factors.outputs.values
             assert h.min() >= least * CURVATURE_FLOOR * h.mean()
+
+
+@pytest.mark.equation("JS-3")
+@every_network
+@pytest.mark.parametrize("factors", [(0.5, 0.25), (1.0, 0.0), (0.0, 2.0), (0.0, 0.0), (0.7,)])
+def test_first_outputs_after_a_step_are_known_without_a_product(
+    case: DeepCase, factors: tuple[float, ...]
+) -> None:
+    d, rng = deep(case), np.random.default_rng(4)
+    t = d.trace()
+    assert t.first_outputs(*factors) is None, "before the directions are known"
+    directions = [[rng.normal(size=W.shape) for W in d.weights] for _ in factors]
+    t.first_changes = [d.network.first_change(t.forward, D) for D in directions]
+    before = t.outputs[0].copy()
+    W = d.weights[0] + sum(s * D[0] for s, D in zip(factors, directions, strict=True))
+    expected = design(d, d.X) @ W
+    found = t.first_outputs(*factors)
+    assert found is not None
+    assert_close(found, expected)
+    np.testing.assert_array_equal(t.outputs[0], before)
+
+
+@pytest.mark.equation("JS-3")
+def test_with_one_direction_the_second_factor_has_nothing_to_say() -> None:
+    d = deep(NARROW)
+    t = d.trace()
+    t.first_changes = [d.network.first_change(t.forward, d.weights)]
+    found = t.first_outputs(0.5, 3.0)
+    assert found is not None
+    assert_close(found, 1.5 * t.outputs[0])
 
 
 @pytest.mark.equation("PT-3", "PT-5")
