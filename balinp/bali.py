@@ -228,7 +228,7 @@ class BALI(Model):
         epochs = as_count(epochs, "epochs", minimum=0)
         tolerance = None if tolerance is None else as_positive(tolerance, "tolerance")
         size = None if batch_size is None else as_count(batch_size, "batch_size")
-        data = opened(X, Y, sample_weight, n_data, size, epochs, self._checked)
+        data = opened(X, Y, sample_weight, n_data, size, epochs, self._checked, self._check)
         N = data.amount
         keep_freed_pages()
         if not self.layers:
@@ -283,7 +283,12 @@ class BALI(Model):
     @contextmanager
     def _coordinates(self, data: Data | Stream, epochs: int) -> Iterator[Coordinates]:
         """What training works with; afterwards the layers know what has been learnt."""
-        if isinstance(data, Stream) or self.targets_are_observations or epochs == 0:
+        if (
+            isinstance(data, Stream)
+            or data.is_elsewhere  # turned rows would be a second copy of every chunk
+            or self.targets_are_observations
+            or epochs == 0
+        ):
             coordinates = Coordinates(self.network, self.layers, data)
         else:
             coordinates = InputEigenbasis.of(self.network, self.layers, data)
@@ -318,6 +323,25 @@ class BALI(Model):
         self, batch: Batch, N: float, coordinates: Coordinates, rate: float | None = None
     ) -> Record:
         N = batch.amount if batch.is_all else N
+        before = vars(self).copy(), vars(self.hyper).copy(), self.rng.bit_generator.state
+        states = [layer.state for layer in coordinates.layers]
+        try:
+            return self._next_step(batch, N, coordinates, rate)
+        except BaseException:  # also an interruption: a step is whole, or not at all
+            self._restore(*before)
+            for layer, state in zip(coordinates.layers, states, strict=True):
+                layer.state = state
+            raise
+
+    def _restore(self, own: dict[str, Any], hyper: dict[str, Any], random_state: Any) -> None:
+        """Let model, hyper-parameters and generator be as they were."""
+        vars(self).update(own)
+        vars(self.hyper).update(hyper)
+        self.rng.bit_generator.state = random_state
+
+    def _next_step(
+        self, batch: Batch, N: float, coordinates: Coordinates, rate: float | None
+    ) -> Record:
         self.uncertainty = self.uncertainty.forgotten()
         self.steps += 1
         self.data_seen += batch.amount
@@ -340,7 +364,7 @@ class BALI(Model):
         if way.learns_damping:
             self.damping = next_damping(self.damping, outcome.gain_ratio)
         share = 1.0 if batch.is_all else way.rate
-        self.likelihood = self.hyper.learn(now, outcome, said, way, share)
+        self.likelihood = self.hyper.learn(now, outcome, batch, said, way, share)
         return outcome, way.rate
 
     def _tell(self, callback: Callable[[BALI], Any], coordinates: Coordinates) -> bool:

@@ -6,11 +6,11 @@ piece; a larger one is gone through piece by piece, as often as the step needs i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,25 @@ SMALL_PIECE = 2**17
 """The same where data pass once, as in a prediction: 1 MiB, less than what comes out of it."""
 
 Rows = slice | np.ndarray[Any, np.dtype[np.intp]]
+
+Part: TypeAlias = Callable[..., Sequence[Any]]
+"""Function of a piece of the data, and of further arguments, that returns values which can be added
+up. It may be sent to where the piece is: so it is defined in a module, and not within a function.
+"""
+
+
+def added(results: Iterable[Sequence[Any]]) -> list[Any]:
+    """The sums, value by value, of at least one result.
+
+    Examples
+    --------
+    >>> added([(1, [2]), (10, [3])])
+    [11, [2, 3]]
+    """
+    sums: list[Any] = []
+    for result in results:
+        sums = [a + b for a, b in zip(sums, result, strict=True)] if sums else list(result)
+    return sums
 
 
 def pieces(rows: int, numbers: int, largest: int | None = None) -> Iterator[slice]:
@@ -56,6 +75,9 @@ class Data:
     X: Array
     Y: Array
     sample_weight: Array | None
+
+    is_elsewhere: ClassVar[bool] = False
+    """Whether the rows are in other processes, and should stay there."""
 
     @classmethod
     def checked(
@@ -146,6 +168,10 @@ class Data:
             yield Batch(self, order[start : start + size])
 
 
+Check: TypeAlias = Callable[[Any, Any, Any], Data]
+"""Function that makes checked `Data` of X, Y and weights, or raises."""
+
+
 class Stream:
     """Batches that come one by one from elsewhere, each (X, Y) or (X, Y, weights).
 
@@ -162,9 +188,7 @@ class Stream:
         If there is no batch, n_data is not positive, or None for an iterator.
     """
 
-    def __init__(
-        self, source: Iterable[Any], n_data: float | None, checked: Callable[[Any, Any, Any], Data]
-    ) -> None:
+    def __init__(self, source: Iterable[Any], n_data: float | None, checked: Check) -> None:
         if not isinstance(source, Iterable):
             raise TypeError(
                 f"X: without Y expected an iterable of batches (X, Y), got {type(source).__name__}"
@@ -207,6 +231,8 @@ class Stream:
 
     rows = np.inf
     """Number of rows: not known."""
+
+    is_elsewhere: ClassVar[bool] = False
 
     def parts(self, numbers: int) -> Iterator[tuple[Array, Array, Array | None]]:
         """X, Y and weights of all batches once, as `Data.parts` gives them."""
@@ -256,6 +282,19 @@ class Batch:
         w = self._data.sample_weight
         return X, Y, None if w is None else w[chosen]
 
+    def total(self, numbers: int, part: Part, *arguments: Any) -> list[Any]:
+        """The sum over pieces of the rows of what ``part(X, Y, w, *arguments)`` returns.
+
+        Derivation: LR-6
+
+        Parameters
+        ----------
+        numbers : in the largest array that a row is made into.
+        part, arguments : the function, and what it is given beside the piece.
+        """
+        parts = pieces(len(self), numbers)
+        return added(part(*self.take(rows), *arguments) for rows in parts)
+
 
 def opened(
     X: Any,
@@ -264,7 +303,8 @@ def opened(
     n_data: float | None,
     batch_size: int | None,
     epochs: int,
-    checked: Callable[[Any, Any, Any], Data],
+    checked: Check,
+    check: Check,
 ) -> Data | Stream:
     """The data of `BALI.fit`, checked: arrays, or batches that come from elsewhere.
 
@@ -272,12 +312,17 @@ def opened(
     ----------
     X, Y, sample_weight, n_data, batch_size, epochs : arguments of `BALI.fit`.
     checked : function that makes checked `Data` of X, Y and weights.
+    check : the same, for the model as it is now; it can be sent to other machines.
 
     Raises
     ------
     TypeError, ValueError
         If the arguments do not go together.
     """
+    if any(hasattr(array, "__dask_graph__") for array in (X, Y, sample_weight)):
+        from balinp.spread_data import spread  # which needs dask
+
+        return spread(X, Y, sample_weight, n_data, batch_size, check)
     if Y is not None:
         if n_data is not None:
             raise ValueError(f"n_data: expected None with arrays X and Y, got {n_data!r}")

@@ -8,17 +8,18 @@ classical fixed-point equations of Bayesian linear regression, summed over layer
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from balinp._types import Array
-from balinp.kernels import amount, root_weighted, weighted_sum
+from balinp.kernels import amount, root_weighted
 from balinp.layer import MatrixNormalLayer
 from balinp.leverages import are_cheap, summed_leverages
 from balinp.natural_parameters import EXACT, log_prior_to_posterior
-from balinp.pseudo_targets import Trace, as_pieces, summed
+from balinp.pseudo_targets import Trace
+from balinp.sums import Said, alone, summed, total
 from balinp.validation import as_finite
 
 
@@ -98,7 +99,7 @@ def _prior_squares(layer: MatrixNormalLayer) -> float:
 
 def noise_target(
     layers: Sequence[MatrixNormalLayer],
-    said: Trace | Iterable[Trace],
+    said: Said,
     residual_squares: Array,
     noise_covariance: Array,
     n_data: float,
@@ -118,34 +119,30 @@ def noise_target(
     Parameters
     ----------
     layers : layers of the network.
-    said : trace of the batch that they have last seen, whole or in pieces.
+    said : what the batch says that they have last seen.
     residual_squares : (K, K) array E^T E of the batch's residuals E = Y - f.
     noise_covariance : (K, K) array, the current V.
     n_data : N.
     hyper : hyper-prior on the noise precision.
     units : (K,) array u, the squares in which its rate is stated; None for ones.
     """
-    B, Gamma = _spread_of_all(layers, as_pieces(said), n_data)
+    B, Gamma = _spread_of_all(layers, said, n_data)
     C = np.linalg.cholesky(noise_covariance)
     squares = (n_data / B) * residual_squares + C @ Gamma @ C.T
     return noise_from_squares(squares, n_data, hyper, units)
 
 
 def _spread_of_all(
-    layers: Sequence[MatrixNormalLayer], said: Iterable[Trace], n_data: float
+    layers: Sequence[MatrixNormalLayer], said: Said, n_data: float
 ) -> tuple[float, Array]:
     """B, and Gamma (K, K): of all layers together where that is cheap, else of each by itself.
 
     Derivation: EV-3, EV-11
     """
-    left_out = [_left_out(layer) for layer in layers]
-    B, Gamma = 0.0, np.zeros((layers[-1].n_out,) * 2)
-    for piece in said:
-        if len(layers) > 1 and are_cheap(layers, piece, n_data):
-            return n_data, summed_leverages(layers, piece)
-        B += amount(piece.targets, piece.sample_weight)
-        for index, Psi in enumerate(left_out):
-            Gamma += _spread(piece, index, Psi)
+    whole = alone(said)
+    if len(layers) > 1 and whole is not None and are_cheap(layers, whole, n_data):
+        return n_data, summed_leverages(layers, whole)
+    B, Gamma = total(said, _spread, [_left_out(layer) for layer in layers])
     return B, Gamma / B
 
 
@@ -203,7 +200,13 @@ def less_correlated(V: Array, n_data: float) -> Array:
     return (n_data * V + len(V) * diagonal) / (n_data + len(V))
 
 
-def _spread(piece: Trace, index: int, Psi: Array) -> Array:
+def _spread(piece: Trace, left_out: Sequence[Array]) -> tuple[float, Array]:
+    """B, and sum_n w_n S_n^T Psi S_n (C, C), added up over layers with their matrices Psi."""
+    shares = (_share(piece, index, Psi) for index, Psi in enumerate(left_out))
+    return amount(piece.targets, piece.sample_weight), sum(shares, start=np.zeros(()))
+
+
+def _share(piece: Trace, index: int, Psi: Array) -> Array:
     """sum_n w_n S_n^T Psi S_n (C, C) of a layer, for its matrix Psi (K, K).
 
     For a single output that is a number, and the trace of Psi times the sum of S_n S_n^T, which
@@ -249,9 +252,7 @@ def evidence_bound(log_joint: float, layers: Sequence[MatrixNormalLayer]) -> flo
     return bound
 
 
-def network_log_evidence(
-    layers: Sequence[MatrixNormalLayer], said: Trace | Iterable[Trace]
-) -> float:
+def network_log_evidence(layers: Sequence[MatrixNormalLayer], said: Said) -> float:
     """Laplace-type log evidence of a network at its means, in nats.
 
     sum_n log p(y_n | f_M) + sum_l [log p(M_l) - log q(M_l)], with every layer's posterior taken
@@ -263,12 +264,11 @@ def network_log_evidence(
     Parameters
     ----------
     layers : layers of the network; they are not changed.
-    said : trace of a mean pass over all the data, whole or in pieces.
+    said : what all the data say in a mean pass.
     """
-    pieces = as_pieces(said)
-    total = sum(weighted_sum(piece.log_densities, piece.sample_weight) for piece in pieces)
-    for layer, terms in zip(layers, summed(pieces, [None] * len(layers)), strict=True):
+    (evidence,) = total(said, Trace.log_likelihood)
+    for layer, terms in zip(layers, summed(said, [None] * len(layers)), strict=True):
         prior = layer.state.prior
         factors = EXACT.averaged(None, terms, terms.amount, 1.0, prior)
-        total += log_prior_to_posterior(layer.mean - layer.prior_mean, factors, prior)
-    return total
+        evidence += log_prior_to_posterior(layer.mean - layer.prior_mean, factors, prior)
+    return evidence

@@ -8,7 +8,6 @@ length: the change is the whole one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +25,8 @@ from balinp.natural_parameters import Factors
 from balinp.passes import Mean, Present
 from balinp.pseudo_targets import Trace
 from balinp.spectral import decompose
-from balinp.step import Pieces
+from balinp.step import told
+from balinp.sums import Said, total
 
 MOST_UPDATES, RESOLUTION = 2000, 1e-11
 """Updates of lam and V at most, and the relative change at which they have settled."""
@@ -56,7 +56,7 @@ def take_exact_step(
     What the step was, the likelihood with the noise that the evidence asks for, and the rate.
     """
     layer, N = now.layers[0], now.n_data
-    moments = folded(layer.state.moments, Pieces(batch, now, Mean()), batch, rate)
+    moments = folded(layer.state.moments, told(batch, now, Mean()), batch, rate)
     assert isinstance(now.likelihood, Gaussian)
     likelihood = hyper.restarted(now.likelihood, moments)
     likelihood = fixed_point(layer, moments, N, likelihood, hyper)
@@ -66,23 +66,23 @@ def take_exact_step(
     return Outcome(WHOLE, 1.0, log_joint, batch.amount * squares), likelihood, rate
 
 
-def folded(old: Moments | None, said: Iterable[Trace], batch: Batch, rate: float | None) -> Moments:
+def folded(old: Moments | None, said: Said, batch: Batch, rate: float | None) -> Moments:
     """The moving average of the moments of inputs and pseudo-targets after a batch.
 
     Derivation: EX-2, PT-2
     """
-    parts = [
-        Moments.of(piece.designs[0], piece.pseudo_targets[0], piece.sample_weight) for piece in said
-    ]
-    new = parts[0]
-    for part in parts[1:]:
-        new = new + part
+    (new,) = total(said, _moments)
     if rate is None and (old is None or batch.is_all):
         return new
     if old is None:
         D = new.n_in
         old = Moments.none(D, new.root.shape[1] - D)
     return old + new if rate is None else old.averaged(new, rate)
+
+
+def _moments(piece: Trace) -> tuple[Moments]:
+    T, w = piece.pseudo_targets[0], piece.sample_weight
+    return (Moments.of(piece.designs[0], T, w),)
 
 
 def fixed_point(

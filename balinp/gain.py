@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from balinp.data import Batch, pieces
+from balinp._types import Array
+from balinp.data import Batch
 from balinp.kernels import weighted_sum
 from balinp.likelihood import Likelihood
 
@@ -83,11 +84,14 @@ def mean_density_without_weights(batch: Batch, likelihood: Likelihood) -> float:
     batch : rows, with their weights.
     likelihood : likelihood of the targets.
     """
-    total = 0.0
-    for part in pieces(len(batch), 1):
-        _, Y, w = batch.take(part)
-        total += weighted_sum(likelihood.log_density(Y, np.zeros(Y.shape)), w)
-    return total / batch.amount
+    (total,) = batch.total(1, _density_without_weights, likelihood)
+    return float(total / batch.amount)
+
+
+def _density_without_weights(
+    X: Array, Y: Array, w: Array | None, likelihood: Likelihood
+) -> tuple[float]:
+    return (weighted_sum(likelihood.log_density(Y, np.zeros(Y.shape)), w),)
 
 
 def first_precision(n_data: float, widths: Sequence[int]) -> float:

@@ -5,12 +5,12 @@ What the evidence asks for is in `balinp.evidence`; here is how far training fol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from balinp._types import Array
-from balinp.data import Data, pieces
+from balinp.data import Batch, Data
 from balinp.evidence import (
     HyperPrior,
     effective_parameters,
@@ -26,9 +26,8 @@ from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Categorical, Gaussian, Likelihood
 from balinp.moments import Moments
 from balinp.passes import Present
-from balinp.pseudo_targets import Trace
 from balinp.spectral import CURVATURE_FLOOR, SMALLEST_SCALE, geometric_mean, raised
-from balinp.step import Pieces
+from balinp.sums import Said
 from balinp.validation import as_positive
 from balinp.way import Way
 
@@ -129,10 +128,8 @@ class HyperParameters:
 
         Derivation: EV-8, EV-10
         """
-        squares = np.zeros(data.Y.shape[1])
-        for part in pieces(len(data.whole), max(data.X.shape[1], len(squares))):
-            _, Y, w = data.whole.take(part)
-            squares += (root_weighted(Y, w) ** 2).sum(axis=0)
+        numbers = max(data.X.shape[1], data.Y.shape[1])
+        (squares,) = data.whole.total(numbers, _target_squares)
         return learnt_noise(np.diag(self.first_variances(squares / data.amount, data.amount)))
 
     def first_variances(self, mean_squares: Array, n_data: float) -> Array:
@@ -176,13 +173,14 @@ class HyperParameters:
     # -- how they are learnt ---------------------------------------------------------------------
 
     def learn(
-        self, now: Present, outcome: Outcome, said: Pieces, way: Way, share: float
+        self, now: Present, outcome: Outcome, batch: Batch, said: Said, way: Way, share: float
     ) -> Likelihood:
         """Move lam and V towards what the layers' new posteriors ask for; return the likelihood.
 
         Parameters
         ----------
-        now, outcome, said, way : network, outcome, traces and way of the step that was taken.
+        now, outcome, batch, said, way : network, outcome and data of the step that was taken, what
+            they had said before it, and its way.
         share : weight of the step in what the noise is learnt from, and the largest share of the
             way that lam goes.
         """
@@ -190,7 +188,7 @@ class HyperParameters:
         self.parameters = [effective_parameters(layer) for layer in layers]
         if way.forward.has_bound:
             gain = evidence_bound(outcome.log_joint, layers) / N
-            gain -= mean_density_without_weights(said.batch, likelihood)
+            gain -= mean_density_without_weights(batch, likelihood)
             self.gain = self.gain.after(gain, way.rate, self.mean_precisions[0])
         self.learn_precision(layers, N, share)
         if self.learns_noise and isinstance(likelihood, Gaussian):
@@ -239,7 +237,7 @@ class HyperParameters:
         self,
         V: Array,
         layers: Sequence[MatrixNormalLayer],
-        said: Iterable[Trace],
+        said: Said,
         residual_squares: Array,
         N: float,
         share: float,
@@ -276,6 +274,10 @@ class HyperParameters:
         scale = float(raised(np.diag(H), CURVATURE_FLOOR, H).mean()) if coupled else 1.0
         for layer, precision in zip(layers, self.mean_precisions, strict=True):
             layer.state = layer.state.with_prior_precision(precision / scale)
+
+
+def _target_squares(X: Array, Y: Array, w: Array | None) -> tuple[Array]:
+    return ((root_weighted(Y, w) ** 2).sum(axis=0),)
 
 
 def learnt_noise(V: Array) -> Gaussian:

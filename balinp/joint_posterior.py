@@ -111,10 +111,13 @@ class JointPosterior:
         roots = prior_roots(prior_precisions)
         whitening = _inverse_root(noise_covariance)
         numbers = len(whitening) * (P if by_weights else max(network.widths))
-        batches = (
-            features(network, weights, X, whitening, roots, w)[1] for X, _, w in data.parts(numbers)
-        )
-        made = (InWeights if by_weights else InData)(batches, network.shapes)
+        there = network, weights, whitening, roots
+        made: Form
+        if by_weights and isinstance(data, Data) and data.is_elsewhere:
+            (made,) = data.whole.total(numbers, _in_weights, *there)
+        else:
+            batches = (_features(X, w, *there) for X, _, w in data.parts(numbers))
+            made = (InWeights if by_weights else InData)(batches, network.shapes)
         if prior_scale is None:
             pairs = zip(weights, prior_precisions, strict=True)
             size = sum(float((W * (W @ G)).sum()) for W, G in pairs)
@@ -203,6 +206,21 @@ class JointPosterior:
 def sizes(network: MLP, data: Data | Stream) -> tuple[int, float]:
     """Numbers of weights, and of data times outputs: rows of the two matrices to choose from."""
     return sum(D * K for D, K in network.shapes), data.rows * network.widths[-1]
+
+
+def _features(
+    X: Array,
+    w: Array | None,
+    network: MLP,
+    weights: Sequence[Array],
+    whitening: Array,
+    roots: Sequence[Array],
+) -> Features:
+    return features(network, weights, X, whitening, roots, w)[1]
+
+
+def _in_weights(X: Array, Y: Array, w: Array | None, network: MLP, *there: Any) -> tuple[InWeights]:
+    return (InWeights([_features(X, w, network, *there)], network.shapes),)
 
 
 def prior_roots(prior_precisions: Sequence[Array], scale: float = 1.0) -> list[Array]:

@@ -10,7 +10,7 @@ system. Whether the quadratic can be believed is then seen from what the step re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -20,7 +20,8 @@ from balinp._types import Array
 from balinp.kernels import amount, gram, root_weighted, weighted_sum
 from balinp.layer_state import Proposal
 from balinp.mlp import MLP
-from balinp.pseudo_targets import Trace, as_pieces
+from balinp.pseudo_targets import Trace
+from balinp.sums import Said, total
 
 SHORTEST = 2.0**-10
 """A step that fails at this fraction of its length is not taken; only the factors are."""
@@ -75,7 +76,7 @@ class Outcome(NamedTuple):
 def joint_step(
     network: MLP,
     weights: Sequence[Array],
-    trace: Trace | Iterable[Trace],
+    said: Said,
     proposals: Sequence[Proposal],
     n_data: float,
     *,
@@ -98,7 +99,7 @@ def joint_step(
 
     Parameters
     ----------
-    network, weights, trace : the model and its batch, whole or in pieces.
+    network, weights, said : the model, and what its batch says.
     proposals : one a layer.
     n_data : N, the number of data that the batch stands for.
     previous : for each layer the change accepted last, or None for one direction.
@@ -113,7 +114,7 @@ def joint_step(
     """
     proposed = [proposal.change for proposal in proposals]
     directions = [proposed] if previous is None else [proposed, list(previous)]
-    B, likelihood, capped = _output_products(network, weights, trace, directions, trust_rows)
+    B, likelihood, capped = total(said, _output_products, network, weights, directions, trust_rows)
     prior = [[p.prior_times(D) for p, D in zip(proposals, d, strict=True)] for d in directions]
     b = np.array([_inner([p.gradient for p in proposals], d) for d in directions])
     C = (n_data / B) * likelihood + np.array(
@@ -136,29 +137,22 @@ def joint_step(
 
 
 def _output_products(
+    piece: Trace,
     network: MLP,
     weights: Sequence[Array],
-    trace: Trace | Iterable[Trace],
     directions: Sequence[Sequence[Array]],
     trust_rows: Array | None,
 ) -> tuple[float, Array, Array]:
     """B, sum_n <S_n^T df_ni, S_n^T df_nj>, and the same with the rows of the cap."""
-    shape = (len(directions),) * 2
-    B, likelihood, capped = 0.0, np.zeros(shape), np.zeros(shape)
-    for piece in as_pieces(trace):
-        w = piece.sample_weight
-        piece.first_changes = [network.first_change(piece.forward, d) for d in directions]
-        df = [
-            root_weighted(network.tangent(weights, piece.forward, d, first), w)
-            for d, first in zip(directions, piece.first_changes, strict=True)
-        ]
-        white = [(piece.output_rows @ change[:, :, None])[:, :, 0] for change in df]
-        likelihood += _products(white)
-        capped += _products(
-            white if trust_rows is None else [change @ trust_rows.T for change in df]
-        )
-        B += amount(piece.targets, w)
-    return B, likelihood, capped
+    w = piece.sample_weight
+    piece.first_changes = [network.first_change(piece.forward, d) for d in directions]
+    df = [
+        root_weighted(network.tangent(weights, piece.forward, d, first), w)
+        for d, first in zip(directions, piece.first_changes, strict=True)
+    ]
+    white = [(piece.output_rows @ change[:, :, None])[:, :, 0] for change in df]
+    capped = white if trust_rows is None else [change @ trust_rows.T for change in df]
+    return amount(piece.targets, w), _products(white), _products(capped)
 
 
 def _products(arrays: Sequence[Array]) -> Array:
@@ -191,7 +185,7 @@ def checked(
     network: MLP,
     weights: Sequence[Array],
     previous: Sequence[Array],
-    traces: Iterable[Trace],
+    said: Said,
     proposals: Sequence[Proposal],
     scale: float,
 ) -> Outcome:
@@ -204,7 +198,7 @@ def checked(
     Parameters
     ----------
     step : from `joint_step`.
-    network, weights, previous, traces, proposals : as there.
+    network, weights, previous, said, proposals : as there.
     scale : N / B.
     """
 
@@ -217,22 +211,25 @@ def checked(
             W + step.factor * proposal.change + step.momentum * last
             for W, proposal, last in zip(weights, proposals, previous, strict=True)
         ]
-        log_likelihood, squares = 0.0, np.zeros((network.widths[-1],) * 2)
-        for piece in traces:
-            first, w = piece.first_outputs(step.factor, step.momentum), piece.sample_weight
-            outputs = network.forward(there, piece.inputs[0], first=first).outputs[-1]
-            densities = piece.likelihood.log_density(piece.targets, outputs)
-            log_likelihood += weighted_sum(densities, w)
-            squares += gram(root_weighted(piece.targets - outputs, w))
+        factors = step.factor, step.momentum
+        log_likelihood, squares = total(said, _afterwards, network, there, factors)
         return scale * log_likelihood + log_prior(there), squares
 
-    log_likelihood = scale * sum(
-        weighted_sum(piece.log_densities, piece.sample_weight) for piece in traces
-    )
-    before = log_likelihood + log_prior(weights)
-    resolution = RESOLUTION * (abs(log_likelihood) + abs(before))
+    (log_likelihood,) = total(said, Trace.log_likelihood)
+    before = scale * log_likelihood + log_prior(weights)
+    resolution = RESOLUTION * (abs(scale * log_likelihood) + abs(before))
     step, ratio = shortened(step, lambda tried: after(tried)[0] - before, resolution)
     return Outcome(step, ratio, *after(step))
+
+
+def _afterwards(
+    piece: Trace, network: MLP, there: Sequence[Array], factors: tuple[float, ...]
+) -> tuple[float, Array]:
+    """Log-likelihood of a piece, and E^T E of its residuals, at the weights of a step."""
+    first, w = piece.first_outputs(*factors), piece.sample_weight
+    outputs = network.forward(there, piece.inputs[0], first=first).outputs[-1]
+    log_likelihood = weighted_sum(piece.likelihood.log_density(piece.targets, outputs), w)
+    return log_likelihood, gram(root_weighted(piece.targets - outputs, w))
 
 
 def shortened(

@@ -15,6 +15,7 @@ from scipy.special import digamma
 from balinp._types import Array
 from balinp.data import Data, Stream
 from balinp.joint_posterior import JointPosterior
+from balinp.precision_forms import InWeights
 from balinp.predictive.student import student_log_density
 from balinp.spectral import decompose_stack, rounding
 
@@ -84,6 +85,11 @@ def leave_one_out(posterior: JointPosterior, data: Data | Stream) -> LeaveOneOut
     array([[0.5],
            [0.5]])
     """
+    if data.is_elsewhere and isinstance(posterior.form, InWeights):
+        assert isinstance(data, Data)
+        numbers = data.Y.shape[1] * posterior.form.numbers
+        (found,) = data.whole.total(numbers, _of_a_piece, posterior)
+        return LeaveOneOut(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
     parts = zip(*posterior.left_out(data), strict=True)
     whitened, complements, w = (np.concatenate(arrays) for arrays in parts)
     remaining, axes = decompose_stack(complements, np.ones(len(w)))
@@ -94,6 +100,12 @@ def leave_one_out(posterior: JointPosterior, data: Data | Stream) -> LeaveOneOut
     turned, remaining, rest, w = turned[counts], remaining[counts], rest[counts], w[counts]
     leverages = np.maximum(1 - remaining, 0.0) / w[:, None]
     return LeaveOneOut(turned / rest, leverages / rest, w)
+
+
+def _of_a_piece(
+    X: Array, Y: Array, w: Array | None, posterior: JointPosterior
+) -> tuple[list[LeaveOneOut]]:
+    return ([leave_one_out(posterior, Data(X, Y, w))],)
 
 
 def fitted_tails(left_out: LeaveOneOut) -> Tails | None:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from balinp._types import Array
 from balinp.coordinates import Coordinates
-from balinp.data import SMALL_PIECE, Batch, Data
+from balinp.data import SMALL_PIECE, Batch, Check, Data
 from balinp.evidence import network_log_evidence
 from balinp.functions import sample_functions
 from balinp.history import History
@@ -204,17 +205,16 @@ class Model:
     # -- checks --------------------------------------------------------------------------------
 
     def _checked(self, X: Any, Y: Any, sample_weight: Any = None) -> Data:
+        return self._check(X, Y, sample_weight)
+
+    @property
+    def _check(self) -> Check:
+        """What checks data for the model as it is now, and knows no more of it than that takes."""
         n_in, n_out = (
             (self.network.widths[0], self.network.widths[-1]) if self.layers else (None, None)
         )
-        return Data.checked(
-            X,
-            Y,
-            sample_weight,
-            lambda targets, rows: self.likelihood.check_targets(targets, rows, n_out),
-            n_in,
-            n_out,
-        )
+        targets = partial(_check_targets, self.likelihood, n_out)
+        return partial(Data.checked, check_targets=targets, columns=n_in, outputs=n_out)
 
     def _fitted(self) -> list[MatrixNormalLayer]:
         if self.steps == 0:
@@ -225,3 +225,7 @@ class Model:
         rows, known = len(batch) * n_data / batch.amount, coordinates.known_inputs
         network, layers, means = coordinates.network, coordinates.layers, coordinates.means
         return Present(network, self.likelihood, layers, means, n_data, rows, self.rng, known)
+
+
+def _check_targets(likelihood: Likelihood, columns: int | None, Y: Array, rows: int) -> Array:
+    return likelihood.check_targets(Y, rows, columns)

@@ -15,12 +15,14 @@ from typing import ClassVar
 import numpy as np
 
 from balinp._types import Array
+from balinp.data import SMALL_PIECE, pieces
 from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Categorical, Likelihood
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP
 from balinp.natural_parameters import KnownFactor
+from balinp.normals import normals
 from balinp.prediction import drawn_tangents, in_single, output_covariance, output_deviations
 from balinp.pseudo_targets import Trace
 
@@ -89,6 +91,9 @@ class Mean:
             known_inputs=now.known_inputs,
         )
 
+    def pass_over(self, now: Present, rows: int) -> None:
+        """Leave the generator as a trace of so many rows would; a mean pass draws nothing."""
+
 
 class Linearised(Mean):
     """The same activations; the likelihood averaged over the linearised network's outputs.
@@ -110,16 +115,39 @@ class Linearised(Mean):
 
     def deviations(self, now: Present, trace: Trace) -> Array:
         """Draws (m, B, K) of what the posteriors leave uncertain of the outputs."""
-        R = now.likelihood.combinations(now.network.widths[-1])
+        R, draws = self.combinations(now), self.draws(now)
         variances = [
             in_single(squares) @ in_single(1.0 / q.precisions)
             for squares, q in zip(trace.input_squares, now.posteriors, strict=True)
         ]
-        draws = max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / now.rows / 2))
         linearised = now.network, now.posteriors, trace.forward, variances
-        if draws <= 2 * len(R):  # fewer passes forward than back
+        if _passes_forward(R, draws):
             return drawn_tangents(*linearised, draws, now.rng) @ R.T @ R
         return output_deviations(output_covariance(*linearised, R), draws, now.rng) @ R
+
+    def combinations(self, now: Present) -> Array:
+        """Rows (C, K): the combinations of the outputs that are drawn."""
+        return now.likelihood.combinations(now.network.widths[-1])
+
+    def draws(self, now: Present) -> int:
+        """Draws m for each datum, an even number."""
+        return max(FEWEST_DRAWS, 2 * round(DRAWN_OUTPUTS / now.rows / 2))
+
+    def pass_over(self, now: Present, rows: int) -> None:
+        """Leave the generator as a trace of so many rows, a piece, would."""
+        R, draws = self.combinations(now), self.draws(now)
+        if _passes_forward(R, draws):
+            for K in now.network.widths[1:]:
+                normals((draws // 2, rows, K), now.rng)
+            return
+        shape = len(R), draws // 2
+        for part in pieces(rows, shape[0] * shape[1], SMALL_PIECE):
+            now.rng.standard_normal((part.stop - part.start, *shape))
+
+
+def _passes_forward(combinations: Array, draws: int) -> bool:
+    """Whether draws are made in passes forward: fewer of them than of passes back."""
+    return draws <= 2 * len(combinations)
 
 
 class LinearisedClasses(Linearised):
@@ -143,6 +171,11 @@ class LinearisedLabels(Linearised):
         """The averaged likelihood, with labels drawn for its curvature."""
         draws = now.rng.random((SAMPLED_LABELS, deviations.shape[1]))
         return ExpectedLabels(now.likelihood, deviations, draws)
+
+    def pass_over(self, now: Present, rows: int) -> None:
+        """Leave the generator as a trace of so many rows, a piece, would."""
+        super().pass_over(now, rows)
+        now.rng.random((SAMPLED_LABELS, rows))
 
 
 PASSES = ("mean", "linearised")

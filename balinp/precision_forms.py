@@ -90,6 +90,12 @@ class InWeights(Form):
             phi = features.matrix()
             self._matrix += phi.T @ phi
 
+    def __add__(self, other: InWeights) -> InWeights:
+        """The form of the data of both, before `factorise`."""
+        form = InWeights([], self._shapes)
+        form._matrix = self._matrix + other._matrix
+        return form
+
     @classmethod
     def restored(
         cls, arrays: Mapping[str, Array], shapes: Sequence[tuple[int, int]], outputs: int

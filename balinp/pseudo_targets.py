@@ -7,13 +7,13 @@ as its curvature allows: t_n = M^T x_n + V g_n.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from balinp._types import Array
-from balinp.kernels import amount, curvature_sum
+from balinp.kernels import amount, curvature_sum, weighted_sum
 from balinp.likelihood import DatumLikelihood
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP, Forward
@@ -85,6 +85,10 @@ class Trace:
     @cached_property
     def log_densities(self) -> Array:
         return self.likelihood.log_density(self.targets, self.outputs[-1])
+
+    def log_likelihood(self) -> tuple[float]:
+        """Sum of the log densities, with the weights of the data."""
+        return (weighted_sum(self.log_densities, self.sample_weight),)
 
     @cached_property
     def output_rows(self) -> Array:
@@ -169,6 +173,10 @@ class Trace:
         """
         return pseudo_targets(self.outputs[index], self.gradients[index], H)
 
+    def all_terms(self, older: Sequence[Factors | None]) -> list[Terms]:
+        """`terms` of every layer, each with the older factors of its own."""
+        return [self.terms(index, factors) for index, factors in enumerate(older)]
+
     def terms(self, index: int, older: Factors | None = None) -> Terms:
         """What the pseudo-targets of one layer add to the natural parameters of its regression.
 
@@ -250,23 +258,3 @@ def pseudo_targets(mean_outputs: Array, gradients: Array, H: Spectrum) -> Array:
     Derivation: PT-1, PT-2, PT-3
     """
     return mean_outputs + H.solve_rows(gradients)
-
-
-def as_pieces(said: Trace | Iterable[Trace]) -> Iterable[Trace]:
-    """The traces of a batch, of which there may be one, whole."""
-    return [said] if isinstance(said, Trace) else said
-
-
-def summed(said: Iterable[Trace], older: Sequence[Factors | None]) -> list[Terms]:
-    """What the batch's pseudo-targets add to each layer's natural parameters.
-
-    Parameters
-    ----------
-    said : traces of the batch, piece by piece.
-    older : for each layer the factors in whose bases it is told (NP-7), or None.
-    """
-    totals: list[Terms] = []
-    for piece in said:
-        terms = [piece.terms(index, factors) for index, factors in enumerate(older)]
-        totals = [a + b for a, b in zip(totals, terms, strict=True)] if totals else terms
-    return totals

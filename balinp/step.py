@@ -16,20 +16,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import singledispatch
 from itertools import chain
 
 from balinp._types import Array
 from balinp.data import SMALL_PIECE, Batch, pieces
 from balinp.joint_step import TRUST, Outcome, checked, joint_step
+from balinp.mlp import MLP
 from balinp.natural_parameters import EXACT
 from balinp.passes import Mean, Present
-from balinp.pseudo_targets import Trace, summed
+from balinp.pseudo_targets import Trace
+from balinp.sums import Elsewhere, Said, summed
 from balinp.way import Way
 
 
 def take_step(
     now: Present, batch: Batch, way: Way, set_priors: Callable[[Array], None]
-) -> tuple[Outcome, Pieces]:
+) -> tuple[Outcome, Said]:
     """Train the layers on a batch: each accepts its share of a common step.
 
     Parameters
@@ -46,7 +49,7 @@ def take_step(
     """
     # Forward pass, likelihood, backward pass (BP-1 to BP-4); then, of every layer, the
     # pseudo-targets (PT-1) and what they add to its natural parameters (NP-1).
-    said = Pieces(batch, now, way.forward)
+    said = told(batch, now, way.forward)
     terms = summed(said, way.bases.older([layer.state.factors for layer in now.layers]))
     set_priors(terms[-1].H)
     # Each layer's regression takes the other layers as they are (LR-3, NP-2).
@@ -95,6 +98,17 @@ def settle(now: Present, batches: Iterable[Batch], forward: Mean) -> None:
         layer.state = replace(layer.state, settled=factors)
 
 
+@singledispatch
+def told(batch: Batch, now: Present, forward: Mean) -> Pieces | Elsewhere:
+    """What a batch says to the layers, said where its rows are: here, or as is registered.
+
+    Parameters
+    ----------
+    batch, now, forward : as for `Pieces`.
+    """
+    return Pieces(batch, now, forward)
+
+
 class Pieces:
     """What a batch says to the layers, piece by piece; each iteration tells the same.
 
@@ -107,17 +121,25 @@ class Pieces:
     now : the network as the step begins.
     forward : pass that makes the traces.
     largest : numbers in the largest array of a piece, see `balinp.data.pieces`.
+    keeps : whether a single piece is kept; without, it is worked out anew as more would be.
     """
 
     def __init__(
-        self, batch: Batch, now: Present, forward: Mean, largest: int | None = None
+        self,
+        batch: Batch,
+        now: Present,
+        forward: Mean,
+        largest: int | None = None,
+        keeps: bool = True,
     ) -> None:
         self.batch, self._now, self._forward = batch, now, forward
-        n_in, *widths = now.network.widths
-        numbers = max(n_in, (1 + widths[-1]) * max(widths))  # a row's inputs, or its rows of S^T
-        self._parts = list(pieces(len(batch), numbers, largest))
+        self._parts = list(pieces(len(batch), numbers_of_a_row(now.network), largest))
         self._kept: Trace | None = None
-        self._state = now.rng.bit_generator.state if len(self._parts) > 1 else None
+        again = len(self._parts) > 1 or not keeps
+        self._state = now.rng.bit_generator.state if again else None
+
+    def __len__(self) -> int:
+        return len(self._parts)
 
     def __iter__(self) -> Iterator[Trace]:
         if self._state is None:
@@ -131,3 +153,9 @@ class Pieces:
 
     def _trace(self, part: slice) -> Trace:
         return self._forward.trace(self._now, *self.batch.take(part))
+
+
+def numbers_of_a_row(network: MLP) -> int:
+    """Numbers in the largest array that a row is made into: its inputs, or its rows of S^T."""
+    n_in, *widths = network.widths
+    return max(n_in, (1 + widths[-1]) * max(widths))

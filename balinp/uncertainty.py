@@ -29,6 +29,10 @@ NOISES = ("gaussian", "student")
 LARGEST_AUTO = 2048
 """Weights, or data times outputs where these are fewer, up to which a pass is made unasked."""
 
+MOST_BROUGHT = 2**22
+"""Data times outputs, in other processes, whose residuals are brought here for the tails: of each
+two numbers, and one of each datum, 100 MB in all."""
+
 
 class Trained(Protocol):
     """What is needed of a model: of `balinp.model.Model`."""
@@ -117,8 +121,8 @@ class Uncertainty:
 
         The prior's scale follows the number of parameters that all weights together have, unless
         the prior was given, or there is one layer, whose own count is exact. Tails are fitted to
-        noise that is learnt, and taken for Gaussian where data or weights are too many, or data too
-        few.
+        noise that is learnt, and taken for Gaussian where data or weights are too many, data too
+        few, or too many residuals elsewhere.
 
         Derivation: JP-1, JP-4, JP-5
         """
@@ -127,7 +131,8 @@ class Uncertainty:
         fits = not _ends(data) and min(sizes(model.network, data)) <= largest
         deep = model.network.depth > 1
         wants_joint = deep and self.covariance != "layerwise"  # one layer's own is of all weights
-        wants_tails = self.noise == "student" and model.hyper.learns_noise
+        stays = data.is_elsewhere and data.rows * model.network.widths[-1] > MOST_BROUGHT
+        wants_tails = self.noise == "student" and model.hyper.learns_noise and not stays
         if not (gaussian and fits and (wants_joint or wants_tails)):
             return self.forgotten()
         learnt = model.hyper.given_precision is None

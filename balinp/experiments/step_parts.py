@@ -21,7 +21,7 @@ from balinp.kept_bases import Kept
 from balinp.mlp import MLP
 from balinp.natural_parameters import Exact
 from balinp.passes import Linearised, Mean
-from balinp.pseudo_targets import summed
+from balinp.sums import summed
 
 Function = Callable[..., Any]
 

@@ -267,7 +267,7 @@ def checked(X: Any, Y: Any, w: Any = None) -> Data:
 
 
 def opening(X: Any, Y: Any = None, w: Any = None, n_data: Any = None, **options: Any) -> Any:
-    defaults = {"batch_size": None, "epochs": 1, "checked": checked}
+    defaults = {"batch_size": None, "epochs": 1, "checked": checked, "check": checked}
     return opened(X, Y, w, n_data, **(defaults | options))
 
 

@@ -572,3 +572,27 @@ def test_a_likelihood_object_serves_like_its_name(rng):
     assert isinstance(known.layers[0].posterior, KroneckerGaussian)
     log_probability = (Y * log_softmax(by_name.trace(X, Y).outputs[-1], axis=1)).sum()
     np.testing.assert_allclose(by_name.trace(X, Y).log_densities.sum(), log_probability)
+
+
+@pytest.mark.parametrize("hidden", [(), (4,)])
+@pytest.mark.parametrize("likelihood", ["gaussian", "categorical"])
+def test_a_step_that_is_interrupted_has_not_been_made(hidden, likelihood, rng, monkeypatch):
+    """Even where nothing but its record is missing; the next step is the one that it was."""
+    X, Y = classes(rng)
+    model, twin = (BALI(hidden, likelihood).fit(X, Y, epochs=3) for _ in range(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(Record, "of", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, Y, epochs=1)
+    assert (model.steps, model.data_seen, len(model.history)) == (3, 3 * len(X), 3)
+    assert model.hyper.mean_precisions == twin.hyper.mean_precisions
+    for m in (model, twin):
+        m.fit(X, Y, epochs=2)
+    assert model.history[-1].log_joint == twin.history[-1].log_joint
+    assert model.rng.bit_generator.state == twin.rng.bit_generator.state
+    for a, b in zip(model.weights, twin.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt

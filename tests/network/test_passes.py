@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from balinp import BALI, Categorical, Gaussian, dense
+from balinp.coordinates import Coordinates
+from balinp.data import Data
 from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
 from balinp.passes import Linearised, LinearisedClasses, LinearisedLabels, Mean, forward_pass
 from balinp.prediction import linearised_outputs, output_deviations
@@ -48,6 +50,29 @@ def test_terms_are_averages_over_the_draws(kind):
     np.testing.assert_allclose(likelihood.gradient(Y, f), gradient, rtol=1e-11, atol=1e-14)
     np.testing.assert_allclose(np.swapaxes(rows, 1, 2) @ rows, curvature, rtol=1e-10, atol=1e-13)
     assert rows.shape == (7, 2 if kind is ExpectedClasses else 3, 3)
+
+
+@pytest.mark.parametrize("classes", [3, 10])
+@pytest.mark.parametrize("kind", [Mean, Linearised, LinearisedClasses, LinearisedLabels])
+def test_rows_can_be_passed_over(kind, classes, monkeypatch):
+    """The generator is where a trace of these rows leaves it, however many numbers are at once.
+
+    Ten classes of a thousand data are drawn in passes forward, three are not.
+    """
+    monkeypatch.setattr("balinp.passes.SMALL_PIECE", 100)
+    X, Y = problem(classes=classes, rows=30)
+    model = fitted(X, Y)
+    data = Data(X, Y, None)
+    as_they_are = Coordinates(model.network, model.layers, data)
+    for rows in (30, 7):
+        now = model._present(data.whole, 1000, as_they_are)
+        before = model.rng.bit_generator.state
+        kind().trace(now, X[:rows], Y[:rows], None)
+        traced = model.rng.bit_generator.state
+        model.rng.bit_generator.state = before
+        kind().pass_over(now, rows)
+        assert model.rng.bit_generator.state == traced
+        assert (traced == before) == (kind is Mean)
 
 
 @pytest.mark.parametrize("kind", [Expected, ExpectedClasses])

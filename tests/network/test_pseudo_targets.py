@@ -26,8 +26,9 @@ from balinp.kept_bases import Kept
 from balinp.kernels import curvature_sum
 from balinp.natural_parameters import EXACT
 from balinp.passes import Present, forward_pass
-from balinp.pseudo_targets import Trace, pseudo_targets, summed, trace
+from balinp.pseudo_targets import Trace, pseudo_targets, trace
 from balinp.spectral import CURVATURE_FLOOR, floored
+from balinp.sums import summed
 
 every_network = parametrize_deep()
 NARROW = DeepCase("more hidden units than curvature", (3, 7, 2), N=2)
