@@ -36,9 +36,12 @@ def predictive_of(model: Any, X: Any, name: str = "predictive") -> Any:
 
     Parameters
     ----------
-    model : a model, or its predictive.
-    X : inputs (B, n_in), or None, which will do for a predictive.
-    name : of the argument that X goes with.
+    model
+        A model, or its predictive.
+    X : array_like
+        Inputs (B, n_in), or None, which will do for a predictive.
+    name : str, default "predictive"
+        Name of the argument that X goes with.
 
     Raises
     ------
@@ -133,9 +136,12 @@ def as_labels(Y: Any, name: str, *, rows: int, columns: int, classes: Any = None
 
     Parameters
     ----------
-    Y : (rows, columns) one-hot rows; or (rows,) labels, whole numbers from 0 or among `classes`.
-    name : of the argument.
-    classes : (columns,) labels in increasing order, as in `classes_` of a classifier, or None.
+    Y : array_like
+        (rows, columns) one-hot rows; or (rows,) labels, whole numbers from 0 or among `classes`.
+    name : str
+        Name of the argument.
+    classes : array_like, optional
+        (columns,) labels in increasing order, as in `classes_` of a classifier, or None.
 
     Examples
     --------

@@ -51,43 +51,82 @@ class BALI(Model):
 
     Parameters
     ----------
-    hidden : widths of the hidden layers; a number is one layer, ``()`` Bayesian linear regression.
-    likelihood : ``"gaussian"``, ``"categorical"``, ``"bernoulli"`` (several answers, yes or no),
-        or an object with the methods of `balinp.likelihood.Likelihood`, best of a class derived
-        from it. It has as many outputs as targets, and no file format; `predict` returns what its
+    hidden : int or sequence of int, default (50,)
+        Widths of the hidden layers; a number is one layer, ``()`` Bayesian linear regression.
+    likelihood : LikelihoodName or Likelihood, default "gaussian"
+        ``"gaussian"``, ``"categorical"``, ``"bernoulli"`` (several answers, yes or no), or an
+        object with the methods of `balinp.likelihood.Likelihood`, best of a class derived from it.
+        It has as many outputs as targets, and no file format; `predict` returns what its
         `predictive` makes.
-    activation : ``"relu"``, ``"tanh"`` or ``"identity"``; None is tanh for a Gaussian likelihood
-        and relu otherwise.
-    forward : ``"mean"``: activations come from posterior means, and the likelihood is taken at
-        the outputs they give. ``"linearised"``: the same activations; the likelihood is averaged
-        over the outputs of the network linearised in its weights. With a Gaussian likelihood
-        that is the mean pass. None is linearised, or for a Gaussian likelihood mean.
-    prior : ``"isotropic"`` (weight decay) or ``"conjugate"`` (matrix normal posterior); see
+    activation : Activation, optional
+        ``"relu"``, ``"tanh"`` or ``"identity"``; None is tanh for a Gaussian likelihood and relu
+        otherwise.
+    forward : Pass, optional
+        ``"mean"``: activations come from posterior means, and the likelihood is taken at the
+        outputs they give. ``"linearised"``: the same activations; the likelihood is averaged over
+        the outputs of the network linearised in its weights. With a Gaussian likelihood that is the
+        mean pass. None is linearised, or for a Gaussian likelihood mean.
+    prior : Prior, default "isotropic"
+        ``"isotropic"`` (weight decay) or ``"conjugate"`` (matrix normal posterior); see
         `MatrixNormalLayer`.
-    prior_precision : a number is lam, the same in all layers. None learns it from the evidence,
-        lam n_l / n_1 in layer l of n_l inputs.
-    noise_variance : for the Gaussian likelihood, see `Gaussian`; None learns a covariance.
-    bias : whether layers have biases.
-    seed : of initial weights, batch order and the outputs drawn in training.
-    rate : smallest weight of a new batch in the moving averages, in (0, 1]; None chooses it
-        from the batch size (NP-4). The weight is never below 1 / sqrt(t) in step t.
-    precision_prior : Gamma prior on a learnt lam. None is one of mean n_1 and of shape N / 10, at
-        most 200, for a Gaussian likelihood and hidden layers, and a vanishing one otherwise.
-    noise_prior : Gamma prior on a learnt noise precision, its rate in squared units of the
-        targets; None is a vanishing one, whatever the units.
-    basis_tolerance : relative error, in [0, 1), that a layer's proposed change may have in
-        eigenbases of older averages, before it is squared by one refinement; 0 decomposes the
-        averages in every step (NP-7). It is for batches alone: with all data at once, and for a
-        single Gaussian layer, whose regression is exact, it counts as 0. What comes after
-        training (`predict`, posteriors) decomposes the averages as they are.
-    covariance : covariance of the weights in predictions. ``"layerwise"``: the layers' posteriors.
+    prior_precision : float, optional
+        A number is lam, the same in all layers. None learns it from the evidence, lam n_l / n_1 in
+        layer l of n_l inputs.
+    noise_variance : float or array_like, optional
+        For the Gaussian likelihood, see `Gaussian`; None learns a covariance.
+    bias : bool, default True
+        Whether layers have biases.
+    seed : int, default 0
+        Seed of initial weights, batch order and the outputs drawn in training.
+    rate : float, optional
+        Smallest weight of a new batch in the moving averages, in (0, 1]; None chooses it from the
+        batch size (NP-4). The weight is never below 1 / sqrt(t) in step t.
+    precision_prior : HyperPrior, optional
+        Gamma prior on a learnt lam. None is one of mean n_1 and of shape N / 10, at most 200, for a
+        Gaussian likelihood and hidden layers, and a vanishing one otherwise.
+    noise_prior : HyperPrior, optional
+        Gamma prior on a learnt noise precision, its rate in squared units of the targets; None is a
+        vanishing one, whatever the units.
+    basis_tolerance : float, optional
+        Relative error, in [0, 1), that a layer's proposed change may have in eigenbases of older
+        averages, before it is squared by one refinement; 0 decomposes the averages in every step
+        (NP-7). It is for batches alone: with all data at once, and for a single Gaussian layer,
+        whose regression is exact, it counts as 0. What comes after training (`predict`, posteriors)
+        decomposes the averages as they are.
+    covariance : Covariance, default "layerwise"
+        Covariance of the weights in predictions. ``"layerwise"``: the layers' posteriors.
         ``"joint"``: that of all layers together, from one more pass over the data at the end of
         `fit` (JP-1), for Gaussian likelihoods. ``"auto"``: joint where weights, or data times
         outputs, are at most 2,048. For one layer both are the same.
-    noise : ``"gaussian"``, or ``"student"``: tails and size of a learnt noise are fitted to what
-        each datum left out says at the end of `fit` (JP-4). Where that would take too long, or
-        there are fewer than five data, the noise is Gaussian, as the repr then says; so it is
-        after `step`.
+    noise : Noise, default "gaussian"
+        ``"gaussian"``, or ``"student"``: tails and size of a learnt noise are fitted to what each
+        datum left out says at the end of `fit` (JP-4). Where that would take too long, or there are
+        fewer than five data, the noise is Gaussian, as the repr then says; so it is after `step`.
+
+    Attributes
+    ----------
+    layers : list of MatrixNormalLayer
+        The layers, empty before the first data; `weights` are their means.
+    network : MLP
+        Widths and activation; there after the first data.
+    likelihood : Likelihood
+        With the noise that has been learnt so far.
+    history : History of Record
+        What each of the last steps did.
+    steps : int
+        Number of training steps taken.
+    data_seen : float
+        Number of data in all of them.
+    hyper : HyperParameters
+        What is given and what is learnt of prior and noise.
+    uncertainty : Uncertainty
+        What predictions are made with, beside the layers.
+    rng : numpy.random.Generator
+        Draws initial weights and the order of batches.
+    damping : float
+        Damping of the layers' next regressions, from 0 (JS-5).
+    hidden, activation, forward, prior, bias, seed, rate, basis_tolerance
+        The arguments, checked, with their defaults filled in.
 
     Raises
     ------
@@ -188,29 +227,37 @@ class BALI(Model):
         they are used, and all data at once are gone through in pieces, with the same result up
         to rounding.
 
+        Derivation: LR-6
+
         Parameters
         ----------
-        X, Y : inputs and targets; targets are one-hot for classes, N x 1 for a single output.
-            Without Y, X is an iterable of batches, (X, Y) or (X, Y, sample_weight), that is gone
-            through once in each epoch; with one epoch it may be an iterator.
-        epochs : largest number of passes over the data; 0 only looks at them with the weights that
-            there are.
-        batch_size : data a step; None is all of them. Batches are drawn without replacement, and
-            a smaller last one is used like any other.
-        tolerance : stop when the log joint, averaged over an epoch, has changed by less than
-            this many nats a datum since the epoch before; None never stops early.
-        callback : called with the model after each epoch; training ends where it returns True.
-        sample_weight : (N,) weights, or None for ones. A datum of weight w enters every sum over
-            data w times: weight 2 is the row twice, 0 is no row. The number of data is then the
-            sum of the weights. (In a pass that draws, repeated rows draw different noise.)
-        n_data : number of data in all batches of an iterable. None counts them in a pass before
-            the first; an iterator needs it.
+        X, Y : array_like
+            Inputs and targets; targets are one-hot for classes, N x 1 for a single output. Without
+            Y, X is an iterable of batches, (X, Y) or (X, Y, sample_weight), that is gone through
+            once in each epoch; with one epoch it may be an iterator.
+        epochs : int
+            Largest number of passes over the data; 0 only looks at them with the weights that there
+            are.
+        batch_size : int, optional
+            Data a step; None is all of them. Batches are drawn without replacement, and a smaller
+            last one is used like any other.
+        tolerance : float, optional
+            Stop when the log joint, averaged over an epoch, has changed by less than this many nats
+            a datum since the epoch before; None never stops early.
+        callback : callable, optional
+            Called with the model after each epoch; training ends where it returns True.
+        sample_weight : array_like, optional
+            (N,) weights, or None for ones. A datum of weight w enters every sum over data w times:
+            weight 2 is the row twice, 0 is no row. The number of data is then the sum of the
+            weights. (In a pass that draws, repeated rows draw different noise.)
+        n_data : float, optional
+            Number of data in all batches of an iterable. None counts them in a pass before the
+            first; an iterator needs it.
 
         Returns
         -------
-        The model itself.
-
-        Derivation: LR-6
+        BALI
+            The model itself.
 
         Raises
         ------
@@ -266,10 +313,23 @@ class BALI(Model):
 
         Parameters
         ----------
-        n_data : number of data that the batch stands for; None is its own, with weights their
-            sum.
-        rate : weight of the batch in the moving averages; None follows the schedule.
-        sample_weight : (B,) weights as in `fit`, or None for ones.
+        n_data : float, optional
+            Number of data that the batch stands for; None is its own, with weights their sum.
+        rate : float, optional
+            Weight of the batch in the moving averages; None follows the schedule.
+        sample_weight : array_like, optional
+            (B,) weights as in `fit`, or None for ones.
+
+        Examples
+        --------
+        >>> x = np.array([[0.0], [1.0], [2.0]])
+        >>> model = BALI(hidden=(), noise_variance=0.1, prior_precision=1.0)
+        >>> for _ in range(2):
+        ...     record = model.step(x, 2 * x)
+        >>> model.predict(np.array([[3.0]])).mean.round(2)
+        array([[5.81]])
+        >>> record.rate
+        1.0
         """
         data = self._checked(X, Y, sample_weight)
         N = data.amount if n_data is None else as_positive(n_data, "n_data")
@@ -394,10 +454,35 @@ class BALI(Model):
         """Write the model to an .npz file, without pickle; see `balinp.persistence`.
 
         With the state of the random generator, so that what is loaded goes on as this one would.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> x = np.array([[0.0], [1.0], [2.0]])
+        >>> model = BALI(hidden=(), noise_variance=0.1, prior_precision=1.0)
+        >>> model = model.fit(x, 2 * x, epochs=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/line.npz")
+        ...     same = BALI.load(f"{folder}/line.npz")
+        >>> same.predict(x).mean.round(2).T
+        array([[0.09, 2.  , 3.91]])
         """
         persistence.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> BALI:
-        """Read a model that `save` has written; its predictions are the same to the last bit."""
+        """Read a model that `save` has written; its predictions are the same to the last bit.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> x = np.array([[0.0], [1.0], [2.0]])
+        >>> model = BALI(hidden=(), noise_variance=0.1, prior_precision=1.0)
+        >>> model = model.fit(x, 2 * x, epochs=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/line.npz")
+        ...     same = BALI.load(f"{folder}/line.npz")
+        >>> bool((same.predict(x).mean == model.predict(x).mean).all())
+        True
+        """
         return persistence.load(path, cls)

@@ -26,7 +26,8 @@ class Workers:
 
     Parameters
     ----------
-    client : connection to the cluster.
+    client
+        Connection to the cluster.
 
     Raises
     ------

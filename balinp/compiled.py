@@ -20,7 +20,8 @@ def compiled(kernel: Kernel) -> Kernel:
 
     Parameters
     ----------
-    kernel : a function of arrays and numbers that Numba can compile.
+    kernel : Kernel
+        A function of arrays and numbers that Numba can compile.
 
     Examples
     --------

@@ -35,9 +35,12 @@ class Coordinates:
 
     Attributes
     ----------
-    network, layers : the network and its layers.
-    data : what it is trained on.
-    known_inputs : A of the first layer, where it is known.
+    network, layers : MLP and list of MatrixNormalLayer
+        The network and its layers.
+    data : Data or Stream
+        What it is trained on.
+    known_inputs : KnownFactor or None
+        A of the first layer, where it is known.
     """
 
     network: MLP
@@ -58,12 +61,14 @@ class Coordinates:
 class InputEigenbasis(Coordinates):
     """Rows X Q and weights Q^T W of the first layer, with A = Q diag(a) Q^T of all rows.
 
+    Derivation: NP-9
+
     Attributes
     ----------
-    first : the model's first layer.
-    A, spectrum : second moment of its inputs, and its spectrum.
-
-    Derivation: NP-9
+    first : MatrixNormalLayer
+        The model's first layer.
+    A, spectrum : array and Spectrum
+        Second moment of its inputs, and its spectrum.
     """
 
     first: MatrixNormalLayer = None  # type: ignore[assignment]
@@ -76,8 +81,10 @@ class InputEigenbasis(Coordinates):
 
         Parameters
         ----------
-        network, layers : of the model.
-        data : all that this training is of.
+        network, layers : MLP and sequence of MatrixNormalLayer
+            Of the model.
+        data : Data
+            All that this training is of.
         """
         first, *others = layers
         D = first.n_in + first.bias
@@ -117,9 +124,12 @@ class TurnedRows:
 
     Parameters
     ----------
-    X : (N, n_in) array of any real dtype.
-    Q : (D, D) array.
-    bias : whether a 1 is appended to each row.
+    X : array
+        (N, n_in) array of any real dtype.
+    Q : array
+        (D, D) array.
+    bias : bool
+        Whether a 1 is appended to each row.
     """
 
     def __init__(self, X: Array, Q: Array, bias: bool) -> None:

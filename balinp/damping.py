@@ -33,12 +33,13 @@ NOTICEABLE = 1e-6
 class Damped(Exact):
     """How a layer inverts with a Gaussian about its present mean added.
 
+    Derivation: JS-5
+
     Attributes
     ----------
-    damping : precision of that Gaussian, as a share of the mean eigenvalue of the precision that
-        the data give to the layer's weights.
-
-    Derivation: JS-5
+    damping : float
+        Precision of that Gaussian, as a share of the mean eigenvalue of the precision that the data
+        give to the layer's weights.
     """
 
     damping: float

@@ -51,9 +51,12 @@ def pieces(rows: int, numbers: int, largest: int | None = None) -> Iterator[slic
 
     Parameters
     ----------
-    rows : how many there are.
-    numbers : in the largest array, for each row.
-    largest : in the largest array of a piece; None is `PIECE`.
+    rows : int
+        How many there are.
+    numbers : int
+        In the largest array, for each row.
+    largest : int, optional
+        In the largest array of a piece; None is `PIECE`.
 
     Examples
     --------
@@ -70,6 +73,13 @@ class Data:
     """Inputs X (N, n_in), targets Y (N, K) and weights (N,) or None; of any real dtype.
 
     Rows become float64 when they are taken, so that arrays on disk stay there.
+
+    Attributes
+    ----------
+    X, Y : array
+        Inputs (N, n_in) and targets (N, K).
+    sample_weight : array or None
+        (N,) weights.
     """
 
     X: Array
@@ -93,9 +103,12 @@ class Data:
 
         Parameters
         ----------
-        X, Y, sample_weight : as for `BALI.fit`.
-        check_targets : raises if targets are not what a likelihood expects of so many rows.
-        columns, outputs : of X and Y, or None for any number.
+        X, Y, sample_weight : array_like
+            As for `BALI.fit`.
+        check_targets : callable
+            Raises if targets are not what a likelihood expects of so many rows.
+        columns, outputs : int or None
+            Of X and Y, or None for any number.
         """
         X = as_data(X, "X", columns=columns)
         if dimensions(Y) == 1:
@@ -144,7 +157,8 @@ class Data:
 
         Parameters
         ----------
-        numbers : in the largest array that a row is made into.
+        numbers : int
+            In the largest array that a row is made into.
         """
         whole = self.whole
         return (whole.take(part) for part in pieces(len(whole), numbers))
@@ -177,10 +191,20 @@ class Stream:
 
     Parameters
     ----------
-    source : gives the batches of one pass over the data in every iteration, or is an iterator,
-        which can be gone through once.
-    n_data : number of data in all of them, or None to count them in an iteration of their own.
-    checked : makes checked `Data` of X, Y and weights.
+    source : iterable
+        Gives the batches of one pass over the data in every iteration, or is an iterator, which can
+        be gone through once.
+    n_data : float or None
+        Number of data in all of them, or None to count them in an iteration of their own.
+    checked : Check
+        Makes checked `Data` of X, Y and weights.
+
+    Attributes
+    ----------
+    amount : float
+        Number of data in all batches, with weights their sum.
+    is_iterator : bool
+        Whether the batches can be gone through only once.
 
     Raises
     ------
@@ -254,10 +278,20 @@ class Batch:
 
     Parameters
     ----------
-    data : data of which they are rows.
-    rows : slice or indices of the rows.
-    is_all : whether they are all the data. That is known when rows are chosen, and cannot be told
-        from two sums of weights, which rounding makes different.
+    data : Data
+        Data of which they are rows.
+    rows : slice or array of int
+        Slice or indices of the rows.
+    is_all : bool, default False
+        Whether they are all the data. That is known when rows are chosen, and cannot be told from
+        two sums of weights, which rounding makes different.
+
+    Attributes
+    ----------
+    amount : float
+        Number of data, with weights their sum.
+    is_all : bool
+        Whether they are all the data.
     """
 
     def __init__(self, data: Data, rows: Rows, is_all: bool = False) -> None:
@@ -289,8 +323,10 @@ class Batch:
 
         Parameters
         ----------
-        numbers : in the largest array that a row is made into.
-        part, arguments : the function, and what it is given beside the piece.
+        numbers : int
+            In the largest array that a row is made into.
+        part, arguments
+            The function, and what it is given beside the piece.
         """
         parts = pieces(len(self), numbers)
         return added(part(*self.take(rows), *arguments) for rows in parts)
@@ -310,9 +346,12 @@ def opened(
 
     Parameters
     ----------
-    X, Y, sample_weight, n_data, batch_size, epochs : arguments of `BALI.fit`.
-    checked : function that makes checked `Data` of X, Y and weights.
-    check : the same, for the model as it is now; it can be sent to other machines.
+    X, Y, sample_weight, n_data, batch_size, epochs
+        Arguments of `BALI.fit`.
+    checked : Check
+        Function that makes checked `Data` of X, Y and weights.
+    check : Check
+        The same, for the model as it is now; it can be sent to other machines.
 
     Raises
     ------

@@ -22,10 +22,14 @@ class Training:
 
     Attributes
     ----------
-    model : arguments of `BALI`, the likelihood first.
-    fit : arguments of `BALI.fit`.
-    batch_size : size of batches where there are more than `full_batch_up_to` data.
-    batch_epochs : passes over the data in batches; None is those in `fit`.
+    model : mapping
+        Arguments of `BALI`, the likelihood first.
+    fit : mapping
+        Arguments of `BALI.fit`.
+    batch_size : int
+        Size of batches where there are more than `full_batch_up_to` data.
+    batch_epochs : int or None
+        Passes over the data in batches; None is those in `fit`.
     """
 
     model: Mapping[str, Any]

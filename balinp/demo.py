@@ -40,8 +40,10 @@ def demo(*, seed: int = 0, figure_path: Path | None = None) -> None:
 
     Parameters
     ----------
-    seed : of data and initial weights.
-    figure_path : of the file to write, whose ending chooses the format; None draws none.
+    seed : int, default 0
+        Seed of data and initial weights.
+    figure_path : Path, optional
+        Path of the file to write, whose ending chooses the format; None draws none.
     """
     X, Y = curve_data(seed)
     print("1. One layer is exact: largest difference from the dense posterior")
@@ -93,8 +95,10 @@ class Beliefs(NamedTuple):
 
     Attributes
     ----------
-    predictive : its predictive distribution, by the covariance of all weights together.
-    joint, layerwise : (B,) epistemic standard deviations, by that covariance and by the layers'.
+    predictive : GaussianPredictive
+        Its predictive distribution, by the covariance of all weights together.
+    joint, layerwise : array
+        (B,) epistemic standard deviations, by that covariance and by the layers'.
     """
 
     predictive: GaussianPredictive

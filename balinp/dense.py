@@ -19,7 +19,19 @@ Array = npt.NDArray[np.float64]
 
 
 class Network(Protocol):
-    """What the functions below need to know of a network; any object with these attributes."""
+    """What the functions below need to know of a network; any object with these attributes.
+
+    Attributes
+    ----------
+    weights : sequence of array
+        (D, K) weights of each layer.
+    activation : str
+        Name of the activation.
+    bias : bool
+        Whether layers have biases.
+    prior_precisions : sequence of array
+        Prior precision of each layer's weights.
+    """
 
     weights: list[Array]  # (D_l, K_l) each, the bias in the last row if there is one
     activation: str  # "relu", "tanh" or "identity", after every layer but the last
@@ -51,10 +63,12 @@ def posterior(
 
     Parameters
     ----------
-    X, T : (N, D) inputs with all their columns, a bias column included; (N, K) targets.
-    noise_covariance, prior_mean, prior_covariance : (K, K), (D, K), (DK, DK); ValueError unless
-        the covariances are symmetric positive definite.
-    weights : (N,) factors of each datum's log-likelihood, 1 by default; ValueError if negative.
+    X, T : array
+        (N, D) inputs with all their columns, a bias column included; (N, K) targets.
+    noise_covariance, prior_mean, prior_covariance : array
+        (K, K), (D, K), (DK, DK); ValueError unless the covariances are symmetric positive definite.
+    weights : array, optional
+        (N,) factors of each datum's log-likelihood, 1 by default; ValueError if negative.
 
     Examples
     --------
@@ -111,8 +125,10 @@ def predictive(
 
     Parameters
     ----------
-    X_new : (B, D) inputs with all their columns.
-    mean, covariance, noise_covariance : (D, K) and (DK, DK), as from `posterior`; (K, K).
+    X_new : array
+        (B, D) inputs with all their columns.
+    mean, covariance, noise_covariance : array
+        (D, K) and (DK, DK), as from `posterior`; (K, K).
 
     Examples
     --------
@@ -131,7 +147,19 @@ def predictive(
 
 
 class GGNPosterior(NamedTuple):
-    """Joint Gaussian over all P weights of a network, in the order of `jacobian`."""
+    """Joint Gaussian over all P weights of a network, in the order of `jacobian`.
+
+    Attributes
+    ----------
+    mean : array
+        (P,) means of all weights.
+    covariance : array
+        (P, P) covariance of all weights.
+    jacobian : array
+        (N, K, P) Jacobian of the outputs at the data.
+    network : Network
+        The network itself, not a copy.
+    """
 
     mean: Array  # (P,)
     covariance: Array  # (P, P)
@@ -144,6 +172,15 @@ class GGNPosterior(NamedTuple):
         Raises ValueError if the network's weights are no longer those of ``mean``.
 
         Derivation: PR-1
+
+        Examples
+        --------
+        >>> from balinp import BALI
+        >>> x = np.array([[0.0], [1.0], [2.0]])
+        >>> model = BALI(hidden=(), noise_variance=0.1, prior_precision=1.0)
+        >>> model = model.fit(x, 2 * x, epochs=1)
+        >>> ggn_posterior(model, x).epistemic(np.array([[1.0]])).round(3)
+        array([[[0.032]]])
         """
         if not np.array_equal(_parameters(self.network), self.mean):
             raise ValueError("the network's weights have changed since the posterior was computed")
@@ -163,8 +200,10 @@ def ggn_posterior(network: Network, X: Array, *, n_data: int | None = None) -> G
 
     Parameters
     ----------
-    network, X : a `Network`; (N, n_in) inputs without a bias column, ValueError if N = 0.
-    n_data : the number of data that the N rows stand for, N by default.
+    network, X : Network and array
+        A `Network`; (N, n_in) inputs without a bias column, ValueError if N = 0.
+    n_data : int, optional
+        The number of data that the N rows stand for, N by default.
 
     Examples
     --------

@@ -27,8 +27,10 @@ class SolvedFactors(Factors):
 
     Attributes
     ----------
-    precision : that lam.
-    solved : what they determine.
+    precision : float
+        Precision that lam.
+    solved : Determined or None
+        What they determine.
     """
 
     precision: float = 0.0

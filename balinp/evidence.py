@@ -33,6 +33,11 @@ class HyperPrior:
 
     Derivation: EV-2, EV-3
 
+    Attributes
+    ----------
+    shape, rate : float
+        Of the Gamma distribution; the mean is shape / rate.
+
     Raises
     ------
     TypeError, ValueError
@@ -81,9 +86,12 @@ def prior_precision_target(
 
     Parameters
     ----------
-    layers : layers of the network; those without data say nothing.
-    prior_precision : current lam, to which the layers' precisions are in proportion.
-    hyper : hyper-prior on lam.
+    layers : sequence of MatrixNormalLayer
+        Layers of the network; those without data say nothing.
+    prior_precision : float
+        Current lam, to which the layers' precisions are in proportion.
+    hyper : HyperPrior
+        Hyper-prior on lam.
     """
     gamma = sum(effective_parameters(layer) for layer in layers)
     squares = sum(_prior_squares(layer) for layer in layers) / prior_precision
@@ -118,13 +126,20 @@ def noise_target(
 
     Parameters
     ----------
-    layers : layers of the network.
-    said : what the batch says that they have last seen.
-    residual_squares : (K, K) array E^T E of the batch's residuals E = Y - f.
-    noise_covariance : (K, K) array, the current V.
-    n_data : N.
-    hyper : hyper-prior on the noise precision.
-    units : (K,) array u, the squares in which its rate is stated; None for ones.
+    layers : sequence of MatrixNormalLayer
+        Layers of the network.
+    said : Said
+        What the batch says that they have last seen.
+    residual_squares : array
+        (K, K) array E^T E of the batch's residuals E = Y - f.
+    noise_covariance : array
+        (K, K) array, the current V.
+    n_data : float
+        N.
+    hyper : HyperPrior
+        Hyper-prior on the noise precision.
+    units : array, optional
+        (K,) array u, the squares in which its rate is stated; None for ones.
     """
     B, Gamma = _spread_of_all(layers, said, n_data)
     C = np.linalg.cholesky(noise_covariance)
@@ -159,9 +174,12 @@ def exact_noise_target(
 
     Parameters
     ----------
-    layer : the layer.
-    residual_squares : (K, K) array, the average of r r^T over the data.
-    n_data, hyper, units : as for `noise_target`.
+    layer : MatrixNormalLayer
+        The layer.
+    residual_squares : array
+        (K, K) array, the average of r r^T over the data.
+    n_data, hyper, units
+        As for `noise_target`.
     """
     squares = n_data * residual_squares + _left_out(layer)
     return noise_from_squares(squares, n_data, hyper, units)
@@ -239,9 +257,11 @@ def evidence_bound(log_joint: float, layers: Sequence[MatrixNormalLayer]) -> flo
 
     Parameters
     ----------
-    log_joint : E log p(Y | f) + log p(M), the likelihood averaged over the outputs of the
-        linearised network (`balinp.expected.Expected`), the prior at the means M.
-    layers : layers of the network, at these means.
+    log_joint : float
+        E log p(Y | f) + log p(M), the likelihood averaged over the outputs of the linearised
+        network (`balinp.expected.Expected`), the prior at the means M.
+    layers : sequence of MatrixNormalLayer
+        Layers of the network, at these means.
     """
     bound = log_joint
     for layer in layers:
@@ -263,8 +283,10 @@ def network_log_evidence(layers: Sequence[MatrixNormalLayer], said: Said) -> flo
 
     Parameters
     ----------
-    layers : layers of the network; they are not changed.
-    said : what all the data say in a mean pass.
+    layers : sequence of MatrixNormalLayer
+        Layers of the network; they are not changed.
+    said : Said
+        What all the data say in a mean pass.
     """
     (evidence,) = total(said, Trace.log_likelihood)
     for layer, terms in zip(layers, summed(said, [None] * len(layers)), strict=True):

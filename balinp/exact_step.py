@@ -46,14 +46,19 @@ def take_exact_step(
 
     Parameters
     ----------
-    now : the network, of a single layer, which is changed.
-    batch : the data; they stand for `now.n_data` of them.
-    rate : weight of the batch, or None for that of its data among all so far.
-    hyper : prior precision and noise, given or to be learnt.
+    now : Present
+        The network, of a single layer, which is changed.
+    batch : Batch
+        The data; they stand for `now.n_data` of them.
+    rate : float or None
+        Weight of the batch, or None for that of its data among all so far.
+    hyper : HyperParameters
+        Prior precision and noise, given or to be learnt.
 
     Returns
     -------
-    What the step was, the likelihood with the noise that the evidence asks for, and the rate.
+    tuple of Outcome and Gaussian and float
+        What the step was, the likelihood with the noise that the evidence asks for, and the rate.
     """
     layer, N = now.layers[0], now.n_data
     moments = folded(layer.state.moments, told(batch, now, Mean()), batch, rate)
@@ -133,10 +138,14 @@ def regression(
 
     Parameters
     ----------
-    layer : the layer, with its prior.
-    factors : of the posterior precision.
-    products : (D, K) array Q_A^T X^T T / B.
-    moments, before : state that is kept, and the mean (D, K) before the step.
+    layer : MatrixNormalLayer
+        The layer, with its prior.
+    factors : Factors
+        Factors of the posterior precision.
+    products : array
+        (D, K) array Q_A^T X^T T / B.
+    moments, before : Moments and array
+        State that is kept, and the mean (D, K) before the step.
     """
     prior, Q, H = layer.state.prior, factors.inputs.vectors, factors.outputs
     L = factors.posterior(before, prior).precisions

@@ -23,12 +23,21 @@ class Expected(DatumLikelihood):
     log-likelihood; since the draws are fixed, the averages are smooth functions of f, and
     gradients and curvatures belong to one and the same function.
 
+    Derivation: FP-2
+
     Parameters
     ----------
-    likelihood : what to average; a `balinp.likelihood.Likelihood`.
-    deviations : (m, B, K) array xi, m draws for each datum of the batch.
+    likelihood : DatumLikelihood
+        What to average; a `balinp.likelihood.Likelihood`.
+    deviations : array
+        (m, B, K) array xi, m draws for each datum of the batch.
 
-    Derivation: FP-2
+    Attributes
+    ----------
+    likelihood : DatumLikelihood
+        Likelihood whose density is averaged.
+    deviations : array
+        Of the outputs from their means.
 
     Examples
     --------
@@ -117,12 +126,14 @@ class ExpectedClasses(Expected):
 class ExpectedLabels(ExpectedClasses):
     """The same for many classes: the curvature is that of labels drawn from the model.
 
+    Derivation: BP-5
+
     Parameters
     ----------
-    likelihood, deviations : as for `Expected`.
-    label_draws : (L, B) array of uniform draws from [0, 1), for L labels a datum.
-
-    Derivation: BP-5
+    likelihood, deviations : DatumLikelihood and array
+        As for `Expected`.
+    label_draws : array
+        (L, B) array of uniform draws from [0, 1), for L labels a datum.
     """
 
     def __init__(self, likelihood: DatumLikelihood, deviations: Array, label_draws: Array) -> None:

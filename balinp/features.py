@@ -19,8 +19,12 @@ from balinp.mlp import MLP
 class Features(NamedTuple):
     """Rows of the Jacobian of some outputs, as products: phi_nc = (s_nc kron x_n) over layers.
 
-    designs : for each layer (B, D) array of inputs x_n, the 1 of the bias included.
-    rows : for each layer (B, C, K) array of s_nc.
+    Attributes
+    ----------
+    designs : list of array
+        For each layer (B, D) array of inputs x_n, the 1 of the bias included.
+    rows : list of array
+        For each layer (B, C, K) array of s_nc.
     """
 
     designs: list[Array]
@@ -100,12 +104,17 @@ def features(
 
     Parameters
     ----------
-    network, weights : the network, and where it is linearised.
-    X : (B, n_in) array.
-    output_rows : (C, K) array, the combinations of the outputs.
-    roots : for each layer (K, K) matrix F, with F F^T times I the prior covariance of the
-        layer's weights; rows s become s F. None leaves them.
-    sample_weight : (B,) weights of the data, whose roots are factors of the features.
+    network, weights : MLP and sequence of array
+        The network, and where it is linearised.
+    X : array
+        (B, n_in) array.
+    output_rows : array
+        (C, K) array, the combinations of the outputs.
+    roots : sequence of array, optional
+        For each layer (K, K) matrix F, with F F^T times I the prior covariance of the layer's
+        weights; rows s become s F. None leaves them.
+    sample_weight : array, optional
+        (B,) weights of the data, whose roots are factors of the features.
 
     Examples
     --------

@@ -21,7 +21,15 @@ from balinp.validation import LARGEST, as_count, as_matrix
 
 
 class WeightPosterior(Protocol):
-    """A Gaussian over all weights of a network: `LayerwisePosterior` or `JointPosterior`."""
+    """A Gaussian over all weights of a network: `LayerwisePosterior` or `JointPosterior`.
+
+    Attributes
+    ----------
+    network : MLP
+        The network.
+    weights : sequence of array
+        Means of the weights.
+    """
 
     network: MLP
     weights: list[Array]
@@ -36,12 +44,23 @@ class WeightPosterior(Protocol):
 class LayerwisePosterior:
     """The layers' posteriors as one Gaussian over all weights, in which layers are independent.
 
+    Derivation: PR-6
+
     Parameters
     ----------
-    network : the MLP.
-    posteriors : of each layer.
+    network : MLP
+        The MLP.
+    posteriors : sequence of KroneckerGaussian
+        Posteriors of each layer.
 
-    Derivation: PR-6
+    Attributes
+    ----------
+    network : MLP
+        The network.
+    weights : sequence of array
+        Means of the weights.
+    posteriors : sequence of KroneckerGaussian
+        Posterior of each layer.
 
     Examples
     --------
@@ -101,10 +120,14 @@ def sample_functions(
 
     Parameters
     ----------
-    posterior : over the weights.
-    X : (B, n_in) array.
+    posterior : WeightPosterior
+        Over the weights.
+    X : array
+        (B, n_in) array.
     rng : numpy.random.Generator
-    size : number of functions, or None for a single one.
+        What draws come from.
+    size : int, optional
+        Number of functions, or None for a single one.
 
     Examples
     --------

@@ -36,9 +36,12 @@ class Gain:
 
     Attributes
     ----------
-    value : the gain, a bound on it, as it is now.
-    best : the largest that it has been.
-    best_precision : lam of the first layer when it was largest.
+    value : float
+        The gain, a bound on it, as it is now.
+    best : float
+        The largest that it has been.
+    best_precision : float
+        lam of the first layer when it was largest.
 
     Examples
     --------
@@ -58,9 +61,12 @@ class Gain:
 
         Parameters
         ----------
-        gain : gain of the step by itself, in nats a datum.
-        rate : its weight in the average.
-        precision : lam of the first layer in this step.
+        gain : float
+            Gain of the step by itself, in nats a datum.
+        rate : float
+            Its weight in the average.
+        precision : float
+            lam of the first layer in this step.
         """
         value = gain if np.isinf(self.value) else (1 - rate) * self.value + rate * gain
         if value > self.best:
@@ -81,8 +87,10 @@ def mean_density_without_weights(batch: Batch, likelihood: Likelihood) -> float:
 
     Parameters
     ----------
-    batch : rows, with their weights.
-    likelihood : likelihood of the targets.
+    batch : Batch
+        Rows, with their weights.
+    likelihood : Likelihood
+        Likelihood of the targets.
     """
     (total,) = batch.total(1, _density_without_weights, likelihood)
     return float(total / batch.amount)
@@ -103,8 +111,10 @@ def first_precision(n_data: float, widths: Sequence[int]) -> float:
 
     Parameters
     ----------
-    n_data : N.
-    widths : numbers of inputs, hidden units, and outputs, with at least one hidden layer.
+    n_data : float
+        N.
+    widths : sequence of int
+        Numbers of inputs, hidden units, and outputs, with at least one hidden layer.
 
     Examples
     --------

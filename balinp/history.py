@@ -23,17 +23,25 @@ class Record:
 
     Attributes
     ----------
-    log_joint : log p(Y, W) after the step, the batch standing for all data, in nats.
-    step, momentum : factors of the layers' proposals and of their previous changes.
-    gain_ratio : actual over predicted change of the log joint.
-    rate : weight of the batch in the layers' moving averages.
-    prior_precision : lam after the step; of the first layer, where it is learnt (EV-2).
-    noise_variances : (K,) array, the diagonal of V after the step; None for a likelihood that is
-        not Gaussian. The last V is `model.likelihood.covariance(K)`.
-    effective_parameters : gamma of each layer, before its prior precision was learnt.
-    unsettled : how far lam or a noise variance was from what the evidence asked for, the larger of
-        the two in logarithms; 0 if both are given. A fit whose last step is far from 0 was too
-        short for them.
+    log_joint : float
+        Log p(Y, W) after the step, the batch standing for all data, in nats.
+    step, momentum : float
+        Factors of the layers' proposals and of their previous changes.
+    gain_ratio : float
+        Actual over predicted change of the log joint.
+    rate : float
+        Weight of the batch in the layers' moving averages.
+    prior_precision : float
+        lam after the step; of the first layer, where it is learnt (EV-2).
+    noise_variances : array or None
+        (K,) array, the diagonal of V after the step; None for a likelihood that is not Gaussian.
+        The last V is `model.likelihood.covariance(K)`.
+    effective_parameters : tuple of float
+        Gamma of each layer, before its prior precision was learnt.
+    unsettled : float
+        How far lam or a noise variance was from what the evidence asked for, the larger of the two
+        in logarithms; 0 if both are given. A fit whose last step is far from 0 was too short for
+        them.
     """
 
     log_joint: float
@@ -60,8 +68,10 @@ class Record:
 
         Parameters
         ----------
-        outcome, rate, layers, likelihood, unsettled : attributes are made of these.
-        parameters : gamma of each layer.
+        outcome, rate, layers, likelihood, unsettled
+            Attributes are made of these.
+        parameters : sequence of float
+            Gamma of each layer.
         """
         variances = None
         if isinstance(likelihood, Gaussian):

@@ -54,24 +54,36 @@ class HyperParameters:
 
     Parameters
     ----------
-    likelihood : the likelihood; the noise of a Gaussian one is learnt if it has none.
-    prior_precision : lam of all layers, or None to learn it.
-    precision_prior, noise_prior : Gamma priors, None for the defaults.
+    likelihood : Likelihood
+        The likelihood; the noise of a Gaussian one is learnt if it has none.
+    prior_precision : float or None
+        lam of all layers, or None to learn it.
+    precision_prior, noise_prior : HyperPrior or None
+        Gamma priors, None for the defaults.
 
     Attributes
     ----------
-    given_precision, learns_noise : lam if it is given, and whether the noise is learnt.
-    given_priors : Gamma priors as they were given.
-    precision_prior, noise_prior : Gamma priors on lam and on the noise precision as they are.
-    mean_precisions : for each layer lam, times the mean output precision of the output layer for
-        the conjugate prior (EV-4).
-    noise_units : (K,) array, what a rate of 1 of the noise prior means for each output: 1 if the
-        prior is given, else the mean square of the first targets (EV-10).
-    unsettled : how far the last step was from what the evidence asks for, in logarithms.
-    noise_asked : (K, K) array, the noise covariance that the posteriors of the last steps ask for,
-        averaged with the weights of their batches; None before the first step.
-    gain : gain in evidence over a network without weights (GA-1).
-    parameters : gamma of each layer after the last step, which lam is learnt from.
+    given_precision, learns_noise
+        lam if it is given, and whether the noise is learnt.
+    given_priors
+        Gamma priors as they were given.
+    precision_prior, noise_prior : HyperPrior or None
+        Gamma priors on lam and on the noise precision as they are.
+    mean_precisions : list of float
+        For each layer lam, times the mean output precision of the output layer for the conjugate
+        prior (EV-4).
+    noise_units : array
+        (K,) array, what a rate of 1 of the noise prior means for each output: 1 if the prior is
+        given, else the mean square of the first targets (EV-10).
+    unsettled
+        How far the last step was from what the evidence asks for, in logarithms.
+    noise_asked : array or None
+        (K, K) array, the noise covariance that the posteriors of the last steps ask for, averaged
+        with the weights of their batches; None before the first step.
+    gain
+        Gain in evidence over a network without weights (GA-1).
+    parameters : list of float
+        Gamma of each layer after the last step, which lam is learnt from.
     """
 
     def __init__(
@@ -179,10 +191,12 @@ class HyperParameters:
 
         Parameters
         ----------
-        now, outcome, batch, said, way : network, outcome and data of the step that was taken, what
-            they had said before it, and its way.
-        share : weight of the step in what the noise is learnt from, and the largest share of the
-            way that lam goes.
+        now, outcome, batch, said, way
+            Network, outcome and data of the step that was taken, what they had said before it, and
+            its way.
+        share : float
+            Weight of the step in what the noise is learnt from, and the largest share of the way
+            that lam goes.
         """
         N, layers, likelihood = now.n_data, now.layers, now.likelihood
         self.parameters = [effective_parameters(layer) for layer in layers]

@@ -36,16 +36,37 @@ class JointPosterior:
 
     Made by `of`. It belongs to these means: of a network that goes on training it knows nothing.
 
+    Derivation: JP-1
+
     Parameters
     ----------
-    network : the MLP.
-    weights : means, a (D, K) array for each layer.
-    roots : for each layer (K, K) matrix F; the prior covariance of its weights is F F^T kron I.
-    noise_covariance : (K, K) array V.
-    form : the factorised precision, in weights whitened by the prior.
-    prior_scale : factor c of the prior's variance that the roots contain.
+    network : MLP
+        The MLP.
+    weights : sequence of array
+        Means, a (D, K) array for each layer.
+    roots : sequence of array
+        For each layer (K, K) matrix F; the prior covariance of its weights is F F^T kron I.
+    noise_covariance : array
+        (K, K) array V.
+    form : Form
+        The factorised precision, in weights whitened by the prior.
+    prior_scale : float
+        Factor c of the prior's variance that the roots contain.
 
-    Derivation: JP-1
+    Attributes
+    ----------
+    network : MLP
+        The network.
+    weights : sequence of array
+        Means of the weights.
+    noise_covariance : array
+        (K, K) covariance V of the noise.
+    form : Form
+        The precision, in weights or in data.
+    roots : sequence of array
+        Roots of the layers' prior covariances.
+    prior_scale : float
+        Factor of the prior's variance that the roots contain.
     """
 
     def __init__(
@@ -80,13 +101,18 @@ class JointPosterior:
 
         Parameters
         ----------
-        network, weights, noise_covariance : as above.
-        prior_precisions : for each layer the (K, K) matrix G of its prior precision G kron I:
-            lam I for the isotropic prior, lam H for the conjugate one.
-        data : inputs and weights; targets do not enter a Gauss-Newton covariance.
-        prior_scale : factor c of the prior's variance, as far as the covariance is concerned; None
-            is the one that the evidence asks for, see `evidence_scale`.
-        form : ``"weights"`` or ``"data"``: which matrix is factorised; None is the smaller.
+        network, weights, noise_covariance
+            As above.
+        prior_precisions : sequence of array
+            For each layer the (K, K) matrix G of its prior precision G kron I: lam I for the
+            isotropic prior, lam H for the conjugate one.
+        data : Data or Stream
+            Inputs and weights; targets do not enter a Gauss-Newton covariance.
+        prior_scale : float or None, default 1.0
+            Factor c of the prior's variance, as far as the covariance is concerned; None is the one
+            that the evidence asks for, see `evidence_scale`.
+        form : str, optional
+            ``"weights"`` or ``"data"``: which matrix is factorised; None is the smaller.
 
         Raises
         ------
@@ -175,12 +201,13 @@ class JointPosterior:
     def left_out(self, data: Data | Stream) -> Iterator[tuple[Array, Array, Array]]:
         """What JP-3 needs to know of the data that this was made of, in pieces.
 
+        Derivation: JP-3
+
         Yields
         ------
-        Residuals S^T (y - f) (B, K) of the mean network, with S S^T = V^{-1}; I - w_n H_n
-        (B, K, K), with H_n the leverages; and weights w (B,).
-
-        Derivation: JP-3
+        tuple of array
+            Residuals S^T (y - f) (B, K) of the mean network, with S S^T = V^{-1}; I - w_n H_n (B,
+            K, K), with H_n the leverages; and weights w (B,).
         """
         first = 0
         for X, Y, w in data.parts(len(self._whitening) * self.form.numbers):
@@ -244,8 +271,10 @@ def evidence_scale(spectrum: Array, size: float) -> float:
 
     Parameters
     ----------
-    spectrum : (n,) array kappa, but for zeros.
-    size : number q.
+    spectrum : array
+        (n,) array kappa, but for zeros.
+    size : float
+        Number q.
 
     Examples
     --------

@@ -39,8 +39,12 @@ RESOLUTION = 1e-13
 class JointStep(NamedTuple):
     """Factors s of the proposed change and of the previous one, and the gain they promise.
 
-    factor, momentum : the factors s of the two directions.
-    slope, curvature : b s and s C s of the quadratic b s - s C s / 2, in nats.
+    Attributes
+    ----------
+    factor, momentum : float
+        The factors s of the two directions.
+    slope, curvature : float
+        b s and s C s of the quadratic b s - s C s / 2, in nats.
     """
 
     factor: float
@@ -61,10 +65,16 @@ class JointStep(NamedTuple):
 class Outcome(NamedTuple):
     """A step that can be taken, and what it leaves.
 
-    step : shortened so far that it is a gain.
-    gain_ratio : actual over predicted gain; 1 if it was not measured, 0 if no step is taken.
-    log_joint : log p(Y, W) after the step, the batch standing for all data, in nats.
-    residual_squares : (K, K) array E^T E of the batch's residuals after the step.
+    Attributes
+    ----------
+    step : JointStep
+        Shortened so far that it is a gain.
+    gain_ratio : float
+        Actual over predicted gain; 1 if it was not measured, 0 if no step is taken.
+    log_joint : float
+        Log p(Y, W) after the step, the batch standing for all data, in nats.
+    residual_squares : array
+        (K, K) array E^T E of the batch's residuals after the step.
     """
 
     step: JointStep
@@ -99,13 +109,19 @@ def joint_step(
 
     Parameters
     ----------
-    network, weights, said : the model, and what its batch says.
-    proposals : one a layer.
-    n_data : N, the number of data that the batch stands for.
-    previous : for each layer the change accepted last, or None for one direction.
-    trust : bound on mean_n |S_n^T df_n|^2 / 2 in nats a datum, or None for no bound.
-    trust_rows : (C, K) array to take in the bound in place of S_n^T, such as the largest
-        curvature that the likelihood has anywhere; None takes the local one.
+    network, weights, said
+        The model, and what its batch says.
+    proposals : sequence of Proposal
+        One a layer.
+    n_data : float
+        N, the number of data that the batch stands for.
+    previous : sequence of array, optional
+        For each layer the change accepted last, or None for one direction.
+    trust : float, optional
+        Bound on mean_n |S_n^T df_n|^2 / 2 in nats a datum, or None for no bound.
+    trust_rows : array, optional
+        (C, K) array to take in the bound in place of S_n^T, such as the largest curvature that the
+        likelihood has anywhere; None takes the local one.
 
     Raises
     ------
@@ -197,9 +213,12 @@ def checked(
 
     Parameters
     ----------
-    step : from `joint_step`.
-    network, weights, previous, said, proposals : as there.
-    scale : N / B.
+    step : JointStep
+        Step from `joint_step`.
+    network, weights, previous, said, proposals
+        As there.
+    scale : float
+        N / B.
     """
 
     def log_prior(there: Sequence[Array]) -> float:
@@ -244,13 +263,17 @@ def shortened(
 
     Parameters
     ----------
-    step : from `joint_step`.
-    gain : the actual change of the log joint density that a step makes, in nats.
-    resolution : a promised gain below this is lost in rounding; the step is taken unchecked.
+    step : JointStep
+        Step from `joint_step`.
+    gain : callable
+        The actual change of the log joint density that a step makes, in nats.
+    resolution : float
+        A promised gain below this is lost in rounding; the step is taken unchecked.
 
     Returns
     -------
-    The step to take and its gain ratio (1 if it was not measured, 0 if no step is taken).
+    tuple of JointStep and float
+        The step to take and its gain ratio (1 if it was not measured, 0 if no step is taken).
     """
     c = 1.0
     while c >= SHORTEST:

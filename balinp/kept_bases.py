@@ -31,11 +31,12 @@ class KeptFactors(Factors):
 
     diag(Q^T A Q) is the nearest to A that is diagonal in Q.
 
+    Derivation: NP-7
+
     Attributes
     ----------
-    floor : smallest eigenvalue of H, as a fraction of their mean (PT-5); 0 for none.
-
-    Derivation: NP-7
+    floor : float
+        Smallest eigenvalue of H, as a fraction of their mean (PT-5); 0 for none.
     """
 
     floor: float = 0.0
@@ -65,11 +66,12 @@ class KeptFactors(Factors):
 class Kept(Exact):
     """How a layer inverts in batches: in the bases it has, as long as the error is small.
 
+    Derivation: NP-7
+
     Attributes
     ----------
-    tolerance : relative error that a change may have before it is squared by one refinement.
-
-    Derivation: NP-7
+    tolerance : float
+        Relative error that a change may have before it is squared by one refinement.
     """
 
     tolerance: float

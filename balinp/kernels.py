@@ -151,8 +151,10 @@ def semidefinite_rows(matrices: Array, rank: int | None = None) -> Array:
 
     Parameters
     ----------
-    matrices : (B, n, n) array, symmetric positive semi-definite up to rounding.
-    rank : at least the rank of all of them, from 1; None is n.
+    matrices : array
+        (B, n, n) array, symmetric positive semi-definite up to rounding.
+    rank : int, optional
+        At least the rank of all of them, from 1; None is n.
 
     Raises
     ------

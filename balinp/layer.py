@@ -46,16 +46,34 @@ class MatrixNormalLayer:
 
     Parameters
     ----------
-    n_in, n_out : widths. With a bias the weights are (D, K) = (n_in + 1, n_out), bias last.
-    prior : ``"isotropic"`` or ``"conjugate"``.
-    prior_precision : lam > 0.
-    prior_mean : (D, K) array M0, or None for zero.
-    initial_mean : (D, K) array where the mean starts, or None for the prior mean. An exact
-        regression ends at the same posterior from any start; a hidden layer needs one that
-        breaks the symmetry between its units.
-    bias : whether a 1 is appended to the inputs.
-    exact : whether `posterior` is the regression's exact posterior, or the matrix normal nearest
-        to it (MN-8), as for the layers of a network whose targets are not observations.
+    n_in, n_out : int
+        Widths. With a bias the weights are (D, K) = (n_in + 1, n_out), bias last.
+    prior : str, default "isotropic"
+        ``"isotropic"`` or ``"conjugate"``.
+    prior_precision : float, default 1.0
+        lam > 0.
+    prior_mean : array, optional
+        (D, K) array M0, or None for zero.
+    initial_mean : array, optional
+        (D, K) array where the mean starts, or None for the prior mean. An exact regression ends at
+        the same posterior from any start; a hidden layer needs one that breaks the symmetry between
+        its units.
+    bias : bool, default True
+        Whether a 1 is appended to the inputs.
+    exact : bool, default True
+        Whether `posterior` is the regression's exact posterior, or the matrix normal nearest to it
+        (MN-8), as for the layers of a network whose targets are not observations.
+
+    Attributes
+    ----------
+    n_in, n_out : int
+        Widths.
+    bias, exact : bool
+        As given.
+    prior_mean : array
+        (D, K) mean M0 of the prior.
+    state : LayerState
+        All that changes: mean, averages, prior precision.
 
     Raises
     ------
@@ -179,7 +197,16 @@ class MatrixNormalLayer:
     # -- the regression ------------------------------------------------------------------------
 
     def design(self, inputs: Array) -> Array:
-        """Return X (B, D): the inputs (B, n_in), with a trailing 1 if the layer has a bias."""
+        """Return X (B, D): the inputs (B, n_in), with a trailing 1 if the layer has a bias.
+
+        Examples
+        --------
+        >>> layer = MatrixNormalLayer(1, 1, prior_precision=1.0)
+        >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> layer.design(x[:2])
+        array([[0., 1.],
+               [1., 1.]])
+        """
         return design(inputs, self.bias)
 
     def propose(
@@ -209,23 +236,41 @@ class MatrixNormalLayer:
 
         Parameters
         ----------
-        inputs : (B, n_in) array.
-        pseudo_targets : (B, K) array T.
-        output_precision : (K, K) array H_batch, symmetric positive semi-definite; positive
-            definite for the conjugate prior.
-        n_data : number N of data that the batch stands for; None is its own B.
-        rate : weight of the new batch in (0, 1]; the forgetting factor is 1 - rate. Before the
-            first batch there is nothing to average with: A starts from zero, H from H_batch.
-        precision_is_known : whether H_batch is the noise model's own precision rather than an
-            estimate from the batch. A known precision is used as it is and not averaged with
-            earlier ones, which matters once it is learnt and changes.
-        sample_weight : (B,) weights, or None for ones. A datum of weight 2 is that datum twice,
-            and one of weight 0 is none.
+        inputs : array
+            (B, n_in) array.
+        pseudo_targets : array
+            (B, K) array T.
+        output_precision : array
+            (K, K) array H_batch, symmetric positive semi-definite; positive definite for the
+            conjugate prior.
+        n_data : float, optional
+            Number N of data that the batch stands for; None is its own B.
+        rate : float, default 1.0
+            Weight of the new batch in (0, 1]; the forgetting factor is 1 - rate. Before the first
+            batch there is nothing to average with: A starts from zero, H from H_batch.
+        precision_is_known : bool, default False
+            Whether H_batch is the noise model's own precision rather than an estimate from the
+            batch. A known precision is used as it is and not averaged with earlier ones, which
+            matters once it is learnt and changes.
+        sample_weight : array_like, optional
+            (B,) weights, or None for ones. A datum of weight 2 is that datum twice, and one of
+            weight 0 is none.
 
         Raises
         ------
         TypeError, ValueError
             If an argument is not of the form above.
+
+        Examples
+        --------
+        >>> layer = MatrixNormalLayer(1, 1, prior_precision=1.0)
+        >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> layer.propose(x, 2 * x, np.eye(1)).change.round(3)
+        array([[1.744],
+               [0.308]])
+        >>> layer.mean
+        array([[0.],
+               [0.]])
         """
         X, T, H_batch, w = self._checked(inputs, pseudo_targets, output_precision, sample_weight)
         rate, B = as_rate(rate), amount(X, w)
@@ -261,9 +306,12 @@ class MatrixNormalLayer:
 
         Parameters
         ----------
-        terms : the sums.
-        n_data, rate : as for `propose`.
-        bases : how the posterior precision is inverted (NP-7).
+        terms : Terms
+            The sums.
+        n_data, rate : float
+            As for `propose`.
+        bases : Exact, optional
+            How the posterior precision is inverted (NP-7).
         """
         state, prior = self.state, self.state.prior
         factors = bases.averaged(state.factors, terms, n_data, rate, prior)
@@ -292,18 +340,28 @@ class MatrixNormalLayer:
     def accept(self, step: float = 1.0, momentum: float = 0.0) -> None:
         """Take the last proposal: its factors, and `step` times its change of the mean.
 
+        Derivation: JS-1, JS-2
+
         Parameters
         ----------
-        step : factor of the proposed change; 1 is the exact regression.
-        momentum : factor of the change that was accepted before, the second direction of the
-            joint step.
-
-        Derivation: JS-1, JS-2
+        step : float, default 1.0
+            Factor of the proposed change; 1 is the exact regression.
+        momentum : float, default 0.0
+            Factor of the change that was accepted before, the second direction of the joint step.
 
         Raises
         ------
         TypeError, ValueError
             If there is no proposal, or a factor is not a finite number.
+
+        Examples
+        --------
+        >>> layer = MatrixNormalLayer(1, 1, prior_precision=1.0)
+        >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> proposal = layer.propose(x, 2 * x, np.eye(1))
+        >>> layer.accept(0.5)
+        >>> bool(np.allclose(layer.mean, 0.5 * proposal.change))
+        True
         """
         if self._proposal is None:
             raise ValueError("accept: expected a call of propose before it, got none")
@@ -343,7 +401,17 @@ class MatrixNormalLayer:
         precision_is_known: bool = False,
         sample_weight: Any = None,
     ) -> None:
-        """Propose, then accept the whole change: the exact regression update."""
+        """Propose, then accept the whole change: the exact regression update.
+
+        Examples
+        --------
+        >>> layer = MatrixNormalLayer(1, 1, prior_precision=1.0)
+        >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> layer.observe(x, 2 * x, np.eye(1))
+        >>> layer.posterior.marginal_variance().round(3)
+        array([[0.128],
+               [0.385]])
+        """
         self.propose(
             inputs,
             pseudo_targets,
@@ -368,6 +436,14 @@ class MatrixNormalLayer:
         ValueError
             If the last accepted batch was not all the data (n_data = B, rate = 1, step = 1), or
             the prior precision has been changed since.
+
+        Examples
+        --------
+        >>> layer = MatrixNormalLayer(1, 1, prior_precision=1.0)
+        >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> layer.observe(x, 2 * x, np.eye(1))
+        >>> round(float(layer.log_evidence()), 3)
+        -7.251
         """
         regression, factors = self.state.regression, self.state.factors
         if regression is None or factors is None:

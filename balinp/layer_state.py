@@ -17,7 +17,19 @@ from balinp.priors import Prior
 
 
 class Regression(NamedTuple):
-    """A batch that was all the data, kept for its evidence: X, T, weights, H and lam."""
+    """A batch that was all the data, kept for its evidence: X, T, weights, H and lam.
+
+    Attributes
+    ----------
+    X, T : array
+        Design and targets of the batch.
+    sample_weight : array or None
+        Weights of its rows.
+    output_precision : array
+        (K, K) matrix H.
+    prior_precision : float
+        The lam with which it was solved.
+    """
 
     X: Array
     T: Array
@@ -32,15 +44,23 @@ class LayerState:
 
     Attributes
     ----------
-    prior : the prior, with its precision lam.
-    mean : (D, K) array M, read-only.
-    last_change : (D, K) array, the change of the mean that was accepted last; zero before that.
-    factors : of all data seen so far, or None before the first batch.
-    remembered : N and lam under which the remembered data balance the prior (NP-5), or None for
-        the current ones.
-    regression : the last batch, if it was all the data and the whole change was accepted.
-    settled : factors of exactly all the data at this mean, where training has ended with them.
-    moments : of inputs and observed targets, where a single Gaussian layer was trained.
+    prior : Prior
+        The prior, with its precision lam.
+    mean : array
+        (D, K) array M, read-only.
+    last_change : array
+        (D, K) array, the change of the mean that was accepted last; zero before that.
+    factors : Factors or None
+        Factors of all data seen so far, or None before the first batch.
+    remembered : tuple of float or None
+        N and lam under which the remembered data balance the prior (NP-5), or None for the current
+        ones.
+    regression : Regression or None
+        The last batch, if it was all the data and the whole change was accepted.
+    settled : Factors or None
+        Factors of exactly all the data at this mean, where training has ended with them.
+    moments : Moments or None
+        Moments of inputs and observed targets, where a single Gaussian layer was trained.
     """
 
     prior: Prior
@@ -123,14 +143,21 @@ class Proposal:
 
     Attributes
     ----------
-    mean : (D, K) array M, where the layer is.
-    change : (D, K) array, the change of the mean that the regression asks for.
-    gradient : (D, K) array, gradient of the log joint density with respect to the mean, the
-        batch standing for all n_data data.
-    factors : the factors and their spectra that accepting will store.
-    prior : under which this was proposed.
-    prior_mean : (D, K) array M0.
-    regression : the batch, if it was all the data.
+    mean : array
+        (D, K) array M, where the layer is.
+    change : array
+        (D, K) array, the change of the mean that the regression asks for.
+    gradient : array
+        (D, K) array, gradient of the log joint density with respect to the mean, the batch standing
+        for all n_data data.
+    factors : Factors
+        The factors and their spectra that accepting will store.
+    prior : Prior
+        Under which this was proposed.
+    prior_mean : array
+        (D, K) array M0.
+    regression : Regression or None
+        The batch, if it was all the data.
     """
 
     mean: Array

@@ -35,10 +35,14 @@ PRIOR_DATA = 2.0
 class LeaveOneOut(NamedTuple):
     """Residuals of data left out one at a time, whitened by the noise, in each datum's own axes.
 
-    residuals : (N, K) array, in axes in which the covariance of the left out prediction is
-        diagonal.
-    variances : (N, K) array of that diagonal; the noise's own is 1.
-    weights : (N,) array of the data's weights.
+    Attributes
+    ----------
+    residuals : array
+        (N, K) array, in axes in which the covariance of the left out prediction is diagonal.
+    variances : array
+        (N, K) array of that diagonal; the noise's own is 1.
+    weights : array
+        (N,) array of the data's weights.
     """
 
     residuals: Array
@@ -47,7 +51,15 @@ class LeaveOneOut(NamedTuple):
 
 
 class Tails(NamedTuple):
-    """Noise that residuals ask for: a factor of its covariance, and degrees of freedom."""
+    """Noise that residuals ask for: a factor of its covariance, and degrees of freedom.
+
+    Attributes
+    ----------
+    noise_factor : float
+        Of the learnt noise covariance.
+    freedom : float
+        Degrees of freedom of the tails.
+    """
 
     noise_factor: float
     freedom: float
@@ -68,8 +80,10 @@ def leave_one_out(posterior: JointPosterior, data: Data | Stream) -> LeaveOneOut
 
     Parameters
     ----------
-    posterior : of the network after the data.
-    data : the same data.
+    posterior : JointPosterior
+        Posterior of the network after the data.
+    data : Data or Stream
+        The same data.
 
     Examples
     --------

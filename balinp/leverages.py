@@ -34,8 +34,10 @@ def summed_leverages(layers: Sequence[MatrixNormalLayer], said: Trace) -> Array:
 
     Parameters
     ----------
-    layers : layers of the network, with isotropic priors.
-    said : trace of all data.
+    layers : sequence of MatrixNormalLayer
+        Layers of the network, with isotropic priors.
+    said : Trace
+        Trace of all data.
     """
     N, C = len(said.targets), said.output_rows.shape[1]
     G = np.zeros((N * C, N * C))

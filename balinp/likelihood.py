@@ -110,8 +110,10 @@ class Likelihood(DatumLikelihood, Protocol):
 
         Parameters
         ----------
-        f : (B, K) means of Gaussian outputs; without a covariance (m, B, K) draws of outputs.
-        covariance : (B, K, K) array; what the density does not depend on is left out of it.
+        f : array
+            (B, K) means of Gaussian outputs; without a covariance (m, B, K) draws of outputs.
+        covariance : array, optional
+            (B, K, K) array; what the density does not depend on is left out of it.
         """
         return OutputPredictive(self, f, covariance)
 
@@ -119,17 +121,23 @@ class Likelihood(DatumLikelihood, Protocol):
 class Gaussian(Likelihood):
     """y ~ N(f, V) with a known or a learnt noise covariance.
 
+    Derivation: BP-4
+
     Parameters
     ----------
-    noise_variance : a scalar (the same for each output), (K,) variances, a (K, K) covariance, or
-        None. With None the covariance is learnt by `BALI`, and starts from the data.
+    noise_variance : float or array_like, optional
+        A scalar (the same for each output), (K,) variances, a (K, K) covariance, or None. With None
+        the covariance is learnt by `BALI`, and starts from the data.
+
+    Attributes
+    ----------
+    noise_variance : array or None
+        The noise as given or learnt: a number, (K,) or (K, K); None before it is learnt.
 
     Raises
     ------
     TypeError, ValueError
         If the noise is not numeric, not positive, or not a positive definite covariance.
-
-    Derivation: BP-4
 
     Examples
     --------
@@ -154,6 +162,12 @@ class Gaussian(Likelihood):
         ------
         ValueError
             If the noise is still to be learnt, or was given for another number of outputs.
+
+        Examples
+        --------
+        >>> Gaussian([1.0, 4.0]).covariance(2)
+        array([[1., 0.],
+               [0., 4.]])
         """
         noise = self.noise_variance
         if noise is None:
@@ -173,24 +187,49 @@ class Gaussian(Likelihood):
         return self._roots[K]
 
     def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
-        """Return Y (B, K) as a finite matrix that fits the noise."""
+        """Return Y (B, K) as a finite matrix that fits the noise.
+
+        Examples
+        --------
+        >>> Gaussian(1.0).check_targets([[1], [2]], rows=2)
+        array([[1.],
+               [2.]])
+        """
         Y = as_matrix(Y, "Y", rows=rows, columns=columns, largest=LARGEST)
         if self.noise_variance is not None:
             self.covariance(Y.shape[1])
         return Y
 
     def log_density(self, Y: Array, f: Array) -> Array:
-        """Log N(y_n; f_n, V), shape (B,)."""
+        """Log N(y_n; f_n, V), shape (B,).
+
+        Examples
+        --------
+        >>> Gaussian(1.0).log_density(np.zeros((1, 1)), np.zeros((1, 1))).round(3)
+        array([-0.919])
+        """
         inverse_root, log_det = self._inverse_root(Y.shape[1])
         white = (Y - f) @ inverse_root.T
         return -0.5 * ((white**2).sum(axis=1) + log_det + Y.shape[1] * np.log(2 * np.pi))
 
     def gradient(self, Y: Array, f: Array) -> Array:
-        """V^{-1} (y_n - f_n), shape (B, K)."""
+        """V^{-1} (y_n - f_n), shape (B, K).
+
+        Examples
+        --------
+        >>> Gaussian(4.0).gradient(np.array([[1.0]]), np.array([[0.0]]))
+        array([[0.25]])
+        """
         return (Y - f) @ self.known_precision(Y.shape[1])
 
     def curvature_rows(self, f: Array) -> Array:
-        """Rows of S^T = C^{-1}, with V = C C^T, the same for each datum: (B, K, K)."""
+        """Rows of S^T = C^{-1}, with V = C C^T, the same for each datum: (B, K, K).
+
+        Examples
+        --------
+        >>> Gaussian(4.0).curvature_rows(np.zeros((1, 1)))
+        array([[[0.5]]])
+        """
         B, K = f.shape
         return np.broadcast_to(self._inverse_root(K)[0], (B, K, K))
 
@@ -199,14 +238,27 @@ class Gaussian(Likelihood):
         return self._inverse_root(K)[0]
 
     def known_precision(self, K: int) -> Array:
-        """V^{-1}, exactly symmetric; worked out once for each K."""
+        """V^{-1}, exactly symmetric; worked out once for each K.
+
+        Examples
+        --------
+        >>> Gaussian([1.0, 4.0]).known_precision(2)
+        array([[1.  , 0.  ],
+               [0.  , 0.25]])
+        """
         if K not in self._precisions:
             inverse_root, _ = self._inverse_root(K)
             self._precisions[K] = inverse_root.T @ inverse_root
         return self._precisions[K]
 
     def predictive(self, f: Array, covariance: Array | None = None) -> GaussianPredictive:
-        """A Gaussian for Gaussian outputs, an equal mixture for draws; noise apart."""
+        """A Gaussian for Gaussian outputs, an equal mixture for draws; noise apart.
+
+        Examples
+        --------
+        >>> Gaussian(1.0).predictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0)).std
+        array([[2.]])
+        """
         V = self.covariance(f.shape[-1])
         if covariance is None:
             return MixturePredictive(f, V)
@@ -228,21 +280,47 @@ class Categorical(Likelihood):
         return "Categorical()"
 
     def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
-        """Return Y (B, K) as a one-hot matrix."""
+        """Return Y (B, K) as a one-hot matrix.
+
+        Examples
+        --------
+        >>> Categorical().check_targets([[0, 1], [1, 0]], rows=2)
+        array([[0., 1.],
+               [1., 0.]])
+        """
         return as_one_hot(Y, "Y", rows=rows, columns=columns)
 
     def log_density(self, Y: Array, f: Array) -> Array:
-        """Log p of the true class, shape (B,)."""
+        """Log p of the true class, shape (B,).
+
+        Examples
+        --------
+        >>> np.exp(Categorical().log_density(np.eye(2), np.zeros((2, 2))))
+        array([0.5, 0.5])
+        """
         return Softmax(f).log_density(Y)
 
     def gradient(self, Y: Array, f: Array) -> Array:
-        """y_n - p_n, shape (B, K)."""
+        """y_n - p_n, shape (B, K).
+
+        Examples
+        --------
+        >>> Categorical().gradient(np.array([[0.0, 1.0]]), np.zeros((1, 2)))
+        array([[-0.5,  0.5]])
+        """
         return Y - Softmax(f).probabilities
 
     def curvature_rows(self, f: Array) -> Array:
         """Rows of S^T for S = diag(sqrt p) - p sqrt(p)^T, so that S S^T = diag(p) - p p^T.
 
         Row c is sqrt(p_c) (e_c - p). Shape (B, K, K).
+
+        Examples
+        --------
+        >>> rows = Categorical().curvature_rows(np.zeros((1, 2)))
+        >>> (np.swapaxes(rows, 1, 2) @ rows).round(3)
+        array([[[ 0.25, -0.25],
+                [-0.25,  0.25]]])
         """
         p = Softmax(f).probabilities
         return np.sqrt(p)[:, :, None] * (np.eye(f.shape[1]) - p[:, None, :])
@@ -260,7 +338,13 @@ class Categorical(Likelihood):
         return orthonormal_contrasts(K)
 
     def predictive(self, f: Array, covariance: Array | None = None) -> CategoricalPredictive:
-        """Class probabilities under uncertain logits."""
+        """Class probabilities under uncertain logits.
+
+        Examples
+        --------
+        >>> Categorical().predictive(np.zeros((1, 2)), np.eye(2)[None]).probabilities.round(6)
+        array([[0.5, 0.5]])
+        """
         if covariance is None:
             return CategoricalPredictive.from_samples(f)
         return CategoricalPredictive.from_gaussian(f, covariance)

@@ -26,10 +26,23 @@ class KroneckerGaussian:
 
     Parameters
     ----------
-    mean : (D, K) array M.
-    row_basis : (D, D) array Q_A, orthonormal columns.
-    column_basis : (K, K) array Q_H, orthonormal columns.
-    precisions : (D, K) array L, the eigenvalues of the precision, all above zero.
+    mean : array
+        (D, K) array M.
+    row_basis : array
+        (D, D) array Q_A, orthonormal columns.
+    column_basis : array
+        (K, K) array Q_H, orthonormal columns.
+    precisions : array
+        (D, K) array L, the eigenvalues of the precision, all above zero.
+
+    Attributes
+    ----------
+    mean : array
+        (D, K) mean M.
+    row_basis, column_basis : array
+        Q_A and Q_H.
+    precisions : array
+        (D, K) eigenvalues of the precision.
 
     Notes
     -----
@@ -57,7 +70,15 @@ class KroneckerGaussian:
         return f"{type(self).__name__}(shape={self.mean.shape})"
 
     def with_mean(self, mean: Array) -> KroneckerGaussian:
-        """Return the distribution of the same covariance about another mean (D, K)."""
+        """Return the distribution of the same covariance about another mean (D, K).
+
+        Examples
+        --------
+        >>> q = KroneckerGaussian(np.zeros((2, 1)), np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
+        >>> q.with_mean(np.ones((2, 1))).mean
+        array([[1.],
+               [1.]])
+        """
         return KroneckerGaussian(mean, self.row_basis, self.column_basis, self.precisions)
 
     # -- the two maps everything is made of -------------------------------------------------
@@ -95,6 +116,13 @@ class KroneckerGaussian:
         """Return the dense covariance of vec(W), shape (D K, D K).
 
         Derivation: MN-2
+
+        Examples
+        --------
+        >>> q = KroneckerGaussian(np.zeros((2, 1)), np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
+        >>> q.covariance()
+        array([[0.25, 0.  ],
+               [0.  , 1.  ]])
         """
         basis = np.kron(self.column_basis, self.row_basis)
         return (basis / self.precisions.ravel(order="F")) @ basis.T
@@ -103,6 +131,12 @@ class KroneckerGaussian:
         """Return the variance of each entry of W, shape (D, K).
 
         Derivation: MN-2
+
+        Examples
+        --------
+        >>> q = KroneckerGaussian(np.zeros((2, 1)), np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
+        >>> q.marginal_variance().T
+        array([[0.25, 1.  ]])
         """
         return self.row_basis**2 @ (1.0 / self.precisions) @ (self.column_basis**2).T
 
@@ -115,11 +149,13 @@ class KroneckerGaussian:
 
         Parameters
         ----------
-        X : (B, D) array; a bias column, if there is one, is part of it.
+        X : array
+            (B, D) array; a bias column, if there is one, is part of it.
 
         Returns
         -------
-        (B, K, K) array.
+        array
+            (B, K, K) array.
 
         Raises
         ------
@@ -140,11 +176,24 @@ class KroneckerGaussian:
         """Variances (B, K) of Q_H^T W^T x, which are independent in the basis Q_H.
 
         Derivation: MN-6
+
+        Examples
+        --------
+        >>> q = KroneckerGaussian(np.zeros((2, 1)), np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
+        >>> q.output_variances(np.array([[1.0, 2.0]]))
+        array([[4.25]])
         """
         return self.input_squares(X) @ (1.0 / self.precisions)
 
     def input_squares(self, X: Array) -> Array:
-        """Squares (B, D) of the rows of X in the row basis, (Q_A^T x)_i^2."""
+        """Squares (B, D) of the rows of X in the row basis, (Q_A^T x)_i^2.
+
+        Examples
+        --------
+        >>> q = KroneckerGaussian(np.zeros((2, 1)), np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
+        >>> q.input_squares(np.array([[1.0, 2.0]]))
+        array([[1., 4.]])
+        """
         rotated = X @ self.row_basis
         return np.square(rotated, out=None if rotated is X else rotated)
 
@@ -158,11 +207,14 @@ class KroneckerGaussian:
         Parameters
         ----------
         rng : numpy.random.Generator
-        size : number of draws, or None for a single matrix.
+            What draws come from.
+        size : int, optional
+            Number of draws, or None for a single matrix.
 
         Returns
         -------
-        (D, K) array, or (size, D, K).
+        array
+            (D, K) array, or (size, D, K).
 
         Examples
         --------
@@ -188,6 +240,12 @@ class KroneckerGaussian:
         ------
         TypeError, ValueError
             If W is not a finite numeric matrix of the mean's shape.
+
+        Examples
+        --------
+        >>> q = KroneckerGaussian(np.zeros((2, 1)), np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
+        >>> round(float(q.logpdf(np.zeros((2, 1)))), 3)
+        -1.145
         """
         D, K = self.mean.shape
         W = as_matrix(W, "W", rows=D, columns=K)
@@ -198,6 +256,12 @@ class KroneckerGaussian:
         """Differential entropy, in nats.
 
         Derivation: MN-4
+
+        Examples
+        --------
+        >>> q = KroneckerGaussian(np.zeros((2, 1)), np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
+        >>> round(float(q.entropy()), 3)
+        2.145
         """
         return 0.5 * (self.mean.size * (1 + np.log(2 * np.pi)) - self.log_det_precision)
 
@@ -258,6 +322,14 @@ class KroneckerGaussian:
         ------
         ValueError
             If L does not factorise.
+
+        Examples
+        --------
+        >>> q = KroneckerGaussian(np.zeros((2, 1)), np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
+        >>> p = q.as_matrix_normal()
+        >>> np.kron(p.column_covariance, p.row_covariance).round(6)
+        array([[0.25, 0.  ],
+               [0.  , 1.  ]])
         """
         if not self.is_matrix_normal:
             raise ValueError(
@@ -275,9 +347,17 @@ class MatrixNormal(KroneckerGaussian):
 
     Parameters
     ----------
-    mean : (D, K) array M.
-    row_covariance : (D, D) array U, symmetric positive definite.
-    column_covariance : (K, K) array V, symmetric positive definite.
+    mean : array
+        (D, K) array M.
+    row_covariance : array
+        (D, D) array U, symmetric positive definite.
+    column_covariance : array
+        (K, K) array V, symmetric positive definite.
+
+    Attributes
+    ----------
+    row_covariance, column_covariance : array
+        The factors U (D, D) and V (K, K).
 
     Raises
     ------
@@ -326,8 +406,16 @@ class MatrixNormal(KroneckerGaussian):
 
         Parameters
         ----------
-        mean, row_basis, column_basis : as for `KroneckerGaussian`; not checked again here.
-        u, v : (D,) and (K,) arrays of variances, all above zero.
+        mean, row_basis, column_basis : array
+            As for `KroneckerGaussian`; not checked again here.
+        u, v : array
+            (D,) and (K,) arrays of variances, all above zero.
+
+        Examples
+        --------
+        >>> M, I, u, v = np.zeros((1, 1)), np.eye(1), np.array([2.0]), np.array([3.0])
+        >>> MatrixNormal.in_bases(M, I, I, u, v).covariance()
+        array([[12.]])
         """
         q = cls.__new__(cls)
         KroneckerGaussian.__init__(q, mean, row_basis, column_basis, 1.0 / np.outer(u, v))
@@ -339,6 +427,12 @@ class MatrixNormal(KroneckerGaussian):
         """Return V kron U, shape (D K, D K).
 
         Derivation: MN-2
+
+        Examples
+        --------
+        >>> MatrixNormal(np.zeros((2, 1)), np.diag([1.0, 2.0]), np.eye(1)).covariance().round(6)
+        array([[1., 0.],
+               [0., 2.]])
         """
         return np.kron(self.column_covariance, self.row_covariance)
 

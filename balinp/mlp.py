@@ -25,8 +25,12 @@ OutputNoise = Callable[[int, Array], Array]
 class Forward(NamedTuple):
     """What a forward pass leaves behind.
 
-    inputs : for each layer, (B, n_in) array of what came in, without the 1 of the bias.
-    outputs : for each layer, (B, K) array of pre-activations; the last are the network's outputs.
+    Attributes
+    ----------
+    inputs : list of array
+        For each layer, (B, n_in) array of what came in, without the 1 of the bias.
+    outputs : list of array
+        For each layer, (B, K) array of pre-activations; the last are the network's outputs.
     """
 
     inputs: list[Array]
@@ -36,18 +40,30 @@ class Forward(NamedTuple):
 class MLP:
     """Fully connected network; the activation follows every layer but the last.
 
+    Derivation: BP-1, BP-2, BP-3
+
     Parameters
     ----------
-    widths : sequence of at least two widths, inputs first, outputs last.
-    activation : ``"relu"``, ``"tanh"`` or ``"identity"``.
-    bias : whether each layer has a bias, the last row of its weights.
+    widths : sequence of int
+        Sequence of at least two widths, inputs first, outputs last.
+    activation : str, default "relu"
+        ``"relu"``, ``"tanh"`` or ``"identity"``.
+    bias : bool, default True
+        Whether each layer has a bias, the last row of its weights.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Number of inputs, of each layer's units, and of outputs.
+    activation : str
+        Name of the activation.
+    bias : bool
+        Whether layers have biases.
 
     Raises
     ------
     TypeError, ValueError
         If widths are not at least two positive integers, or the activation is unknown.
-
-    Derivation: BP-1, BP-2, BP-3
 
     Examples
     --------
@@ -130,10 +146,22 @@ class MLP:
 
         Parameters
         ----------
-        weights : for each layer a (D, K) array.
-        X : (B, n_in) array.
-        noise : function that draws what is added to a layer's outputs (PR-3), or None.
-        first : (B, K) outputs of the first layer if they are known, or None.
+        weights : sequence of array
+            For each layer a (D, K) array.
+        X : array
+            (B, n_in) array.
+        noise : OutputNoise, optional
+            Function that draws what is added to a layer's outputs (PR-3), or None.
+        first : array, optional
+            (B, K) outputs of the first layer if they are known, or None.
+
+        Examples
+        --------
+        >>> network = MLP((1, 2, 1), "tanh")
+        >>> weights = [np.array([[1.0, -1.0], [0.0, 0.0]]), np.array([[1.0], [0.5], [0.0]])]
+        >>> network.forward(weights, np.array([[0.0], [1.0]])).outputs[-1].round(3)
+        array([[0.   ],
+               [0.381]])
         """
         inputs, outputs = [X], []
         for index, W in enumerate(weights):
@@ -158,12 +186,23 @@ class MLP:
 
         Parameters
         ----------
-        weights, forward : as in, and from, the forward pass.
-        output_rows : (B, C, K_out) array.
+        weights, forward : sequence of array and Forward
+            As in, and from, the forward pass.
+        output_rows : array
+            (B, C, K_out) array.
 
         Returns
         -------
-        For each layer a (B, C, K_l) array.
+        list of array
+            For each layer a (B, C, K_l) array.
+
+        Examples
+        --------
+        >>> network = MLP((1, 2, 1), "tanh")
+        >>> weights = [np.array([[1.0, -1.0], [0.0, 0.0]]), np.array([[1.0], [0.5], [0.0]])]
+        >>> forward = network.forward(weights, np.array([[0.0]]))
+        >>> network.backward(weights, forward, np.ones((1, 1, 1)))[0]
+        array([[[1. , 0.5]]])
         """
         # Inside, the rows come first: the slopes then multiply whole blocks of data, and the
         # rows of all data lie one after another, as sums over them want to read them.
@@ -191,9 +230,20 @@ class MLP:
 
         Parameters
         ----------
-        weights, forward : as in, and from, the forward pass.
-        changes : for each layer a (D, K) array.
-        first : the change X_1 Delta_1 (B, K) of the first layer's outputs if it is known, or None.
+        weights, forward : sequence of array and Forward
+            As in, and from, the forward pass.
+        changes : sequence of array
+            For each layer a (D, K) array.
+        first : array, optional
+            The change X_1 Delta_1 (B, K) of the first layer's outputs if it is known, or None.
+
+        Examples
+        --------
+        >>> network = MLP((1, 2, 1), "tanh")
+        >>> weights = [np.array([[1.0, -1.0], [0.0, 0.0]]), np.array([[1.0], [0.5], [0.0]])]
+        >>> forward = network.forward(weights, np.array([[0.0]]))
+        >>> network.tangent(weights, forward, [np.ones((2, 2)), np.zeros((3, 1))])
+        array([[1.5]])
         """
         dz = self.first_change(forward, changes) if first is None else first
         for index in range(1, self.depth):
@@ -221,7 +271,13 @@ class MLP:
     # -- pieces ---------------------------------------------------------------------------------
 
     def design(self, h: Array) -> Array:
-        """X (B, D): a layer's inputs h (B, n_in), with a trailing 1 if there are biases."""
+        """X (B, D): a layer's inputs h (B, n_in), with a trailing 1 if there are biases.
+
+        Examples
+        --------
+        >>> MLP((1, 1)).design(np.array([[2.0]]))
+        array([[2., 1.]])
+        """
         return design(h, self.bias)
 
     def designs(self, forward: Forward) -> list[Array]:

@@ -34,15 +34,24 @@ class Model:
 
     Attributes
     ----------
-    hidden, activation, forward, prior, bias, seed, rate, basis_tolerance : settings, see `BALI`.
-    likelihood : the likelihood, with the noise as it is known now.
-    layers : `MatrixNormalLayer`s, the first layer first; empty before any data.
-    hyper : prior precisions, and how they and the noise are learnt.
-    history : a `Record` of each step, the last ones; pickles and files keep fewer, or none.
-    uncertainty : what predictions are made with, beside the layers.
-    steps, data_seen : number of steps, and of the data in all of them.
-    damping : of the layers' next regressions, as a share of the data's mean precision (JS-5).
-    rng : generator of initial weights, batch order and draws.
+    hidden, activation, forward, prior, bias, seed, rate, basis_tolerance
+        Settings, see `BALI`.
+    likelihood : Likelihood
+        The likelihood, with the noise as it is known now.
+    layers : list of MatrixNormalLayer
+        `MatrixNormalLayer`s, the first layer first; empty before any data.
+    hyper : HyperParameters
+        Prior precisions, and how they and the noise are learnt.
+    history : History
+        A `Record` of each step, the last ones; pickles and files keep fewer, or none.
+    uncertainty : Uncertainty
+        What predictions are made with, beside the layers.
+    steps, data_seen : int and float
+        Number of steps, and of the data in all of them.
+    damping : float
+        Damping of the layers' next regressions, as a share of the data's mean precision (JS-5).
+    rng : numpy.random.Generator
+        Generator of initial weights, batch order and draws.
     """
 
     hidden: tuple[int, ...]
@@ -103,7 +112,17 @@ class Model:
         return [layer.state.prior_precision_matrix for layer in self._fitted()]
 
     def output_curvature(self, f: Array) -> Array:
-        """Negative Hessian (B, K, K) of the log-likelihood at outputs f (B, K)."""
+        """Negative Hessian (B, K, K) of the log-likelihood at outputs f (B, K).
+
+        Examples
+        --------
+        >>> from balinp import BALI
+        >>> x = np.array([[0.0], [1.0], [2.0]])
+        >>> model = BALI(hidden=(), noise_variance=0.1, prior_precision=1.0)
+        >>> model = model.fit(x, 2 * x, epochs=1)
+        >>> model.output_curvature(np.zeros((1, 1))).round(6)
+        array([[[10.]]])
+        """
         rows = self.likelihood.curvature_rows(f)
         return np.swapaxes(rows, 1, 2) @ rows
 
@@ -112,6 +131,15 @@ class Model:
 
         See `balinp.pseudo_targets.Trace`: inputs, outputs, gradients, curvature roots and
         pseudo-targets, as lists over the layers.
+
+        Examples
+        --------
+        >>> from balinp import BALI
+        >>> x = np.array([[0.0], [1.0], [2.0]])
+        >>> model = BALI(hidden=(), noise_variance=0.1, prior_precision=1.0)
+        >>> model = model.fit(x, 2 * x, epochs=1)
+        >>> model.trace(x, 2 * x).outputs[0].round(2).T
+        array([[0.09, 2.  , 3.91]])
         """
         data = self._checked(X, Y, sample_weight)
         self._fitted()
@@ -122,6 +150,15 @@ class Model:
         """Laplace-type log evidence of the data at the current means, in nats.
 
         Derivation: EV-5
+
+        Examples
+        --------
+        >>> from balinp import BALI
+        >>> x = np.array([[0.0], [1.0], [2.0]])
+        >>> model = BALI(hidden=(), noise_variance=0.1, prior_precision=1.0)
+        >>> model = model.fit(x, 2 * x, epochs=1)
+        >>> round(float(model.log_evidence(x, 2 * x)), 3)
+        -4.474
         """
         data = self._checked(X, Y, sample_weight)
         self._fitted()
@@ -141,19 +178,31 @@ class Model:
         that does not say, an `OutputPredictive`: the outputs, and the density of targets averaged
         over them.
 
+        Derivation: PR-1, PR-3
+
         Parameters
         ----------
-        samples : None linearises the network about its means, in closed form; a number draws
-            that many networks from the layers' posteriors instead, every row anew, with Gaussian
-            noise. For functions, with one draw for all rows, there is `sample_functions`.
-        seed : of the draws.
-
-        Derivation: PR-1, PR-3
+        samples : int, optional
+            None linearises the network about its means, in closed form; a number draws that many
+            networks from the layers' posteriors instead, every row anew, with Gaussian noise. For
+            functions, with one draw for all rows, there is `sample_functions`.
+        seed : int, default 0
+            Seed of the draws.
 
         Raises
         ------
         TypeError, ValueError
             If X is not a finite matrix of n_in columns, or nothing has been learnt yet.
+
+        Examples
+        --------
+        >>> from balinp import BALI
+        >>> x = np.array([[0.0], [1.0], [2.0]])
+        >>> model = BALI(hidden=(), noise_variance=0.1, prior_precision=1.0)
+        >>> model = model.fit(x, 2 * x, epochs=1)
+        >>> predictive = model.predict(np.array([[1.0], [5.0]]))
+        >>> predictive.mean.round(2).T, predictive.std.round(2).T
+        (array([[2.  , 9.63]]), array([[0.36, 0.93]]))
         """
         layers = self._fitted()
         X = as_data(X, "X", columns=self.network.widths[0])
@@ -176,14 +225,27 @@ class Model:
 
         Parameters
         ----------
-        X : (B, n_in) array.
+        X : array
+            (B, n_in) array.
         rng : numpy.random.Generator
-        size : number of functions, or None for a single one.
+            What draws come from.
+        size : int, optional
+            Number of functions, or None for a single one.
 
         Raises
         ------
         TypeError, ValueError
             If an argument is not of the form above, or nothing has been learnt yet.
+
+        Examples
+        --------
+        >>> from balinp import BALI
+        >>> x = np.array([[0.0], [1.0], [2.0]])
+        >>> model = BALI(hidden=(), noise_variance=0.1, prior_precision=1.0)
+        >>> model = model.fit(x, 2 * x, epochs=1)
+        >>> lines = model.sample_functions(x, np.random.default_rng(0), size=5)
+        >>> lines.shape, bool(np.allclose(lines[:, 2] - lines[:, 1], lines[:, 1] - lines[:, 0]))
+        ((5, 3, 1), True)
         """
         self._fitted()
         return sample_functions(self.uncertainty.weight_posterior(self), X, rng, size)
@@ -198,6 +260,16 @@ class Model:
         TypeError, ValueError
             If X is not a finite matrix of n_in columns, has too many rows for such a matrix, or
             nothing has been learnt yet.
+
+        Examples
+        --------
+        >>> from balinp import BALI
+        >>> x = np.array([[0.0], [1.0], [2.0]])
+        >>> model = BALI(hidden=(), noise_variance=0.1, prior_precision=1.0)
+        >>> model = model.fit(x, 2 * x, epochs=1)
+        >>> model.between_rows(np.array([[0.0], [1.0]]))[:, 0, :, 0].round(3)
+        array([[0.075, 0.031],
+               [0.031, 0.032]])
         """
         self._fitted()
         return self.uncertainty.weight_posterior(self).between_rows(X)

@@ -21,13 +21,16 @@ from balinp.spectral import Spectrum, singular
 class Moments:
     """Average over data of (x_n, t_n)(x_n, t_n)^T = R^T R, weights of data counted.
 
+    Derivation: EX-1
+
     Attributes
     ----------
-    root : (C, D + K) array R, with C at most D + K.
-    n_in : D.
-    amount : number of data that were averaged, with weights their sum.
-
-    Derivation: EX-1
+    root : array
+        (C, D + K) array R, with C at most D + K.
+    n_in : int
+        D.
+    amount : float
+        Number of data that were averaged, with weights their sum.
 
     Examples
     --------

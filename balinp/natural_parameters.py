@@ -32,19 +32,27 @@ class KnownFactor(NamedTuple):
 class Terms:
     """Sums over a batch that its layer's regression on pseudo-targets T needs, about the mean M.
 
+    Derivation: LR-1, LR-6, PT-3, NP-9
+
     Attributes
     ----------
-    amount : B, with weights the sum of the weights.
-    inputs : (D, D) array X^T X, or None where A is known.
-    curvature : (K, K) array B H.
-    gradient : (D, K) array X^T (T - X M) H = X^T G, the same for whatever H the pseudo-targets
-        are written with (PT-3): pieces may be added that were written with different ones.
-    precision_is_known : whether H is the likelihood's own, which is not averaged.
-    floor : smallest eigenvalue of H, as a fraction of their mean (PT-5); 0 for none.
-    squares : (D,) array of sums that `balinp.kept_bases` needs, or None.
-    known_inputs : A of all data, which is not averaged, or None.
-
-    Derivation: LR-1, LR-6, PT-3, NP-9
+    amount : float
+        B, with weights the sum of the weights.
+    inputs : array or None
+        (D, D) array X^T X, or None where A is known.
+    curvature : array
+        (K, K) array B H.
+    gradient : array
+        (D, K) array X^T (T - X M) H = X^T G, the same for whatever H the pseudo-targets are written
+        with (PT-3): pieces may be added that were written with different ones.
+    precision_is_known : bool
+        Whether H is the likelihood's own, which is not averaged.
+    floor : float
+        Smallest eigenvalue of H, as a fraction of their mean (PT-5); 0 for none.
+    squares : array or None
+        (D,) array of sums that `balinp.kept_bases` needs, or None.
+    known_inputs : KnownFactor or None
+        A of all data, which is not averaged, or None.
     """
 
     amount: float
@@ -109,11 +117,15 @@ def _sum(one: Array | None, other: Array | None) -> Array | None:
 class Determined(NamedTuple):
     """What the data determine of a layer's weights.
 
-    parameters : gamma, how many of them.
-    left_out : (K, K) array Psi, of which mean_n S_n^T Psi S_n is the layer's share of what the
-        residuals at the mean leave out.
-
     Derivation: EV-1, EV-3
+
+    Attributes
+    ----------
+    parameters : float
+        Gamma, how many of them.
+    left_out : array
+        (K, K) array Psi, of which mean_n S_n^T Psi S_n is the layer's share of what the residuals
+        at the mean leave out.
     """
 
     parameters: float
@@ -124,13 +136,16 @@ class Determined(NamedTuple):
 class Factors:
     """What the posterior precision is made of: the averages A and H, in Kronecker eigenbases.
 
+    Derivation: KR-2, LR-1, LR-2
+
     Attributes
     ----------
-    A, H : (D, D) and (K, K) arrays, the averages.
-    inputs, outputs : their spectra.
-    n_data : N.
-
-    Derivation: KR-2, LR-1, LR-2
+    A, H : array
+        (D, D) and (K, K) arrays, the averages.
+    inputs, outputs : Spectrum
+        Their spectra.
+    n_data : float
+        N.
     """
 
     A: Array
@@ -197,8 +212,10 @@ def log_prior_to_posterior(shift: Array, factors: Factors, prior: Prior) -> floa
 
     Parameters
     ----------
-    shift : (D, K) array M - M0.
-    factors, prior : of the layer.
+    shift : array
+        (D, K) array M - M0.
+    factors, prior : Factors and Prior
+        Of the layer.
     """
     L, p = factors.posterior(shift, prior).precisions, prior.eigenvalues(factors.outputs)
     along = shift @ factors.outputs.vectors

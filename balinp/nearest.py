@@ -57,12 +57,15 @@ def balance(L: Array) -> tuple[Array, Array]:
 
     Parameters
     ----------
-    L : (D, K) array of numbers above zero.
+    L : array
+        (D, K) array of numbers above zero.
 
     Returns
     -------
-    u : (D,) array.
-    v : (K,) array of mean 1.
+    u : array
+        (D,) array.
+    v : array
+        (K,) array of mean 1.
 
     Examples
     --------

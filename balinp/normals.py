@@ -22,8 +22,10 @@ def normals(shape: tuple[int, ...], rng: np.random.Generator) -> Any:
 
     Parameters
     ----------
-    shape : of the array.
-    rng : numpy.random.Generator that chooses the windows; where one is more than a quarter of the
+    shape : tuple of int
+        Shape of the array.
+    rng : numpy.random.Generator
+        Numpy.random.Generator that chooses the windows; where one is more than a quarter of the
         table, all numbers are drawn from it anew.
 
     Examples

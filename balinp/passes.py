@@ -40,12 +40,18 @@ class Present:
 
     Attributes
     ----------
-    network, likelihood, layers : of the model.
-    weights : posterior means of the layers, (D, K) arrays.
-    n_data : N, the number of data that a step's batch stands for.
-    rows : number of rows that they are, if all have the mean weight of the batch's.
-    rng : generator that draws are taken from.
-    known_inputs : A of the first layer, where it is known (NP-9).
+    network, likelihood, layers
+        Of the model.
+    weights : sequence of array
+        Posterior means of the layers, (D, K) arrays.
+    n_data : float
+        N, the number of data that a step's batch stands for.
+    rows : float
+        Number of rows that they are, if all have the mean weight of the batch's.
+    rng : numpy.random.Generator
+        Generator that draws are taken from.
+    known_inputs : KnownFactor or None
+        A of the first layer, where it is known (NP-9).
     """
 
     network: MLP
@@ -191,10 +197,14 @@ def forward_pass(name: str, likelihood: Likelihood, K: int, steps: int, is_all: 
 
     Parameters
     ----------
-    name : one of `PASSES`.
-    likelihood, K : of the model, and the number of its outputs.
-    steps : number of the step, from 1.
-    is_all : whether the step's batch is all the data.
+    name : str
+        One of `PASSES`.
+    likelihood, K : Likelihood and int
+        Of the model, and the number of its outputs.
+    steps : int
+        Number of the step, from 1.
+    is_all : bool
+        Whether the step's batch is all the data.
     """
     if name == "mean" or steps == 1 or likelihood.known_precision(K) is not None:
         return Mean()

@@ -120,7 +120,8 @@ def load(path: str | os.PathLike[str], make: Callable[..., AnyModel]) -> AnyMode
 
     Parameters
     ----------
-    make : class of the model, called with its settings.
+    make : callable
+        Class of the model, called with its settings.
 
     Raises
     ------

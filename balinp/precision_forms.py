@@ -60,8 +60,10 @@ class Form(ABC):
 
         Parameters
         ----------
-        features : phi_n of some data.
-        first : place of the first of them among all data.
+        features : Features
+            phi_n of some data.
+        first : int
+            Place of the first of them among all data.
         """
 
     @abstractmethod
@@ -76,8 +78,10 @@ class InWeights(Form):
 
     Parameters
     ----------
-    batches : features of the data, in pieces.
-    shapes : (D, K) of each layer's weights.
+    batches : iterable of Features
+        Features of the data, in pieces.
+    shapes : sequence of tuple of int
+        (D, K) of each layer's weights.
     """
 
     name: ClassVar[str] = "weights"
@@ -139,7 +143,8 @@ class InData(Form):
 
     Parameters
     ----------
-    batches, shapes : as for `InWeights`.
+    batches, shapes : iterable of Features and sequence of tuple of int
+        As for `InWeights`.
     """
 
     name: ClassVar[str] = "data"

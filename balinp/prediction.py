@@ -41,9 +41,12 @@ def linearised_outputs(
 
     Parameters
     ----------
-    network, layers : the model.
-    X : (B, n_in) array of any real dtype; pieces of it become float64, and must be finite.
-    combinations : (C, K) array; the identity for the outputs themselves.
+    network, layers : MLP and sequence of MatrixNormalLayer
+        The model.
+    X : array
+        (B, n_in) array of any real dtype; pieces of it become float64, and must be finite.
+    combinations : array
+        (C, K) array; the identity for the outputs themselves.
     """
     means = [layer.mean for layer in layers]
     posteriors = [layer.posterior for layer in layers]
@@ -73,10 +76,14 @@ def output_covariance(
 
     Parameters
     ----------
-    network, combinations : as for `linearised_outputs`.
-    posteriors : of the layers; their means are those of the forward pass.
-    forward : a mean pass.
-    variances : (B, K) arrays, each layer's output variances in its basis Q_H.
+    network, combinations : MLP and array
+        As for `linearised_outputs`.
+    posteriors : sequence of KroneckerGaussian
+        Posteriors of the layers; their means are those of the forward pass.
+    forward : Forward
+        A mean pass.
+    variances : sequence of array
+        (B, K) arrays, each layer's output variances in its basis Q_H.
     """
     means = [posterior.mean for posterior in posteriors]
     B, C = len(variances[0]), len(combinations)
@@ -114,9 +121,12 @@ def drawn_tangents(
 
     Parameters
     ----------
-    network, posteriors, forward, variances : as for `output_covariance`.
-    draws : even number m.
+    network, posteriors, forward, variances
+        As for `output_covariance`.
+    draws : int
+        Even number m.
     rng : numpy.random.Generator
+        What draws come from.
     """
     means = [in_single(posterior.mean) for posterior in posteriors]
     single, dz = Forward([in_single(h) for h in forward.inputs], forward.outputs), np.zeros(0)
@@ -144,9 +154,12 @@ def output_deviations(covariance: Array, draws: int, rng: np.random.Generator) -
 
     Parameters
     ----------
-    covariance : (B, C, C) array, of combinations of the linearised network's outputs.
-    draws : even number m.
+    covariance : array
+        (B, C, C) array, of combinations of the linearised network's outputs.
+    draws : int
+        Even number m.
     rng : numpy.random.Generator
+        What draws come from.
 
     Examples
     --------

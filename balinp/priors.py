@@ -19,13 +19,16 @@ from balinp.spectral import Spectrum
 class Isotropic:
     """vec(W) ~ N(vec(M0), I / lam): what weight decay stands for.
 
+    Derivation: LR-1, KR-2
+
     Attributes
     ----------
-    precision : lam.
-    name : what the prior is called.
-    follows_noise : whether Lam0 is made of the output precision H.
-
-    Derivation: LR-1, KR-2
+    precision : float
+        lam.
+    name : str
+        What the prior is called.
+    follows_noise : bool
+        Whether Lam0 is made of the output precision H.
 
     Examples
     --------

@@ -29,22 +29,37 @@ class Trace:
 
     Attributes
     ----------
-    inputs : (B, n_in) arrays, without the 1 of the bias.
-    outputs : (B, K) arrays of pre-activations.
-    gradients : (B, K) arrays, g_n = d log p(y_n | f_n) / d z_n of each datum.
-    curvature_roots : (B, K, C) arrays S_n.
-    output_precisions : (K, K) arrays H, the batch mean of S_n S_n^T, floored where hidden.
-    precision_is_known : whether H is the likelihood's own precision and not such a mean.
-    pseudo_targets : (B, K) arrays t_n = M^T x_n + H^{-1} g_n.
-    log_densities : (B,) array, log p(y_n | f_n).
-    targets : (B, K) array Y.
-    sample_weight : (B,) array of the data's weights in every sum over the batch, or None.
-    likelihood : whose gradient and curvature these are.
-    forward : the forward pass that all this was taken at.
-    designs : (B, D) arrays, the inputs with the 1 of the bias.
-    first_changes : (B, K) arrays, changes of the first layer's outputs along the directions of a
-        step, once `balinp.joint_step` has worked them out.
-    input_squares : (B, D) arrays (Q_A^T x_n)^2 in the bases of the posteriors; in training alone.
+    inputs : array
+        (B, n_in) arrays, without the 1 of the bias.
+    outputs : array
+        (B, K) arrays of pre-activations.
+    gradients : list of array
+        (B, K) arrays, g_n = d log p(y_n | f_n) / d z_n of each datum.
+    curvature_roots : list of array
+        (B, K, C) arrays S_n.
+    output_precisions : list of array
+        (K, K) arrays H, the batch mean of S_n S_n^T, floored where hidden.
+    precision_is_known
+        Whether H is the likelihood's own precision and not such a mean.
+    pseudo_targets : list of array
+        (B, K) arrays t_n = M^T x_n + H^{-1} g_n.
+    log_densities : array
+        (B,) array, log p(y_n | f_n).
+    targets : array
+        (B, K) array Y.
+    sample_weight : array or None
+        (B,) array of the data's weights in every sum over the batch, or None.
+    likelihood : DatumLikelihood
+        Likelihood whose gradient and curvature these are.
+    forward : Forward
+        The forward pass that all this was taken at.
+    designs : list of array
+        (B, D) arrays, the inputs with the 1 of the bias.
+    first_changes : list of array or None
+        (B, K) arrays, changes of the first layer's outputs along the directions of a step, once
+        `balinp.joint_step` has worked them out.
+    input_squares : list of array
+        (B, D) arrays (Q_A^T x_n)^2 in the bases of the posteriors; in training alone.
     """
 
     def __init__(
@@ -187,9 +202,10 @@ class Trace:
 
         Parameters
         ----------
-        index : of the layer.
-        older : factors of the layer in whose basis squares of the inputs are added up (NP-7), or
-            None.
+        index : int
+            Index of the layer.
+        older : Factors, optional
+            Factors of the layer in whose basis squares of the inputs are added up (NP-7), or None.
         """
         known, w, squares = self.precision_is_known[index], self.sample_weight, None
         known_inputs = self._known_inputs if index == 0 else None
@@ -228,11 +244,16 @@ def trace(
 
     Parameters
     ----------
-    network, likelihood : the model.
-    weights : posterior means, a (D, K) array for each layer.
-    X, Y : (B, n_in) inputs and (B, K_out) targets.
-    floor : eigenvalue floor of hidden output precisions, a fraction of their mean.
-    sample_weight : (B,) weights, or None for ones.
+    network, likelihood : MLP and DatumLikelihood
+        The model.
+    weights : sequence of array
+        Posterior means, a (D, K) array for each layer.
+    X, Y : array
+        (B, n_in) inputs and (B, K_out) targets.
+    floor : float, optional
+        Eigenvalue floor of hidden output precisions, a fraction of their mean.
+    sample_weight : array, optional
+        (B,) weights, or None for ones.
 
     Examples
     --------

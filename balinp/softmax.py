@@ -16,7 +16,8 @@ class Softmax:
 
     Attributes
     ----------
-    first : (K, ...) array of probabilities.
+    first : array
+        (K, ...) array of probabilities.
 
     Examples
     --------

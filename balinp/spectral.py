@@ -33,7 +33,15 @@ SMALLEST_SCALE = 1e-280
 
 
 class Spectrum:
-    """Eigenvalues (n,), ascending, and orthonormal eigenvectors (n, n), one a column."""
+    """Eigenvalues (n,), ascending, and orthonormal eigenvectors (n, n), one a column.
+
+    Attributes
+    ----------
+    values : array
+        Eigenvalues.
+    vectors : array
+        Eigenvectors, in columns.
+    """
 
     values: Array
     vectors: Array
@@ -70,7 +78,8 @@ class Undecomposed(Spectrum):
 
     Parameters
     ----------
-    matrix, name : as for `decompose`.
+    matrix, name : array and str
+        As for `decompose`.
 
     Examples
     --------
@@ -140,8 +149,10 @@ def decompose(matrix: Array, name: str) -> Spectrum:
 
     Parameters
     ----------
-    matrix : (n, n) array, symmetric.
-    name : what the matrix is, for the error message.
+    matrix : array
+        (n, n) array, symmetric.
+    name : str
+        What the matrix is, for the error message.
 
     Raises
     ------
@@ -273,9 +284,11 @@ def root(covariance: Array, scale: Array | None = None) -> Array:
 
     Parameters
     ----------
-    covariance : (..., n, n) array.
-    scale : (...) array, the size of the numbers that the covariance was computed from, where
-        that is larger than its own: a difference of large numbers carries their rounding errors.
+    covariance : array
+        (..., n, n) array.
+    scale : array, optional
+        (...) array, the size of the numbers that the covariance was computed from, where that is
+        larger than its own: a difference of large numbers carries their rounding errors.
 
     Examples
     --------
@@ -347,8 +360,10 @@ def geometric_mean(V: Array, T: Array, share: float) -> Array:
 
     Parameters
     ----------
-    V, T : (K, K) arrays, positive definite; T may be singular to rounding.
-    share : of the way, in [0, 1].
+    V, T : array
+        (K, K) arrays, positive definite; T may be singular to rounding.
+    share : float
+        Share of the way, in [0, 1].
 
     Examples
     --------

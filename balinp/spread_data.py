@@ -43,8 +43,10 @@ def spread(X: Any, Y: Any, sample_weight: Any, n_data: Any, batch_size: Any, che
 
     Parameters
     ----------
-    X, Y, sample_weight, n_data, batch_size : arguments of `BALI.fit`.
-    check : checks a chunk.
+    X, Y, sample_weight, n_data, batch_size
+        Arguments of `BALI.fit`.
+    check : Check
+        Checks a chunk.
 
     Raises
     ------
@@ -133,10 +135,14 @@ class SpreadBatch(Batch):
 
     Parameters
     ----------
-    workers : who hold the chunks.
-    chunks : futures of a `Batch` each.
-    lengths : number of rows of each.
-    amount : number of data, with weights their sum.
+    workers : Workers
+        Who hold the chunks.
+    chunks : sequence
+        Futures of a `Batch` each.
+    lengths : sequence of int
+        Number of rows of each.
+    amount : float
+        Number of data, with weights their sum.
     """
 
     def __init__(
@@ -248,7 +254,8 @@ class Away(Present):
 
     Attributes
     ----------
-    known : the posteriors.
+    known : sequence of KroneckerGaussian
+        The posteriors.
     """
 
     known: Sequence[KroneckerGaussian] = ()
@@ -267,7 +274,8 @@ class SpreadPieces(Elsewhere):
 
     Parameters
     ----------
-    batch, now, forward : as for `balinp.step.Pieces`.
+    batch, now, forward
+        As for `balinp.step.Pieces`.
     """
 
     def __init__(self, batch: SpreadBatch, now: Present, forward: Mean) -> None:
@@ -307,9 +315,12 @@ class ChunkPieces(Pieces):
 
     Parameters
     ----------
-    chunk : the rows.
-    rng : generator that draws are taken from; it is not changed.
-    sent : what they speak to, and how.
+    chunk : Chunk
+        The rows.
+    rng : numpy.random.Generator
+        Generator that draws are taken from; it is not changed.
+    sent : Sent
+        What they speak to, and how.
     """
 
     def __init__(self, chunk: Chunk, rng: np.random.Generator, sent: Sent) -> None:

@@ -38,9 +38,12 @@ class Scale:
 
     Attributes
     ----------
-    mean : (columns,) array.
-    std : (columns,) array, exactly 0 for a column that is constant up to rounding.
-    common : whether all columns are divided by one number, the root of their mean variance.
+    mean : array
+        (columns,) array.
+    std : array
+        (columns,) array, exactly 0 for a column that is constant up to rounding.
+    common : bool
+        Whether all columns are divided by one number, the root of their mean variance.
 
     Notes
     -----
@@ -79,10 +82,14 @@ class Scale:
 
         Parameters
         ----------
-        training : (N, columns) array.
-        weights : (N,) weights of the rows, or None for ones; rows of weight 0 have no say.
-        resolution : relative size eps of a rounding error, that of the dtype data came in.
-        common : whether all columns are divided by one number.
+        training : array
+            (N, columns) array.
+        weights : array, optional
+            (N,) weights of the rows, or None for ones; rows of weight 0 have no say.
+        resolution : float, optional
+            Relative size eps of a rounding error, that of the dtype data came in.
+        common : bool, default False
+            Whether all columns are divided by one number.
         """
         centre = np.average(training, axis=0, weights=weights)
         deviations = training - centre
@@ -112,9 +119,12 @@ class Scale:
 
         Parameters
         ----------
-        count, new_count : numbers of rows, with weights the sums of the weights.
-        new : scale of the other rows; columns are divided by one number as they are here.
-        resolution : see `of`.
+        count, new_count : float
+            Numbers of rows, with weights the sums of the weights.
+        new : Scale
+            Scale of the other rows; columns are divided by one number as they are here.
+        resolution : float, optional
+            See `of`.
 
         Examples
         --------
@@ -148,12 +158,14 @@ class Scale:
         With z = (x - m) / s and z' = (x - m') / s' it is z' = (s z + m - m') / s'. A column that
         is constant has all its z at zero, in any unit: its unit is taken to have been s' already.
 
+        Derivation: NP-8
+
         Parameters
         ----------
-        other : the new scale.
-        constant_has_unit : whether the unit of constant columns was 1 indeed.
-
-        Derivation: NP-8
+        other : Scale
+            The new scale.
+        constant_has_unit : bool, default False
+            Whether the unit of constant columns was 1 indeed.
         """
         unknown = (self.std == 0) & (not constant_has_unit)
         unit = np.where(unknown, other.unit, self.unit)

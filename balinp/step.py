@@ -37,15 +37,20 @@ def take_step(
 
     Parameters
     ----------
-    now : the network; its layers are changed.
-    batch : the data; they stand for `now.n_data` of them.
-    way : how the step goes.
-    set_priors : function that is told the batch's output precision (K, K) at the network's
-        outputs, and gives the layers their prior precisions (EV-4).
+    now : Present
+        The network; its layers are changed.
+    batch : Batch
+        The data; they stand for `now.n_data` of them.
+    way : Way
+        How the step goes.
+    set_priors : callable
+        Function that is told the batch's output precision (K, K) at the network's outputs, and
+        gives the layers their prior precisions (EV-4).
 
     Returns
     -------
-    What the step was, and what the batch had said before it.
+    tuple of Outcome and Said
+        What the step was, and what the batch had said before it.
     """
     # Forward pass, likelihood, backward pass (BP-1 to BP-4); then, of every layer, the
     # pseudo-targets (PT-1) and what they add to its natural parameters (NP-1).
@@ -87,9 +92,12 @@ def settle(now: Present, batches: Iterable[Batch], forward: Mean) -> None:
 
     Parameters
     ----------
-    now : the network as it is when training ends; its layers are changed.
-    batches : all the data, once.
-    forward : pass that makes the traces.
+    now : Present
+        The network as it is when training ends; its layers are changed.
+    batches : iterable of Batch
+        All the data, once.
+    forward : Mean
+        Pass that makes the traces.
     """
     said = chain.from_iterable(Pieces(batch, now, forward, SMALL_PIECE) for batch in batches)
     terms = summed(said, [None] * len(now.layers))
@@ -104,7 +112,8 @@ def told(batch: Batch, now: Present, forward: Mean) -> Pieces | Elsewhere:
 
     Parameters
     ----------
-    batch, now, forward : as for `Pieces`.
+    batch, now, forward
+        As for `Pieces`.
     """
     return Pieces(batch, now, forward)
 
@@ -117,11 +126,16 @@ class Pieces:
 
     Parameters
     ----------
-    batch : the rows.
-    now : the network as the step begins.
-    forward : pass that makes the traces.
-    largest : numbers in the largest array of a piece, see `balinp.data.pieces`.
-    keeps : whether a single piece is kept; without, it is worked out anew as more would be.
+    batch : Batch
+        The rows.
+    now : Present
+        The network as the step begins.
+    forward : Mean
+        Pass that makes the traces.
+    largest : int, optional
+        Numbers in the largest array of a piece, see `balinp.data.pieces`.
+    keeps : bool, default True
+        Whether a single piece is kept; without, it is worked out anew as more would be.
     """
 
     def __init__(

@@ -49,8 +49,10 @@ def summed(said: Said, older: Sequence[Factors | None]) -> list[Terms]:
 
     Parameters
     ----------
-    said : what the batch says.
-    older : for each layer the factors in whose bases it is told (NP-7), or None.
+    said : Said
+        What the batch says.
+    older : sequence of Factors or None
+        For each layer the factors in whose bases it is told (NP-7), or None.
     """
     return total(said, Trace.all_terms, older)
 

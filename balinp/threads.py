@@ -29,7 +29,8 @@ def few_threads(widths: Sequence[int]) -> Iterator[None]:
 
     Parameters
     ----------
-    widths : numbers of units of the layers, inputs included.
+    widths : sequence of int
+        Numbers of units of the layers, inputs included.
 
     Examples
     --------

@@ -35,7 +35,17 @@ two numbers, and one of each datum, 100 MB in all."""
 
 
 class Trained(Protocol):
-    """What is needed of a model: of `balinp.model.Model`."""
+    """What is needed of a model: of `balinp.model.Model`.
+
+    Attributes
+    ----------
+    likelihood : Likelihood
+        With its noise.
+    layers : list of MatrixNormalLayer
+        The layers.
+    hyper : HyperParameters
+        What is given and what is learnt.
+    """
 
     likelihood: Likelihood
     layers: list[MatrixNormalLayer]
@@ -52,10 +62,14 @@ class Uncertainty:
 
     Attributes
     ----------
-    covariance : ``"layerwise"``, ``"joint"`` or ``"auto"``.
-    noise : ``"gaussian"`` or ``"student"``.
-    joint : posterior of all weights together, or None where the layers' own are used.
-    tails : of the noise, or None for a Gaussian.
+    covariance : str
+        ``"layerwise"``, ``"joint"`` or ``"auto"``.
+    noise : str
+        ``"gaussian"`` or ``"student"``.
+    joint : JointPosterior or None
+        Posterior of all weights together, or None where the layers' own are used.
+    tails : Tails or None
+        Tails of the noise, or None for a Gaussian.
     """
 
     covariance: str

@@ -29,10 +29,13 @@ class Units:
 
     Attributes
     ----------
-    factor : (columns,) array a, above zero.
-    shift : (columns,) array b.
-    unknown : (columns,) array of bools, for the columns that had no unit before, since all their
-        values were the same. These are zeros in the old units, whatever the factor.
+    factor : array
+        (columns,) array a, above zero.
+    shift : array
+        (columns,) array b.
+    unknown : array
+        (columns,) array of bools, for the columns that had no unit before, since all their values
+        were the same. These are zeros in the old units, whatever the factor.
     """
 
     factor: Array
@@ -63,9 +66,12 @@ def restate(model: BALI, inputs: Units, outputs: Units, noise: Array | None) -> 
 
     Parameters
     ----------
-    model : that has seen data.
-    inputs, outputs : maps to the new units.
-    noise : (K, K) covariance in the new units, if it is given; None if it is learnt.
+    model : BALI
+        Model that has seen data.
+    inputs, outputs : Units
+        Maps to the new units.
+    noise : array or None
+        (K, K) covariance in the new units, if it is given; None if it is learnt.
     """
     if model.hidden and inputs.unknown.any():
         _draw(model, inputs.unknown)
@@ -147,10 +153,13 @@ def restated(state: LayerState, inputs: Units, outputs: Units, *, bias: bool) ->
 
     Parameters
     ----------
-    state : after at least one batch.
-    inputs, outputs : maps to the new units.
-    bias : whether the layer has a bias. Without one the remembered inputs and targets are taken
-        to have mean zero in the old units, as they have in units of their own mean.
+    state : LayerState
+        After at least one batch.
+    inputs, outputs : Units
+        Maps to the new units.
+    bias : bool
+        Whether the layer has a bias. Without one the remembered inputs and targets are taken to
+        have mean zero in the old units, as they have in units of their own mean.
     """
     unshifted = replace(outputs, shift=np.zeros_like(outputs.shift))  # a change has no place
     settled = state.settled and restated_factors(state.settled, inputs, outputs, bias=bias)

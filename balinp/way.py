@@ -29,12 +29,18 @@ class Way:
 
     Attributes
     ----------
-    forward : pass that takes the network's outputs (FP-2).
-    rate : weight of the batch in the moving averages (NP-3, NP-4).
-    two_directions : whether the previous changes are a second direction (JS-2).
-    bounded : whether the change of the predictions is capped (JS-4).
-    bases : eigenbases in which layers invert: of their averages, or older ones (NP-7).
-    learns_damping : whether this step's gain ratio tells how much the next is damped (JS-5).
+    forward : Mean
+        Pass that takes the network's outputs (FP-2).
+    rate : float
+        Weight of the batch in the moving averages (NP-3, NP-4).
+    two_directions : bool
+        Whether the previous changes are a second direction (JS-2).
+    bounded : bool
+        Whether the change of the predictions is capped (JS-4).
+    bases : Exact
+        Eigenbases in which layers invert: of their averages, or older ones (NP-7).
+    learns_damping : bool
+        Whether this step's gain ratio tells how much the next is damped (JS-5).
     """
 
     forward: Mean
@@ -50,12 +56,18 @@ class Situation(Protocol):
 
     Attributes
     ----------
-    network, likelihood : of the model.
-    forward, prior : names of the pass and of the prior.
-    rate : smallest weight of a batch, or None for one that makes the memory an epoch long.
-    basis_tolerance : relative error up to which bases are kept.
-    damping : damping of the layers' regressions, where all data are seen at once.
-    steps : number of the step, from 1.
+    network, likelihood : MLP and Likelihood
+        Of the model.
+    forward, prior : str
+        Names of the pass and of the prior.
+    rate : float or None
+        Smallest weight of a batch, or None for one that makes the memory an epoch long.
+    basis_tolerance : float
+        Relative error up to which bases are kept.
+    damping : float
+        Damping of the layers' regressions, where all data are seen at once.
+    steps : int
+        Number of the step, from 1.
     """
 
     likelihood: Likelihood
@@ -84,9 +96,12 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
 
     Parameters
     ----------
-    model : what the way depends on.
-    batch, n_data : data of the step, and the number N that they stand for.
-    rate : weight of the batch, or None to choose it.
+    model : Situation
+        What the way depends on.
+    batch, n_data : Batch and float
+        Data of the step, and the number N that they stand for.
+    rate : float or None
+        Weight of the batch, or None to choose it.
     """
     K = model.network.widths[-1]
     forward = forward_pass(model.forward, model.likelihood, K, model.steps, batch.is_all)

@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    The exit status. Arguments that cannot be parsed raise SystemExit, status 2.
+    int
+        The exit status. Arguments that cannot be parsed raise SystemExit, status 2.
     """
     parsed = _parser().parse_args(arguments)
     try:

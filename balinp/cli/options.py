@@ -15,7 +15,8 @@ class Listing(argparse.Action):
 
     Parameters
     ----------
-    names : returns the text.
+    names : callable
+        Returns the text.
     """
 
     def __init__(self, names: Callable[[], str], **settings: Any) -> None:

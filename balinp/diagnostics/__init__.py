@@ -28,11 +28,16 @@ class Finding:
 
     Attributes
     ----------
-    name : of the test.
-    statistic : what it measures; the verdict says in words what that is.
-    p_value : how often a right model gives a statistic as extreme.
-    found : whether the p-value is below the level of the whole report over its number of tests.
-    verdict : in plain words.
+    name : str
+        Name of the test.
+    statistic : float
+        What it measures; the verdict says in words what that is.
+    p_value : float
+        How often a right model gives a statistic as extreme.
+    found : bool
+        Whether the p-value is below the level of the whole report over its number of tests.
+    verdict : str
+        In plain words.
     """
 
     name: str
@@ -52,9 +57,12 @@ class Diagnosis:
 
     Attributes
     ----------
-    findings : of all tests that were made, in the order of the report.
-    n_data : number of data.
-    level : largest chance that anything is found where nothing is wrong.
+    findings : tuple of Finding
+        Findings of all tests that were made, in the order of the report.
+    n_data : int
+        Number of data.
+    level : float
+        Largest chance that anything is found where nothing is wrong.
     """
 
     findings: tuple[Finding, ...]
@@ -113,18 +121,25 @@ def diagnose(
 
     Parameters
     ----------
-    predictive : what `BALI.predict`, or `predict_distribution` of an estimator, returned for N
-        inputs that the model was not trained on; or the model itself, also a pipeline, with X.
-    Y : (N, K) targets, of one output (N,); one-hot or labels for classes; at least 20 rows.
-    X : (N, n_in) inputs; None leaves out what needs them. Columns of a frame, and inputs that an
+    predictive
+        What `BALI.predict`, or `predict_distribution` of an estimator, returned for N inputs that
+        the model was not trained on; or the model itself, also a pipeline, with X.
+    Y : array_like
+        (N, K) targets, of one output (N,); one-hot or labels for classes; at least 20 rows.
+    X : array_like, optional
+        (N, n_in) inputs; None leaves out what needs them. Columns of a frame, and inputs that an
         estimator was fitted on, are called by their names. Classes need it for a model alone.
-    output : which of K outputs of a regression; None where there is one.
-    level : chance that a right model fails any test; shared out equally (Bonferroni).
-    seed : of the permutations and draws.
+    output : int, optional
+        Which of K outputs of a regression; None where there is one.
+    level : float, default 0.05
+        Chance that a right model fails any test; shared out equally (Bonferroni).
+    seed : int, default 0
+        Seed of the permutations and draws.
 
     Returns
     -------
-    A `Diagnosis`; print it.
+    Diagnosis
+        A `Diagnosis`; print it.
 
     Raises
     ------

@@ -29,7 +29,19 @@ INTERVAL = 0.95
 
 
 class Result(NamedTuple):
-    """A test, with its words if it fails and if it does not."""
+    """A test, with its words if it fails and if it does not.
+
+    Attributes
+    ----------
+    name : str
+        Name of the test.
+    statistic : float
+        What it measures.
+    p_value : float
+        How often a right model gives a statistic as extreme.
+    if_found, if_not : str
+        Words for either outcome.
+    """
 
     name: str
     statistic: float
@@ -81,14 +93,18 @@ def of_dependence(
 ) -> Iterator[Result]:
     """Whether residuals go with anything that is known about the data.
 
+    Derivation: DG-2
+
     Parameters
     ----------
-    z : (N,) residuals.
-    predictive, k : the predictive, and which of its outputs.
-    X, names : (N, n_in) inputs and what each is called, or None and nothing.
+    z : array
+        (N,) residuals.
+    predictive, k : GaussianPredictive and int
+        The predictive, and which of its outputs.
+    X, names : array or None and sequence of str
+        (N, n_in) inputs and what each is called, or None and nothing.
     rng : numpy.random.Generator
-
-    Derivation: DG-2
+        What draws come from.
     """
     N, mean, std = len(z), predictive.mean[:, k], predictive.std[:, k]
     features = {"the predicted mean": mean, "the predicted std": std}

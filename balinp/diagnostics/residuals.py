@@ -36,9 +36,12 @@ def standardised_residuals(
 
     Parameters
     ----------
-    predictive : of regression, at N inputs.
-    Y : (N, K) targets, or of one output (N,).
-    output : which of K outputs; None where there is one.
+    predictive : GaussianPredictive
+        Predictive of regression, at N inputs.
+    Y : array_like
+        (N, K) targets, or of one output (N,).
+    output : int, optional
+        Which of K outputs; None where there is one.
 
     Raises
     ------
@@ -92,7 +95,17 @@ def as_output(output: int | None, K: int) -> int:
 
 
 class Association(NamedTuple):
-    """A rank correlation, what it is with, and how often chance makes one as strong."""
+    """A rank correlation, what it is with, and how often chance makes one as strong.
+
+    Attributes
+    ----------
+    correlation : float
+        Rank correlation, in [-1, 1].
+    relation : str
+        What it is with, in words.
+    p_value : float
+        How often chance makes one as strong.
+    """
 
     correlation: float
     relation: str

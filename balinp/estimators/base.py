@@ -341,13 +341,39 @@ class BALIEstimator(Documented, BaseEstimator):
     # -- files ---------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted estimator to an .npz file, without pickle; see `load`."""
+        """Write the fitted estimator to an .npz file, without pickle; see `load`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from balinp import BALIRegressor
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> model = BALIRegressor(hidden=(), random_state=0).fit(x, x[:, 0])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.npz")
+        ...     same = BALIRegressor.load(f"{folder}/model.npz")
+        >>> same.predict([[0.5]]).round(2)
+        array([0.5])
+        """
         check_is_fitted(self, "members_")
         files.save(self, path)
 
     @classmethod
     def load(cls: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
-        """Read an estimator that `save` has written; it predicts the same to the last bit."""
+        """Read an estimator that `save` has written; it predicts the same to the last bit.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from balinp import BALIRegressor
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> model = BALIRegressor(hidden=(), random_state=0).fit(x, x[:, 0])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.npz")
+        ...     same = BALIRegressor.load(f"{folder}/model.npz")
+        >>> bool((same.predict(x) == model.predict(x)).all())
+        True
+        """
         return files.load(cls, path)
 
 

@@ -123,18 +123,29 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
 
         Parameters
         ----------
-        X : array, frame, or sparse matrix; of the last a dense copy is made.
-        y : (N,) labels; or (N, n_labels) zeros and ones, any number of ones a row.
-        sample_weight : (N,) weights: 2 is the row twice, 0 is no row. Its label is still one of
-            `classes_`; a class without any weight gets what probability the prior leaves it.
-            Weights that sum to 1, as boosting hands them on, are shares of all rows that have
-            weight: as counts they would amount to a single row.
-        callback : as in `BALIRegressor.fit`.
+        X : array_like
+            Array, frame, or sparse matrix; of the last a dense copy is made.
+        y : array_like
+            (N,) labels; or (N, n_labels) zeros and ones, any number of ones a row.
+        sample_weight : array_like, optional
+            (N,) weights: 2 is the row twice, 0 is no row. Its label is still one of `classes_`; a
+            class without any weight gets what probability the prior leaves it. Weights that sum to
+            1, as boosting hands them on, are shares of all rows that have weight: as counts they
+            would amount to a single row.
+        callback : Callback, optional
+            As in `BALIRegressor.fit`.
 
         Raises
         ------
         ValueError
             If y names one class only. `partial_fit` can be told of others.
+
+        Examples
+        --------
+        >>> X, y = np.array([[-2.0], [-1.0], [1.0], [2.0]]), ["no", "no", "yes", "yes"]
+        >>> model = BALIClassifier(random_state=0).fit(X, y)
+        >>> model.classes_.tolist()
+        ['no', 'yes']
         """
         goes_on = self.warm_start and hasattr(self, "members_")
         X, y = self._data(X, y, first=True)
@@ -156,15 +167,24 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
 
         Parameters
         ----------
-        classes : all labels that will ever come; needed in the first call unless `fit` came
-            before, and if given again it must be the same. The columns of several labels a row
-            need no names.
+        classes : optional
+            All labels that will ever come; needed in the first call unless `fit` came before, and
+            if given again it must be the same. The columns of several labels a row need no names.
 
         Notes
         -----
         Every call is taken to bring rows that were not seen before. Units are those of all rows
         so far: new rows move them, and what was learnt is said in the new ones. Old data are
         gradually forgotten.
+
+        Examples
+        --------
+        >>> X, y = np.array([[-2.0], [-1.0], [1.0], [2.0]]), ["no", "no", "yes", "yes"]
+        >>> model = BALIClassifier(hidden=(), random_state=0)
+        >>> for _ in range(20):
+        ...     model = model.partial_fit(X, y, classes=["no", "yes"])
+        >>> model.predict(X).tolist()
+        ['no', 'no', 'yes', 'yes']
         """
         first = not hasattr(self, "members_")
         if self.class_weight == "balanced":
@@ -268,6 +288,13 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
         `epistemic` is the covariance of the class probabilities over networks, `aleatoric` the
         covariance of the label that remains given a network. For several labels a row, a
         `BernoulliPredictive`.
+
+        Examples
+        --------
+        >>> X, y = np.array([[-2.0], [-1.0], [1.0], [2.0]]), ["no", "no", "yes", "yes"]
+        >>> model = BALIClassifier(random_state=0).fit(X, y)
+        >>> model.predict_distribution([[1.5]]).epistemic.shape
+        (1, 2, 2)
         """
         return self._distribution(self._inputs(X))
 
@@ -284,6 +311,14 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
 
         For several labels a row, the probability of each, in the order of the columns of y: (B,
         n_labels), which do not sum to 1.
+
+        Examples
+        --------
+        >>> X, y = np.array([[-2.0], [-1.0], [1.0], [2.0]]), ["no", "no", "yes", "yes"]
+        >>> model = BALIClassifier(random_state=0).fit(X, y)
+        >>> p = model.predict_proba([[1.5]])
+        >>> bool(p[0, 1] > 0.8), float(p.sum().round(6))
+        (True, 1.0)
         """
         return self._in_pieces(X, lambda predictive: predictive.probabilities)[0]
 
@@ -296,6 +331,13 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
         """The most probable class of each row, shape (B,).
 
         For several labels a row, (B, n_labels) ones where a label is more probable than not.
+
+        Examples
+        --------
+        >>> X, y = np.array([[-2.0], [-1.0], [1.0], [2.0]]), ["no", "no", "yes", "yes"]
+        >>> model = BALIClassifier(random_state=0).fit(X, y)
+        >>> model.predict([[-1.5], [1.5]]).tolist()
+        ['no', 'yes']
         """
         probabilities = self.predict_proba(X)
         if self._is_multilabel:

@@ -36,51 +36,75 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
 
     Parameters
     ----------
-    hidden : widths of the hidden layers; a number is one layer, ``()`` Bayesian linear regression.
-    activation, forward, prior, bias : as in `BALI`.
-    prior_precision : lam of all layers, in the units that the network sees: standardised ones
-        unless ``standardize=False``. None learns it.
-    noise_variance : a number, one for each output, or a covariance, in units of y squared,
-        whether or not targets are standardised. None learns a covariance. (The `alpha` of
+    hidden : int or sequence of int, optional
+        Widths of the hidden layers; a number is one layer, ``()`` Bayesian linear regression.
+    activation, forward, prior, bias
+        As in `BALI`.
+    prior_precision : float, optional
+        lam of all layers, in the units that the network sees: standardised ones unless
+        ``standardize=False``. None learns it.
+    noise_variance : float or array_like, optional
+        A number, one for each output, or a covariance, in units of y squared, whether or not
+        targets are standardised. None learns a covariance. (The `alpha` of
         `GaussianProcessRegressor(normalize_y=True)` is in units of the standardised targets.)
-    covariance, noise : as in `BALI`: by default the covariance of all layers together, and Student
-        tails, where data or weights are not too many.
-    standardize : whether inputs and targets are brought to (weighted) mean 0 and standard
-        deviation 1 first; a constant column becomes 0. Predictions are in original units always.
-    input_scale : what standardised inputs are divided by. ``"column"``: each column by its own
-        standard deviation; ``"common"``: all by one number, for inputs of one unit such as pixels
-        or spectra (see `balinp.standardise.Scale`).
-    epochs : passes over the data in `fit`; ``"auto"`` follows the rule of `balinp.defaults`.
-    batch_size : rows a step; None is all, ``"auto"`` likewise.
-    tolerance : stop where the log joint does, see `BALI.fit`.
-    warm_start : whether another call of `fit` goes on from the weights, the noise and the prior
-        that the last one has learnt; the posterior is then that of the new call's data alone. The
-        settings of the network must be the same, the units follow the data.
-    early_stopping : whether to hold rows out, to score them after each pass by their mean log
-        predictive density, and to end when that has not risen for `n_iter_no_change` passes. The
-        model of the best pass is restored: it is that of a fit to the other rows which ends there.
-        The rows held out have no say in it otherwise, nor in units and evidence.
-    validation_fraction : share of the rows (of different rows, where some are repeated) that
-        `early_stopping` holds out, drawn with `random_state`.
-    n_iter_no_change : passes to wait for a better score, the patience of `early_stopping`.
-    verbose : whether to show a progress bar for each member, with tqdm where it is installed.
-    n_members : number of networks, trained from independent starts; predictions are those of
-        their equal mixture (PR-5).
-    n_jobs : members trained at once, as in joblib.
-    random_state : seed, RandomState, or None. As everywhere in scikit-learn, None draws from
-        NumPy's global state, so two fits differ; an integer makes them the same.
+    covariance, noise : Covariance and Noise
+        As in `BALI`: by default the covariance of all layers together, and Student tails, where
+        data or weights are not too many.
+    standardize : bool, default True
+        Whether inputs and targets are brought to (weighted) mean 0 and standard deviation 1 first;
+        a constant column becomes 0. Predictions are in original units always.
+    input_scale : {"column", "common"}, default "column"
+        What standardised inputs are divided by. ``"column"``: each column by its own standard
+        deviation; ``"common"``: all by one number, for inputs of one unit such as pixels or spectra
+        (see `balinp.standardise.Scale`).
+    epochs : int or {"auto"}, default "auto"
+        Passes over the data in `fit`; ``"auto"`` follows the rule of `balinp.defaults`.
+    batch_size : int or {"auto"} or None, default "auto"
+        Rows a step; None is all, ``"auto"`` likewise.
+    tolerance : float, optional
+        Stop where the log joint does, see `BALI.fit`.
+    warm_start : bool, default False
+        Whether another call of `fit` goes on from the weights, the noise and the prior that the
+        last one has learnt; the posterior is then that of the new call's data alone. The settings
+        of the network must be the same, the units follow the data.
+    early_stopping : bool, default False
+        Whether to hold rows out, to score them after each pass by their mean log predictive
+        density, and to end when that has not risen for `n_iter_no_change` passes. The model of the
+        best pass is restored: it is that of a fit to the other rows which ends there. The rows held
+        out have no say in it otherwise, nor in units and evidence.
+    validation_fraction : float, default 0.1
+        Share of the rows (of different rows, where some are repeated) that `early_stopping` holds
+        out, drawn with `random_state`.
+    n_iter_no_change : int, default 10
+        Passes to wait for a better score, the patience of `early_stopping`.
+    verbose : bool, default False
+        Whether to show a progress bar for each member, with tqdm where it is installed.
+    n_members : int, default 1
+        Number of networks, trained from independent starts; predictions are those of their equal
+        mixture (PR-5).
+    n_jobs : int, optional
+        Members trained at once, as in joblib.
+    random_state : int or RandomState, optional
+        Seed, RandomState, or None. As everywhere in scikit-learn, None draws from NumPy's global
+        state, so two fits differ; an integer makes them the same.
 
     Attributes
     ----------
-    members_ : the fitted `BALI` models, in standardised units.
-    log_evidence_ : Laplace-type log evidence (EV-5) of the data of `fit`, of the targets in
-        original units, in nats; the mean over members. Not there after `partial_fit`.
-    history_ : a `balinp.history.Record` of each step of the first member, also of earlier calls
-        that this one went on from; pickles and files keep fewer, or none.
-    n_iter_ : passes over the data that the last `fit` made; of several members, the most.
-    validation_scores_ : (n_iter_,) array, with `early_stopping` the score of the rows held out
-        after each pass of the first member, in standardised units; else None.
-    n_features_in_, feature_names_in_ : as in scikit-learn.
+    members_ : list of BALI
+        The fitted `BALI` models, in standardised units.
+    log_evidence_ : float
+        Laplace-type log evidence (EV-5) of the data of `fit`, of the targets in original units, in
+        nats; the mean over members. Not there after `partial_fit`.
+    history_
+        A `balinp.history.Record` of each step of the first member, also of earlier calls that this
+        one went on from; pickles and files keep fewer, or none.
+    n_iter_
+        Passes over the data that the last `fit` made; of several members, the most.
+    validation_scores_ : array
+        (n_iter_,) array, with `early_stopping` the score of the rows held out after each pass of
+        the first member, in standardised units; else None.
+    n_features_in_, feature_names_in_ : int and array of str
+        As in scikit-learn.
 
     Notes
     -----
@@ -163,19 +187,29 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
 
         Parameters
         ----------
-        X : array, frame, or sparse matrix; of the last a dense copy is made.
-        sample_weight : (N,) weights: 2 is the row twice, 0 is no row. They are counts: weights
-            that sum to 1 amount to a single row. (`BALIClassifier` takes those for shares;
-            `BayesianRidge`, up to scikit-learn 1.6, takes all weights for precisions, so that
-            2 for each row doubles the noise variance that it learns.)
-        callback : called with each member, a `BALI`, after each pass over the data; its training
-            ends where that returns True. With several jobs it is called in their processes.
+        X : array_like
+            Array, frame, or sparse matrix; of the last a dense copy is made.
+        sample_weight : array_like, optional
+            (N,) weights: 2 is the row twice, 0 is no row. They are counts: weights that sum to 1
+            amount to a single row. (`BALIClassifier` takes those for shares; `BayesianRidge`, up to
+            scikit-learn 1.6, takes all weights for precisions, so that 2 for each row doubles the
+            noise variance that it learns.)
+        callback : Callback, optional
+            Called with each member, a `BALI`, after each pass over the data; its training ends
+            where that returns True. With several jobs it is called in their processes.
 
         Notes
         -----
         Rows that a bootstrap has repeated, as in `BaggingRegressor` and `AdaBoostRegressor`, count
         as data of their own whose errors agree. A network that learns its noise takes that for
         little noise, and over-fits: give `noise_variance`, or draw with ``bootstrap=False``.
+
+        Examples
+        --------
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> model = BALIRegressor(hidden=(), random_state=0).fit(x, 3 * x[:, 0] + 1)
+        >>> model.predict([[2.0]]).round(2)
+        array([7.])
         """
         self._fit(*self._data(X, y, sample_weight, first=True), callback)
         return self
@@ -191,6 +225,15 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         and in networks with hidden layers old data are gradually forgotten.
 
         Derivation: NP-3, NP-8
+
+        Examples
+        --------
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> model = BALIRegressor(hidden=(), random_state=0)
+        >>> for rows in (slice(0, 20), slice(20, 40)):
+        ...     model = model.partial_fit(x[rows], 3 * x[rows, 0] + 1)
+        >>> model.predict([[2.0]]).round(1)
+        array([7.])
         """
         first = not hasattr(self, "members_")
         self._partial_fit(*self._data(X, y, sample_weight, first=first))
@@ -247,6 +290,14 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         A `StudentPredictive`, or a `GaussianPredictive` where no tails were fitted, or a mixture of
         such of several members: mean, epistemic and aleatoric covariance apart, intervals,
         densities, samples; outputs always a matrix.
+
+        Examples
+        --------
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> y = 3 * x[:, 0] + 0.1 * np.cos(40 * x[:, 0])
+        >>> model = BALIRegressor(hidden=(), random_state=0).fit(x, y)
+        >>> model.predict_distribution([[1.0]]).mean.round(1)
+        array([[3.]])
         """
         return self._distribution(self._inputs(X))
 
@@ -277,16 +328,20 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
 
         Parameters
         ----------
-        return_std : also return standard deviations, noise included, in the shape of the mean.
-            (Those of `GaussianProcessRegressor` have the noise of its kernel, not its `alpha`.)
-        return_cov : also return the (B, n_outputs, n_outputs) covariance of each row's outputs,
-            noise included. (`GaussianProcessRegressor` means the covariance between rows.)
-        return_interval : a probability such as .95: also return the ends of the central intervals,
-            as `predict_interval` does. The `predict` of a pipeline hands it on.
+        return_std : bool, default False
+            Also return standard deviations, noise included, in the shape of the mean. (Those of
+            `GaussianProcessRegressor` have the noise of its kernel, not its `alpha`.)
+        return_cov : bool, default False
+            Also return the (B, n_outputs, n_outputs) covariance of each row's outputs, noise
+            included. (`GaussianProcessRegressor` means the covariance between rows.)
+        return_interval : float, optional
+            A probability such as .95: also return the ends of the central intervals, as
+            `predict_interval` does. The `predict` of a pipeline hands it on.
 
         Returns
         -------
-        ``mean``; or ``mean, std``; ``mean, covariance``; ``mean, low, high``.
+        array or tuple of array
+            ``mean``; or ``mean, std``; ``mean, covariance``; ``mean, low, high``.
 
         Raises
         ------
@@ -318,7 +373,17 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         return self._shaped(self._in_pieces(X, lambda p: p.mean)[0])
 
     def predict_interval(self, X: Any, level: float = 0.95) -> tuple[Array, Array]:
-        """Ends of the central interval of each output, noise included, in the mean's shape."""
+        """Ends of the central interval of each output, noise included, in the mean's shape.
+
+        Examples
+        --------
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> y = 3 * x[:, 0] + 0.1 * np.cos(40 * x[:, 0])
+        >>> model = BALIRegressor(hidden=(), random_state=0).fit(x, y)
+        >>> low, high = model.predict_interval([[1.0]], level=0.5)
+        >>> bool(low[0] < 3 < high[0])
+        True
+        """
         ends = self._in_pieces(X, lambda p: np.stack(p.interval(level), axis=1))[0]
         return self._shaped(ends[:, 0]), self._shaped(ends[:, 1])
 
@@ -327,6 +392,14 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
 
         Rows are drawn independently; what they share through the weights is in
         `sample_functions` and `between_rows`.
+
+        Examples
+        --------
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> y = 3 * x[:, 0] + 0.1 * np.cos(40 * x[:, 0])
+        >>> model = BALIRegressor(hidden=(), random_state=0).fit(x, y)
+        >>> model.sample_y([[0.0], [1.0]], n_samples=5, random_state=0).shape
+        (2, 5)
         """
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
         count = as_count(n_samples, "n_samples")
@@ -337,6 +410,14 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         """Functions drawn, without noise: (B, n_samples), or (B, n_outputs, n_samples).
 
         Each is one draw of all weights for all rows, of a member drawn for it (PR-6).
+
+        Examples
+        --------
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> y = 3 * x[:, 0] + 0.1 * np.cos(40 * x[:, 0])
+        >>> model = BALIRegressor(hidden=(), random_state=0).fit(x, y)
+        >>> model.sample_functions([[0.0], [1.0]], n_samples=5, random_state=0).shape
+        (2, 5)
         """
         X = self._inputs(X)  # first: before `fit` there is no scale
         X = self._input_scale.to_standard(X)

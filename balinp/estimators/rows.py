@@ -41,9 +41,12 @@ def refuse_text(value: Any, name: str, hint: str = ONE_HOT) -> None:
 
     Parameters
     ----------
-    value : a matrix or a vector, of any kind.
-    name : of the argument.
-    hint : what to do with text.
+    value
+        A matrix or a vector, of any kind.
+    name : str
+        Name of the argument.
+    hint : str, optional
+        What to do with text.
     """
     refuse_masked(value, name)
     try:
@@ -72,10 +75,14 @@ def finite(matrix: Any, name: str, source: Any, names: Any = None) -> Array:
 
     Parameters
     ----------
-    matrix : of numbers.
-    name : of the argument.
-    source : what the argument was: a frame knows the names of its columns.
-    names : of the columns, for a source that does not; None is their numbers.
+    matrix
+        Matrix of numbers.
+    name : str
+        Name of the argument.
+    source
+        What the argument was: a frame knows the names of its columns.
+    names : optional
+        Names of the columns, for a source that does not; None is their numbers.
 
     Raises
     ------
@@ -158,10 +165,14 @@ def held_out(
 
     Parameters
     ----------
-    rows : how many there are.
-    fraction : between 0 and 1.
-    rng : to draw them.
-    labels : (rows,) labels, of each of which that fraction is held out; or None.
+    rows : int
+        How many there are.
+    fraction
+        Between 0 and 1.
+    rng : numpy.random.Generator
+        To draw them.
+    labels : array_like, optional
+        (rows,) labels, of each of which that fraction is held out; or None.
 
     Raises
     ------

@@ -27,8 +27,10 @@ class HeldOut(NamedTuple):
 
     Attributes
     ----------
-    X, Y, w : (n, n_in) inputs, (n, K) targets, (n,) weights.
-    patience : passes without a better score, after which training ends.
+    X, Y, w : array
+        (n, n_in) inputs, (n, K) targets, (n,) weights.
+    patience : int
+        Passes without a better score, after which training ends.
     """
 
     X: Array
@@ -42,10 +44,15 @@ class Trained(NamedTuple):
 
     Attributes
     ----------
-    member : the model.
-    records : of its steps in this training; a model that comes from another process has lost most.
-    passes : over the data, that were made.
-    scores : of the rows held out, after each pass.
+    member : BALI
+        The model.
+    records : list of Record
+        Records of its steps in this training; a model that comes from another process has lost
+        most.
+    passes : int
+        Over the data, that were made.
+    scores : list of float
+        Scores of the rows held out, after each pass.
     """
 
     member: BALI
@@ -102,12 +109,18 @@ def trained(
 
     Parameters
     ----------
-    member : which goes on from where it is.
-    X, Y : (N, n_in) and (N, K) arrays.
-    options : arguments of `BALI.fit`.
-    held_out : rows to stop by, or None.
-    callback : called with the member after each pass; True ends the training.
-    title : what a progress bar is called; None shows none.
+    member : BALI
+        Which goes on from where it is.
+    X, Y : array
+        (N, n_in) and (N, K) arrays.
+    options : dict
+        Arguments of `BALI.fit`.
+    held_out : HeldOut, optional
+        Rows to stop by, or None.
+    callback : Callback, optional
+        Called with the member after each pass; True ends the training.
+    title : str, optional
+        What a progress bar is called; None shows none.
     """
     stopping = None if held_out is None else EarlyStopping(held_out)
     steps, passes = member.steps, 0
@@ -134,8 +147,10 @@ def progress(passes: int, title: str | None) -> Iterator[Callable[[BALI], None]]
 
     Parameters
     ----------
-    passes : how many there will be at most.
-    title : what is shown; None shows nothing.
+    passes : int
+        How many there will be at most.
+    title : str or None
+        What is shown; None shows nothing.
     """
     if title is None:
         yield lambda model: None

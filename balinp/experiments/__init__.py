@@ -27,7 +27,8 @@ def require_extras(*others: str) -> None:
 
     Parameters
     ----------
-    *others : packages that are needed besides, and are called what their modules are.
+    *others : str
+        Packages that are needed besides, and are called what their modules are.
 
     Raises
     ------

@@ -76,11 +76,15 @@ def benchmark(
 
     Parameters
     ----------
-    only : shapes such as ``"8-50-1"``; None takes all, and the sweeps over sizes.
-    repeats : largest number of steps that are timed for each figure.
-    json_path : where to write the records, or None. Each says what it is of under ``"measured"``:
-        a step, a posterior, a race, or an exponent.
-    figure_path : where to draw the figure, or None.
+    only : sequence of str, optional
+        Shapes such as ``"8-50-1"``; None takes all, and the sweeps over sizes.
+    repeats : int, optional
+        Largest number of steps that are timed for each figure.
+    json_path : Path, optional
+        Where to write the records, or None. Each says what it is of under ``"measured"``: a step, a
+        posterior, a race, or an exponent.
+    figure_path : Path, optional
+        Where to draw the figure, or None.
 
     Raises
     ------

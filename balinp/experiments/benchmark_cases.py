@@ -32,9 +32,12 @@ class Case:
 
     Attributes
     ----------
-    widths : of the network; several outputs are classes, one is a regression.
-    batch : rows of a step.
-    n_data : rows of the data, generated from a fixed seed.
+    widths : tuple of int
+        Widths of the network; several outputs are classes, one is a regression.
+    batch : int
+        Rows of a step.
+    n_data : int
+        Rows of the data, generated from a fixed seed.
     """
 
     widths: tuple[int, ...]
@@ -106,13 +109,16 @@ def generated(rows: int, n_in: int, K: int, kind: str) -> tuple[Array, Array, Ar
 
     Parameters
     ----------
-    rows, n_in, K : sizes.
-    kind : ``"regression"`` or ``"classification"``.
+    rows, n_in, K : int
+        Sizes.
+    kind : str
+        ``"regression"`` or ``"classification"``.
 
     Returns
     -------
-    X (rows, n_in), Y (rows, K), and log p(y | x) (rows,) under the teacher, in nats. The same
-    arrays are returned again, and cannot be written to.
+    tuple of array
+        X (rows, n_in), Y (rows, K), and log p(y | x) (rows,) under the teacher, in nats. The same
+        arrays are returned again, and cannot be written to.
     """
     rng = np.random.default_rng(0)
     scales = 1 / np.sqrt(np.arange(1, n_in + 1))

@@ -155,8 +155,10 @@ def save_benchmark_figure(records: Sequence[Record], path: Path) -> None:
 
     Parameters
     ----------
-    records : from `balinp.experiments.benchmark.benchmark`.
-    path : of the file to write; its ending chooses the format.
+    records : sequence of Record
+        Records from `balinp.experiments.benchmark.benchmark`.
+    path : Path
+        Path of the file to write; its ending chooses the format.
     """
     steps = [record for record in records if record["measured"] == "step"]
     figure = Figure(figsize=(11, 2.2 + 0.42 * len(steps)), layout="constrained")

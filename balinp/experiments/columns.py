@@ -38,11 +38,16 @@ class Column:
 
     Attributes
     ----------
-    name : in the table.
-    values : (N, n) array, NaN where a number is missing.
-    names : of the n inputs that it becomes.
-    levels : how many categories it has, or None for numbers.
-    missing : in how many rows it has nothing.
+    name : str
+        In the table.
+    values : array
+        (N, n) array, NaN where a number is missing.
+    names : tuple of str
+        Names of the n inputs that it becomes.
+    levels : int or None
+        How many categories it has, or None for numbers.
+    missing : int
+        In how many rows it has nothing.
     """
 
     name: str

@@ -46,8 +46,12 @@ COMPARED_AT = 100
 class Curve(NamedTuple):
     """An objective on the way.
 
-    log_joint : (passes + 1,) array, in nats, from the start on.
-    seconds : (passes + 1,) array, time spent on steps; reading off the objective is not counted.
+    Attributes
+    ----------
+    log_joint : array
+        (passes + 1,) array, in nats, from the start on.
+    seconds : array
+        (passes + 1,) array, time spent on steps; reading off the objective is not counted.
     """
 
     log_joint: Array
@@ -60,9 +64,12 @@ class LogJoint:
 
     Attributes
     ----------
-    network, likelihood : of the model.
-    X, Y : all data, (N, n_in) and (N, K).
-    prior_precision : lam of the isotropic prior N(0, 1 / lam) on every weight and bias.
+    network, likelihood : MLP and Likelihood
+        Of the model.
+    X, Y : array
+        All data, (N, n_in) and (N, K).
+    prior_precision : float
+        lam of the isotropic prior N(0, 1 / lam) on every weight and bias.
     """
 
     network: MLP
@@ -211,12 +218,16 @@ def convergence(
 
     Parameters
     ----------
-    name, target, classes, drop : of the data set, see `balinp.experiments.datasets.load`.
-    split : its number, also the seed of the initial weights.
-    passes : over the data, at least `COMPARED_AT`.
-    json_path : where to write the records of `compare`, or None.
-    figure_path : where to draw the figure, ``{name}`` in it being the name of the data set; None
-        draws none.
+    name, target, classes, drop
+        Of the data set, see `balinp.experiments.datasets.load`.
+    split : int, default 0
+        Its number, also the seed of the initial weights.
+    passes : int, default 300
+        Over the data, at least `COMPARED_AT`.
+    json_path : Path, optional
+        Where to write the records of `compare`, or None.
+    figure_path : str or Path or None, optional
+        Where to draw the figure, ``{name}`` in it being the name of the data set; None draws none.
 
     Raises
     ------

@@ -18,12 +18,18 @@ class Curve(NamedTuple):
 
     Attributes
     ----------
-    name : what tables call it.
-    function : maps inputs (B, n_in) to the noiseless truth (B,).
-    ends : low and high end of the interval that every input is uniform on.
-    n_in : number of inputs.
-    rows : number of training data.
-    noise : standard deviation of the noise, in units of the targets.
+    name : str
+        What tables call it.
+    function : callable
+        Maps inputs (B, n_in) to the noiseless truth (B,).
+    ends : tuple of float
+        Low and high end of the interval that every input is uniform on.
+    n_in : int
+        Number of inputs.
+    rows : int
+        Number of training data.
+    noise : float
+        Standard deviation of the noise, in units of the targets.
     """
 
     name: str
@@ -44,9 +50,10 @@ class Sample(NamedTuple):
 
     Attributes
     ----------
-    X, Y : (N, n_in) and (N, 1) arrays to train on.
-    X_test, truth, Y_test : (TEST_ROWS, n_in) inputs and (TEST_ROWS, 1) truth without and with
-        noise.
+    X, Y : array
+        (N, n_in) and (N, 1) arrays to train on.
+    X_test, truth, Y_test : array
+        (TEST_ROWS, n_in) inputs and (TEST_ROWS, 1) truth without and with noise.
     """
 
     X: Array

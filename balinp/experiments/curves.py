@@ -99,10 +99,11 @@ def run(curve: Curve, hidden: Hidden, method: str, seed: int) -> Record:
 
     Returns
     -------
-    A record: what was run; ``r2`` of the noiseless truth, None for noise; and, None for a method
-    without a distribution, ``coverage_95``, the share of test targets in 95 % intervals, and
-    ``gain``, the mean log-likelihood in nats a datum above that of a Gaussian with the training
-    targets' mean and variance.
+    Record
+        A record: what was run; ``r2`` of the noiseless truth, None for noise; and, None for a
+        method without a distribution, ``coverage_95``, the share of test targets in 95 % intervals,
+        and ``gain``, the mean log-likelihood in nats a datum above that of a Gaussian with the
+        training targets' mean and variance.
     """
     sample = drawn(curve, seed)
     prediction = METHODS[method](sample, hidden, seed)
@@ -137,10 +138,14 @@ def curves(
 
     Parameters
     ----------
-    only : names of curves; None is all.
-    methods : names of methods; None is all. The perceptron always runs.
-    seeds : how many data sets are drawn of each curve.
-    json_path, figure_path : files to write, or None.
+    only : sequence of str, optional
+        Names of curves; None is all.
+    methods : sequence of str, optional
+        Names of methods; None is all. The perceptron always runs.
+    seeds : int, default 1
+        How many data sets are drawn of each curve.
+    json_path, figure_path : Path, optional
+        Files to write, or None.
 
     Raises
     ------

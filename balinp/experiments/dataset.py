@@ -72,22 +72,34 @@ class Dataset:
 
     Attributes
     ----------
-    name : what records and figures call it.
-    kind : ``"regression"`` or ``"classification"``.
-    X : (N, n_in) array in original units.
-    Y : (N, K) array in original units; one-hot for classification.
-    split : maps k = 0, 1, ... to the k-th split, the same each time.
-    n_splits : how many splits there are; None if there is no end to them.
-    input_scale : what all methods see inputs divided by: ``"column"``, each column by its own
-        spread, ``"common"``, all by one number, or ``"filled"``, each column, and numbers that
-        are missing filled; see `SCALES`.
-    gap_columns : of each split, the input along which its test rows lie in a gap between the
+    name : str
+        What records and figures call it.
+    kind : str
+        ``"regression"`` or ``"classification"``.
+    X : array
+        (N, n_in) array in original units.
+    Y : array
+        (N, K) array in original units; one-hot for classification.
+    split : callable
+        Maps k = 0, 1, ... to the k-th split, the same each time.
+    n_splits : int or None
+        How many splits there are; None if there is no end to them.
+    input_scale : str
+        What all methods see inputs divided by: ``"column"``, each column by its own spread,
+        ``"common"``, all by one number, or ``"filled"``, each column, and numbers that are missing
+        filled; see `SCALES`.
+    gap_columns : tuple of int or None
+        Gap columns of each split, the input along which its test rows lie in a gap between the
         training rows; None for other splits.
-    outside : inputs for detection, or None.
-    group_columns : inputs that the rows of a group agree in, where whole groups are held out; None
-        for other splits.
-    inputs : names of the n_in inputs, or none.
-    note : on how the data were read, shown below tables.
+    outside : Outside or None
+        Inputs for detection, or None.
+    group_columns : tuple of int or None
+        Inputs that the rows of a group agree in, where whole groups are held out; None for other
+        splits.
+    inputs : tuple of str
+        Names of the n_in inputs, or none.
+    note : str
+        On how the data were read, shown below tables.
 
     Raises
     ------

@@ -45,8 +45,10 @@ def load(
 
     Parameters
     ----------
-    name : see the top of the module.
-    target, classes, drop : of ``csv:FILE``, see `balinp.experiments.frames.from_frame`.
+    name : str
+        See the top of the module.
+    target, classes, drop
+        Of ``csv:FILE``, see `balinp.experiments.frames.from_frame`.
 
     Raises
     ------
@@ -116,7 +118,8 @@ def with_gaps(dataset: Dataset, rule: str = "distinct") -> Dataset:
 
     Parameters
     ----------
-    rule : ``"distinct"``: `gap_split`, along each input that has three distinct values or more;
+    rule : str, default "distinct"
+        ``"distinct"``: `gap_split`, along each input that has three distinct values or more;
         ``"published"``: `published_gap_split`, along every input.
 
     Raises

@@ -63,34 +63,48 @@ def evaluate(
 
     Parameters
     ----------
-    data : its name, see `balinp.experiments.datasets.load`; or a `Dataset`, or a pandas data frame,
+    data
+        Its name, see `balinp.experiments.datasets.load`; or a `Dataset`, or a pandas data frame,
         which is read as `balinp.experiments.frames.from_frame` says.
-    target, classes, drop : of a data frame or a CSV file: the column to be predicted, whether it
-        holds classes, and columns to leave out.
-    validation : test on a part of each split's training rows, see
+    target, classes, drop
+        Of a data frame or a CSV file: the column to be predicted, whether it holds classes, and
+        columns to leave out.
+    validation : bool, default False
+        Test on a part of each split's training rows, see
         `balinp.experiments.datasets.for_validation`; with gaps, in gaps of the training rows of
         split 0. Test rows are not looked at.
-    gap : rule of `balinp.experiments.datasets.with_gaps` for tests in gaps between training
-        data, or None.
-    groups : columns that make the groups to be held out whole, see
+    gap : str, optional
+        Rule of `balinp.experiments.datasets.with_gaps` for tests in gaps between training data, or
+        None.
+    groups : str, optional
+        Columns that make the groups to be held out whole, see
         `balinp.experiments.groups.with_groups`, or None.
-    ood : directory of images to be told apart from the test data, or None.
-    input_scale : ``"column"`` or ``"common"``, see `Dataset`; None is the data set's own.
-    splits : number of splits; None is ten, or as many as there are; with gaps, all.
-    methods : their names, in any case, or None for all that fit the data set and can be run here.
-    estimators : further methods: estimators of scikit-learn's kind, or ``"MODULE:OBJECT"``; see
+    ood : str, optional
+        Directory of images to be told apart from the test data, or None.
+    input_scale : str, optional
+        ``"column"`` or ``"common"``, see `Dataset`; None is the data set's own.
+    splits : int, optional
+        Number of splits; None is ten, or as many as there are; with gaps, all.
+    methods : sequence of str, optional
+        Their names, in any case, or None for all that fit the data set and can be run here.
+    estimators : sequence, default ()
+        Further methods: estimators of scikit-learn's kind, or ``"MODULE:OBJECT"``; see
         `balinp.experiments.methods.from_estimator`.
-    jobs : number of workers, see `balinp.experiments.runner.run`.
-    json_path : where to write the records, or None; ``Path("-")`` is standard output, and the table
-        then goes to standard error. Beside a file, in ``NAME.journal``, outcomes are kept as they
+    jobs : int, optional
+        Number of workers, see `balinp.experiments.runner.run`.
+    json_path : Path, optional
+        Where to write the records, or None; ``Path("-")`` is standard output, and the table then
+        goes to standard error. Beside a file, in ``NAME.journal``, outcomes are kept as they
         finish.
-    resume : go on from that journal, if there is one; otherwise it is begun anew.
-    figure_path : where to draw the figure, ``{name}`` in it being the name of the data set; None
-        draws none.
+    resume : bool, default False
+        Go on from that journal, if there is one; otherwise it is begun anew.
+    figure_path : str or Path or None, optional
+        Where to draw the figure, ``{name}`` in it being the name of the data set; None draws none.
 
     Returns
     -------
-    The records, as written to `json_path`.
+    list of Record
+        The records, as written to `json_path`.
 
     Raises
     ------

@@ -30,9 +30,14 @@ OUTSIDE = 3.0
 class Chains:
     """How long the ensemble runs.
 
-    walkers : chains that move by the differences between each other.
-    burn_in, steps : left out, and kept, of each chain.
-    thin : every so many kept steps, the outputs at test inputs are looked at.
+    Attributes
+    ----------
+    walkers : int
+        Chains that move by the differences between each other.
+    burn_in, steps : int
+        Left out, and kept, of each chain.
+    thin : int
+        Every so many kept steps, the outputs at test inputs are looked at.
     """
 
     walkers: int = 100
@@ -53,7 +58,10 @@ class Problem(NamedTuple):
 class Outputs(NamedTuple):
     """What a posterior says of the network's output at B inputs, noise left out.
 
-    mean, std : (B,) arrays.
+    Attributes
+    ----------
+    mean, std : array
+        (B,) arrays.
     """
 
     mean: Array
@@ -93,7 +101,10 @@ def problem(widths: Sequence[int], seed: int) -> Problem:
 def features(network: MLP, omega: Array, X: Array) -> Array:
     """Inputs (S, B, D) of the output layer, its 1 included, for S sets of hidden weights.
 
-    omega : (S, D_1 K_1) array, each row the hidden weights (D_1, K_1) read row by row.
+    Parameters
+    ----------
+    omega : array
+        (S, D_1 K_1) array, each row the hidden weights (D_1, K_1) read row by row.
     """
     W = omega.reshape(-1, *network.shapes[0])
     h = np.tanh(X @ W[:, :-1] + W[:, -1:])
@@ -166,7 +177,8 @@ def exact(problem: Problem, draws: Array, X_new: Array) -> tuple[Outputs, Array,
 
     Returns
     -------
-    Its outputs, and for each draw mean and variance (T walkers, B) given its hidden weights.
+    tuple of Outputs and array and array
+        Its outputs, and for each draw mean and variance (T walkers, B) given its hidden weights.
     """
     means, variances = given_hidden_weights(problem, draws.reshape(-1, draws.shape[-1]), X_new)
     std = np.sqrt(variances.mean(axis=0) + means.var(axis=0))

@@ -43,9 +43,12 @@ def save_figure(outcomes: Sequence[Outcome], dataset: Dataset, path: Path) -> No
 
     Parameters
     ----------
-    outcomes : of one data set.
-    dataset : the data set.
-    path : of the file to write; its ending chooses the format.
+    outcomes : sequence of Outcome
+        Outcomes of one data set.
+    dataset : Dataset
+        The data set.
+    path : Path
+        Path of the file to write; its ending chooses the format.
     """
     detects = dataset.outside is not None
     height = max(4.6, 1.4 + 0.36 * len(_methods(outcomes)))
@@ -81,8 +84,10 @@ def save_convergence_figure(records: Sequence[Record], path: Path) -> None:
 
     Parameters
     ----------
-    records : from `balinp.experiments.convergence.compare`.
-    path : of the file to write; its ending chooses the format.
+    records : sequence of Record
+        Records from `balinp.experiments.convergence.compare`.
+    path : Path
+        Path of the file to write; its ending chooses the format.
     """
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
@@ -327,9 +332,14 @@ def styles(names: Sequence[str]) -> list[Style]:
 class Panel(NamedTuple):
     """A posterior of a function of one input.
 
-    title : of the panel.
-    x, mean, std : (B,) arrays; std without noise.
-    curves : (S, B) array, functions drawn from it.
+    Attributes
+    ----------
+    title : str
+        Title of the panel.
+    x, mean, std : array
+        (B,) arrays; std without noise.
+    curves : array
+        (S, B) array, functions drawn from it.
     """
 
     title: str
@@ -344,9 +354,12 @@ def save_truths_figure(X: Array, Y: Array, panels: Sequence[Panel], path: Path) 
 
     Parameters
     ----------
-    X, Y : (N, 1) arrays, the data.
-    panels : the exact posterior first.
-    path : of the file to write; its ending chooses the format.
+    X, Y : array
+        (N, 1) arrays, the data.
+    panels : sequence of Panel
+        The exact posterior first.
+    path : Path
+        Path of the file to write; its ending chooses the format.
     """
     figure = Figure(figsize=(4.4 * len(panels), 4.4), layout="constrained")
     FigureCanvasAgg(figure)

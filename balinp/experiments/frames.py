@@ -36,8 +36,10 @@ def read_csv(
 
     Parameters
     ----------
-    path : of the file.
-    target, classes, drop : see `from_frame`.
+    path : Path
+        Path of the file.
+    target, classes, drop
+        See `from_frame`.
 
     Raises
     ------
@@ -78,11 +80,16 @@ def from_frame(
 
     Parameters
     ----------
-    frame : of one row a datum.
-    target : the column to be predicted.
-    classes : whether its values are classes.
-    drop : columns to leave out.
-    name : what records and figures call the data.
+    frame
+        Frame of one row a datum.
+    target : str
+        The column to be predicted.
+    classes : bool, default False
+        Whether its values are classes.
+    drop : sequence of str, default ()
+        Columns to leave out.
+    name : str, default "table"
+        What records and figures call the data.
 
     Raises
     ------

@@ -36,8 +36,10 @@ class Groups(NamedTuple):
 
     Attributes
     ----------
-    name : of the groups, in the plural.
-    columns : of the inputs, counted from 0.
+    name : str
+        Name of the groups, in the plural.
+    columns : tuple of int
+        Columns of the inputs, counted from 0.
     """
 
     name: str
@@ -66,9 +68,11 @@ def with_groups(dataset: Dataset, columns: str) -> Dataset:
 
     Parameters
     ----------
-    dataset : its first split says how large a share of the rows is for testing.
-    columns : inputs that rows of one group agree in, counted from 0, such as ``"0-4,6"``; or
-        ``"known"`` for those that `GROUPS` names.
+    dataset : Dataset
+        Its first split says how large a share of the rows is for testing.
+    columns : str
+        Inputs that rows of one group agree in, counted from 0, such as ``"0-4,6"``; or ``"known"``
+        for those that `GROUPS` names.
 
     Raises
     ------

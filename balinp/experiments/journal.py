@@ -29,9 +29,12 @@ class Journal:
 
     Parameters
     ----------
-    path : of the file.
-    dataset : what is run.
-    methods : that are run; outcomes of others stay in the file and are not looked at.
+    path : Path
+        Path of the file.
+    dataset : Dataset
+        What is run.
+    methods : sequence of Method
+        Methods that are run; outcomes of others stay in the file and are not looked at.
 
     Examples
     --------

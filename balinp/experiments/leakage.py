@@ -28,10 +28,14 @@ class Leakage(NamedTuple):
 
     Attributes
     ----------
-    rows : of those whose inputs and target are a training row's.
-    inputs : of those whose inputs are a training row's, but with another target.
-    one_off : of those that differ from a training row in exactly one input.
-    input : the input in which most of these differ, counted from 0; None if there are none.
+    rows : float
+        Rows of those whose inputs and target are a training row's.
+    inputs : float
+        Inputs of those whose inputs are a training row's, but with another target.
+    one_off : float
+        One off of those that differ from a training row in exactly one input.
+    input : int or None
+        The input in which most of these differ, counted from 0; None if there are none.
     """
 
     rows: float

@@ -61,12 +61,17 @@ def products(
 
     Parameters
     ----------
-    widths : of the network.
-    B : size of the batch.
-    categorical : whether the likelihood is, with the linearised pass, or Gaussian with a learnt
-        noise and the mean pass.
-    directions : of the joint step, 2 with all data at once.
-    keeps_bases : whether the step is one of those that decompose nothing.
+    widths : sequence of int
+        Widths of the network.
+    B : int
+        Size of the batch.
+    categorical : bool
+        Whether the likelihood is, with the linearised pass, or Gaussian with a learnt noise and the
+        mean pass.
+    directions : int, default 1
+        Directions of the joint step, 2 with all data at once.
+    keeps_bases : bool, default False
+        Whether the step is one of those that decompose nothing.
 
     Examples
     --------

@@ -172,10 +172,16 @@ def bits_after_a_kill(client: Any, case: Case, rows: int = 2000) -> tuple[int, f
 class Rates(NamedTuple):
     """What a step's seconds are made of.
 
-    fixed, each_chunk : of client and scheduler, which wait for nothing, and for each chunk.
-    task : of a worker, for each chunk, whatever its rows.
-    row : of a worker, for each row.
-    memory_row : of training in memory, for each row.
+    Attributes
+    ----------
+    fixed, each_chunk : float
+        Of client and scheduler, which wait for nothing, and for each chunk.
+    task : float
+        Task of a worker, for each chunk, whatever its rows.
+    row : float
+        Row of a worker, for each row.
+    memory_row : float
+        Memory row of training in memory, for each row.
     """
 
     fixed: float

@@ -16,10 +16,14 @@ def find(name: str, known: Iterable[str], what: str, among: str = "known") -> st
 
     Parameters
     ----------
-    name : as typed.
-    known : names there are.
-    what : they are names of, for the message.
-    among : what the list of known names begins with.
+    name : str
+        As typed.
+    known : iterable of str
+        Names there are.
+    what : str
+        They are names of, for the message.
+    among : str, default "known"
+        What the list of known names begins with.
 
     Raises
     ------

@@ -50,8 +50,12 @@ TOLERANCE = 0.01
 class Curve(NamedTuple):
     """Test log-likelihood on the way.
 
-    steps, seconds : taken and spent on steps so far, at each look.
-    log_likelihood : mean over the held-out data, in nats.
+    Attributes
+    ----------
+    steps, seconds : list of int and list of float
+        Taken and spent on steps so far, at each look.
+    log_likelihood : list of float
+        Mean over the held-out data, in nats.
     """
 
     steps: list[int]
@@ -74,13 +78,20 @@ def trained(
 
     Parameters
     ----------
-    step : takes the rows of a batch.
-    log_likelihood : what is looked at, after the first step, the last, and some between.
-    batches : rows of each.
-    steps, seconds : largest number of steps, and time after which no other is begun.
-    growth : factor of the number of steps from one look to the next.
-    lost : after `SETTLED` steps, end as well when the log-likelihood is so far below its best.
-    clock : returns the time in seconds.
+    step : callable
+        Takes the rows of a batch.
+    log_likelihood : callable
+        What is looked at, after the first step, the last, and some between.
+    batches : iterator of slice or array of int
+        Rows of each.
+    steps, seconds : int and float
+        Largest number of steps, and time after which no other is begun.
+    growth : float
+        Factor of the number of steps from one look to the next.
+    lost : float, optional
+        After `SETTLED` steps, end as well when the log-likelihood is so far below its best.
+    clock : callable, optional
+        Returns the time in seconds.
 
     Examples
     --------

@@ -30,8 +30,12 @@ Job: TypeAlias = tuple[int, str]
 class Outcome(NamedTuple):
     """A record, and what pictures need of the same prediction.
 
-    record : see `balinp.experiments.scores`.
-    curves : arrays by name: ``"calibration"`` and, with data from outside, ``"roc"``.
+    Attributes
+    ----------
+    record : Record
+        See `balinp.experiments.scores`.
+    curves : mapping of str to array
+        Arrays by name: ``"calibration"`` and, with data from outside, ``"roc"``.
     """
 
     record: Record
@@ -55,10 +59,14 @@ def run(
 
     Parameters
     ----------
-    dataset, methods : what to run.
-    splits : numbers of the splits; each is also the seed of the methods on it.
-    jobs : number of workers; None is what joblib's context says, or one.
-    done : what to leave out.
+    dataset, methods : Dataset and sequence of Method
+        What to run.
+    splits : sequence of int
+        Numbers of the splits; each is also the seed of the methods on it.
+    jobs : int, optional
+        Number of workers; None is what joblib's context says, or one.
+    done : Collection, default ()
+        What to leave out.
 
     Notes
     -----

@@ -49,10 +49,14 @@ class Case:
 
     Attributes
     ----------
-    name : of the case.
-    hidden : widths of the hidden layers.
-    model : arguments of `BALI`; without a noise variance it learns one.
-    freedom : degrees of freedom of the true noise, of the same variance; infinite for a Gaussian.
+    name : str
+        Name of the case.
+    hidden : tuple of int
+        Widths of the hidden layers.
+    model : dict
+        Arguments of `BALI`; without a noise variance it learns one.
+    freedom : float
+        Degrees of freedom of the true noise, of the same variance; infinite for a Gaussian.
     """
 
     name: str
@@ -79,8 +83,9 @@ def simulate(case: Case, seed: int) -> list[Record]:
 
     Returns
     -------
-    A record for each place: ``"function"`` and ``"target"``, the predictive probabilities below
-    the true output and below a new target.
+    list of Record
+        A record for each place: ``"function"`` and ``"target"``, the predictive probabilities below
+        the true output and below a new target.
     """
     rng = np.random.default_rng(seed)
     network = MLP([N_IN, *case.hidden, 1], "tanh")

@@ -59,9 +59,12 @@ def group_split(k: int, *, groups: Indices, test_fraction: float) -> Split:
 
     Parameters
     ----------
-    k : number of the split.
-    groups : (N,) array, the group of each row.
-    test_fraction : share of the rows that are to be for testing.
+    k : int
+        Number of the split.
+    groups : array of int
+        (N,) array, the group of each row.
+    test_fraction : float
+        Share of the rows that are to be for testing.
 
     Raises
     ------

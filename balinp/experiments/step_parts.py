@@ -44,9 +44,13 @@ CLOCK = time.process_time
 class Entry(NamedTuple):
     """A part of the step that a function begins.
 
-    part : one of `PARTS`.
-    within : the only part whose calls begin it; called from any other, the function belongs to
-        its caller. None begins the part wherever the call comes from.
+    Attributes
+    ----------
+    part : str
+        One of `PARTS`.
+    within : str or None
+        The only part whose calls begin it; called from any other, the function belongs to its
+        caller. None begins the part wherever the call comes from.
     """
 
     part: str
@@ -94,7 +98,8 @@ class Stopwatch:
 
     Parameters
     ----------
-    clock : returns the time in seconds.
+    clock : callable, optional
+        Returns the time in seconds.
 
     Examples
     --------
@@ -199,7 +204,8 @@ def timed_parts(twins: Mapping[Function, Function] | None = None) -> Iterator[St
 
     Parameters
     ----------
-    twins : functions to use in place of others of `ENTRIES` or of the package, on the same watch.
+    twins : mapping of Function to Function, optional
+        Functions to use in place of others of `ENTRIES` or of the package, on the same watch.
     """
     watch = Stopwatch()
     replacements = dict(twins or {})

@@ -32,9 +32,12 @@ class Adam:
 
     Parameters
     ----------
-    network : of a model; initial weights are PyTorch's usual ones.
-    kind : ``"regression"`` or ``"classification"``.
-    learning_rate : the default is PyTorch's.
+    network : MLP
+        Network of a model; initial weights are PyTorch's usual ones.
+    kind : str
+        ``"regression"`` or ``"classification"``.
+    learning_rate : float, default 0.001
+        The default is PyTorch's.
     """
 
     def __init__(self, network: MLP, kind: str, learning_rate: float = 1e-3) -> None:
@@ -88,9 +91,12 @@ def kronecker_fit(
 
     Parameters
     ----------
-    network, weights : of a BALI model.
-    X, Y : (N, n_in) and (N, K), one-hot for classes; all data are one batch.
-    kind : ``"regression"`` or ``"classification"``.
+    network, weights : MLP and sequence of array
+        Of a BALI model.
+    X, Y : array
+        (N, n_in) and (N, K), one-hot for classes; all data are one batch.
+    kind : str
+        ``"regression"`` or ``"classification"``.
     """
     torch, laplace = peers("torch", "laplace")
     model = _sequential(network)

@@ -59,9 +59,12 @@ def truths(
 
     Parameters
     ----------
-    json_path : where to write the records of `compare`, or None.
-    figure_path : where to draw the figure, or None.
-    chains : how long they run; None is the usual length.
+    json_path : Path, optional
+        Where to write the records of `compare`, or None.
+    figure_path : Path, optional
+        Where to draw the figure, or None.
+    chains : Chains, optional
+        How long they run; None is the usual length.
 
     Raises
     ------
@@ -123,18 +126,22 @@ def compare(
 
     Parameters
     ----------
-    problem : what all have in common.
-    draws, accepted : from `hidden_weights`.
-    starts : seeds of BALI's initial weights.
+    problem : Problem
+        What all have in common.
+    draws, accepted : array and float
+        From `hidden_weights`.
+    starts : sequence of int, optional
+        Seeds of BALI's initial weights.
 
     Returns
     -------
-    Records with the keys method, start (None for MCMC) and, for each region, mean_off (root mean
-    square difference of the mean from that of MCMC), std (mean standard deviation that uncertain
-    weights cause) and log_likelihood (nats a fresh datum). MCMC also has accepted, and for the
-    output that mixes worst effective_draws and halves_differ: by how much its means over the
-    first and the second half of the chains differ, in posterior standard deviations. Others have
-    log_joint, the log joint density at their mean.
+    list of Record
+        Records with the keys method, start (None for MCMC) and, for each region, mean_off (root
+        mean square difference of the mean from that of MCMC), std (mean standard deviation that
+        uncertain weights cause) and log_likelihood (nats a fresh datum). MCMC also has accepted,
+        and for the output that mixes worst effective_draws and halves_differ: by how much its means
+        over the first and the second half of the chains differ, in posterior standard deviations.
+        Others have log_joint, the log joint density at their mean.
     """
     models = [trained(problem, start) for start in starts]
     truth: Record = {"method": MCMC, "start": None, "accepted": accepted}

@@ -24,9 +24,12 @@ class Reliability(NamedTuple):
 
     Attributes
     ----------
-    size : (b,) numbers of data.
-    confidence : (b,) their mean confidence.
-    accuracy : (b,) the fraction of them that was right.
+    size : array of int
+        (b,) numbers of data.
+    confidence : array
+        (b,) their mean confidence.
+    accuracy : array
+        (b,) the fraction of them that was right.
     """
 
     size: npt.NDArray[np.intp]

@@ -30,17 +30,24 @@ def reliability(
 
     Parameters
     ----------
-    probabilities : (N, K) class probabilities, a `CategoricalPredictive`, or, with X, a model; any
-        classifier of scikit-learn is one, too.
-    Y : (N,) labels or (N, K) one-hot rows.
-    X : inputs (N, n_in) at which a model is asked.
-    n_bins : number of bins of equal width, closed on the right.
-    fewest : bins with fewer data are not drawn.
-    ax : Matplotlib axes, or None for new ones.
+    probabilities : array_like
+        (N, K) class probabilities, a `CategoricalPredictive`, or, with X, a model; any classifier
+        of scikit-learn is one, too.
+    Y : array_like
+        (N,) labels or (N, K) one-hot rows.
+    X : array_like, optional
+        Inputs (N, n_in) at which a model is asked.
+    n_bins : int, default 10
+        Number of bins of equal width, closed on the right.
+    fewest : int, default 10
+        Bins with fewer data are not drawn.
+    ax : optional
+        Matplotlib axes, or None for new ones.
 
     Returns
     -------
-    The axes.
+    matplotlib.axes.Axes
+        The axes.
 
     Raises
     ------
@@ -103,15 +110,21 @@ def coverage(
 
     Parameters
     ----------
-    predictive : of regression, at N inputs; or, with X, a model.
-    Y : (N, K) targets, of one output (N,); of several their intervals are counted together.
-    X : inputs (N, n_in) at which a model is asked.
-    levels : probabilities of the intervals, each between 0 and 1.
-    ax : Matplotlib axes, or None for new ones.
+    predictive
+        Predictive of regression, at N inputs; or, with X, a model.
+    Y : array_like
+        (N, K) targets, of one output (N,); of several their intervals are counted together.
+    X : array_like, optional
+        Inputs (N, n_in) at which a model is asked.
+    levels : optional
+        Probabilities of the intervals, each between 0 and 1.
+    ax : optional
+        Matplotlib axes, or None for new ones.
 
     Returns
     -------
-    The axes.
+    matplotlib.axes.Axes
+        The axes.
 
     Raises
     ------
@@ -157,18 +170,25 @@ def residuals(
 
     Parameters
     ----------
-    predictive : of regression, at N inputs; or, with X, a model.
-    Y : (N, K) targets, of one output (N,).
-    X : inputs (N, n_in) at which a model is asked.
-    against : ``"mean"`` draws them over the predicted mean, with dashed lines between which
-        95 % should lie. ``"quantiles"`` draws them in order over the normal quantiles of
-        (i - 1/2) / N, with the range of 95 % of each in grey.
-    output : which of K outputs; None where there is one.
-    ax : Matplotlib axes, or None for new ones.
+    predictive
+        Predictive of regression, at N inputs; or, with X, a model.
+    Y : array_like
+        (N, K) targets, of one output (N,).
+    X : array_like, optional
+        Inputs (N, n_in) at which a model is asked.
+    against : str, default "mean"
+        ``"mean"`` draws them over the predicted mean, with dashed lines between which 95 % should
+        lie. ``"quantiles"`` draws them in order over the normal quantiles of (i - 1/2) / N, with
+        the range of 95 % of each in grey.
+    output : int, optional
+        Which of K outputs; None where there is one.
+    ax : optional
+        Matplotlib axes, or None for new ones.
 
     Returns
     -------
-    The axes.
+    matplotlib.axes.Axes
+        The axes.
 
     Raises
     ------

@@ -32,17 +32,24 @@ def functions(
 
     Parameters
     ----------
-    draws : (S, B, K) array, as from `BALI.sample_functions` with a size; (B, S), as a
-        `BALIRegressor` of one target returns them; or a model to draw from.
-    x : (B,) or (B, 1) inputs, in any order.
-    size, seed : of the draws that a model is asked for: their number, and that of the generator.
-    data : inputs (N,) or (N, 1) and targets (N, K) or (N,), drawn as points; or None.
-    output : which of K outputs; None where there is one.
-    ax : Matplotlib axes, or None for new ones.
+    draws : array
+        (S, B, K) array, as from `BALI.sample_functions` with a size; (B, S), as a `BALIRegressor`
+        of one target returns them; or a model to draw from.
+    x : array_like
+        (B,) or (B, 1) inputs, in any order.
+    size, seed : int, optional
+        Of the draws that a model is asked for: their number, and that of the generator.
+    data : tuple, optional
+        Inputs (N,) or (N, 1) and targets (N, K) or (N,), drawn as points; or None.
+    output : int, optional
+        Which of K outputs; None where there is one.
+    ax : optional
+        Matplotlib axes, or None for new ones.
 
     Returns
     -------
-    The axes.
+    matplotlib.axes.Axes
+        The axes.
 
     Raises
     ------

@@ -34,12 +34,15 @@ def convergence(history: Any, *, ax: Any = None) -> Any:
 
     Parameters
     ----------
-    history : `BALI.history`, or a part of it; or a model, also an estimator of one member.
-    ax : Matplotlib axes, or None for new ones.
+    history
+        `BALI.history`, or a part of it; or a model, also an estimator of one member.
+    ax : optional
+        Matplotlib axes, or None for new ones.
 
     Returns
     -------
-    The axes on the left.
+    matplotlib.axes.Axes
+        The axes on the left.
 
     Raises
     ------
@@ -89,16 +92,21 @@ def weights(model: Any, *, layer: int | None = None, bins: int = 40, ax: Any = N
 
     Parameters
     ----------
-    model : a model that has been trained, also an estimator of one member.
-    layer : None draws a histogram of each layer, with bins in common, counts logarithmic. A number,
-        from 0, draws that layer's (D, K) matrix as an image, inputs down, outputs across; with
-        a bias, it is the last row. Inputs of an estimator are called by their names.
-    bins : number of bins of the histograms.
-    ax : Matplotlib axes, or None for new ones.
+    model
+        A model that has been trained, also an estimator of one member.
+    layer : int, optional
+        None draws a histogram of each layer, with bins in common, counts logarithmic. A number,
+        from 0, draws that layer's (D, K) matrix as an image, inputs down, outputs across; with a
+        bias, it is the last row. Inputs of an estimator are called by their names.
+    bins : int, default 40
+        Number of bins of the histograms.
+    ax : optional
+        Matplotlib axes, or None for new ones.
 
     Returns
     -------
-    The axes.
+    matplotlib.axes.Axes
+        The axes.
 
     Raises
     ------
@@ -154,12 +162,15 @@ def spectra(model: Any, *, ax: Any = None) -> Any:
 
     Parameters
     ----------
-    model : a model that has been trained, also an estimator of one member.
-    ax : Matplotlib axes, or None for new ones.
+    model
+        A model that has been trained, also an estimator of one member.
+    ax : optional
+        Matplotlib axes, or None for new ones.
 
     Returns
     -------
-    The axes.
+    matplotlib.axes.Axes
+        The axes.
 
     Raises
     ------

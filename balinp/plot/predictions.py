@@ -50,17 +50,24 @@ def predictive_band(
 
     Parameters
     ----------
-    predictive : of regression, at B inputs; or a model of one input, to be asked there.
-    x : (B,) or (B, 1) inputs, in any order.
-    levels : probabilities of the intervals, each between 0 and 1.
-    data : inputs (N,) or (N, 1) and targets (N, K) or (N,), drawn as points; or None. The axes are
+    predictive
+        Predictive of regression, at B inputs; or a model of one input, to be asked there.
+    x : array_like
+        (B,) or (B, 1) inputs, in any order.
+    levels : sequence of float, default (0.95,)
+        Probabilities of the intervals, each between 0 and 1.
+    data : tuple, optional
+        Inputs (N,) or (N, 1) and targets (N, K) or (N,), drawn as points; or None. The axes are
         called what a frame, a series or a fitted estimator calls them.
-    output : which of K outputs; None where there is one.
-    ax : Matplotlib axes, or None for new ones.
+    output : int, optional
+        Which of K outputs; None where there is one.
+    ax : optional
+        Matplotlib axes, or None for new ones.
 
     Returns
     -------
-    The axes.
+    matplotlib.axes.Axes
+        The axes.
 
     Raises
     ------
@@ -132,24 +139,34 @@ def uncertainty_map(
 
     Parameters
     ----------
-    model : a `BALI`, an estimator or a pipeline, or anything else whose `predict` turns inputs
-        (B, 2) into a predictive; or a function of inputs (B, 2) to values (B,), which are drawn
-        as they are.
-    bounds : ((lowest, highest) of the first input, the same of the second).
-    quantity : of a model's prediction. ``"entropy"`` of the class probabilities, in nats;
+    model
+        A `BALI`, an estimator or a pipeline, or anything else whose `predict` turns inputs (B, 2)
+        into a predictive; or a function of inputs (B, 2) to values (B,), which are drawn as they
+        are.
+    bounds : array_like
+        ((lowest, highest) of the first input, the same of the second).
+    quantity : str, optional
+        Quantity of a model's prediction. ``"entropy"`` of the class probabilities, in nats;
         ``"total_std"`` or ``"epistemic_std"`` of one output (for classes: of its entry of the
         one-hot label). None is the entropy for classes and the epistemic std otherwise.
-    output : which of K outputs a standard deviation is of; None where there is one.
-    data : inputs (N, 2), and targets or None. One-hot targets of two or more classes, and labels
-        that a classifier knows, give each class its colour and marker; others are not shown.
-    resolution : points of the grid along each input.
-    colour_bar : whether to add one beside the axes.
-    label : of the colour bar; None names the quantity.
-    ax : Matplotlib axes, or None for new ones.
+    output : int, optional
+        Which of K outputs a standard deviation is of; None where there is one.
+    data : tuple, optional
+        Inputs (N, 2), and targets or None. One-hot targets of two or more classes, and labels that
+        a classifier knows, give each class its colour and marker; others are not shown.
+    resolution : int, default 80
+        Points of the grid along each input.
+    colour_bar : bool, default True
+        Whether to add one beside the axes.
+    label : str, optional
+        Label of the colour bar; None names the quantity.
+    ax : optional
+        Matplotlib axes, or None for new ones.
 
     Returns
     -------
-    The axes.
+    matplotlib.axes.Axes
+        The axes.
 
     Raises
     ------

@@ -23,11 +23,12 @@ class BernoulliPredictive(OutputPredictive):
     goes over several answers of a datum (`logpdf`, `epistemic`, `aleatoric`) is averaged over draws
     of its logits, as in `OutputPredictive`.
 
+    Derivation: PR-2, PR-3
+
     Parameters
     ----------
-    likelihood, f, covariance : as for `OutputPredictive`; f are logits.
-
-    Derivation: PR-2, PR-3
+    likelihood, f, covariance
+        As for `OutputPredictive`; f are logits.
 
     Examples
     --------

@@ -29,12 +29,21 @@ class CategoricalPredictive:
     network, the moments are those of the one-hot label: `mean` is `probabilities`, E[p];
     `epistemic` is Cov(p); `aleatoric` is E[diag(p) - p p^T].
 
+    Derivation: PR-2, PR-3
+
     Parameters
     ----------
-    probability_draws : (S, B, K) array, p of each of S networks.
-    weights : (S,) array of the networks' weights, of sum 1; None for equal ones.
+    probability_draws : array
+        (S, B, K) array, p of each of S networks.
+    weights : array, optional
+        (S,) array of the networks' weights, of sum 1; None for equal ones.
 
-    Derivation: PR-2, PR-3
+    Attributes
+    ----------
+    probabilities : array
+        (B, K) class probabilities.
+    weights : array or None
+        Of the draws, None for equal ones.
 
     Examples
     --------
@@ -87,16 +96,37 @@ class CategoricalPredictive:
         """The equal mixture of predictives for the same data.
 
         Derivation: PR-5
+
+        Examples
+        --------
+        >>> p = CategoricalPredictive.from_samples(np.log([[[0.2, 0.8]], [[0.4, 0.6]]]))
+        >>> CategoricalPredictive.of([p, p]).probabilities.round(2)
+        array([[0.3, 0.7]])
         """
         return _OfMembers(members)
 
     @classmethod
     def from_samples(cls, logits: Array) -> CategoricalPredictive:
-        """From sampled logits (S, B, K): the probabilities are the average softmax."""
+        """From sampled logits (S, B, K): the probabilities are the average softmax.
+
+        Examples
+        --------
+        >>> p = CategoricalPredictive.from_samples(np.log([[[0.2, 0.8]], [[0.4, 0.6]]]))
+        >>> p.probabilities.round(2)
+        array([[0.3, 0.7]])
+        """
         return cls(np.asarray(softmax(logits, axis=2)))
 
     def draws_of(self, rows: slice) -> Array:
-        """Class probabilities (S, b, K) of each network at some of the data."""
+        """Class probabilities (S, b, K) of each network at some of the data.
+
+        Examples
+        --------
+        >>> p = CategoricalPredictive.from_samples(np.log([[[0.2, 0.8]], [[0.4, 0.6]]]))
+        >>> p.draws_of(slice(0, 1))[:, 0].round(2)
+        array([[0.2, 0.8],
+               [0.4, 0.6]])
+        """
         return self._draws[:, rows]
 
     @property
@@ -142,7 +172,14 @@ class CategoricalPredictive:
         return np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
 
     def cdf(self, P: Any) -> Array:
-        """Share (B, K) of networks whose probability of a class is at most that in P (B, K)."""
+        """Share (B, K) of networks whose probability of a class is at most that in P (B, K).
+
+        Examples
+        --------
+        >>> p = CategoricalPredictive.from_samples(np.log([[[0.2, 0.8]], [[0.4, 0.6]]]))
+        >>> p.cdf([[0.3, 0.7]])
+        array([[0.5, 0.5]])
+        """
         B, K = self.probabilities.shape
         P = as_matrix(P, "P", rows=B, columns=K)
         below = [np.tensordot(self.weights, self.draws_of(r) <= P[r], 1) for r in self._pieces()]
@@ -155,12 +192,26 @@ class CategoricalPredictive:
         ------
         TypeError, ValueError
             If q is not a number between 0 and 1.
+
+        Examples
+        --------
+        >>> p = CategoricalPredictive.from_samples(np.log([[[0.2, 0.8]], [[0.4, 0.6]]]))
+        >>> p.quantile(0.9).round(2)
+        array([[0.4, 0.8]])
         """
         return np.concatenate([weighted_quantiles(*self._sorted(r), as_level(q, "q"))[0]
                                for r in self._pieces()])  # fmt: skip
 
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
-        """Central interval (B, K) of each class's probability over networks."""
+        """Central interval (B, K) of each class's probability over networks.
+
+        Examples
+        --------
+        >>> p = CategoricalPredictive.from_samples(np.log([[[0.2, 0.8]], [[0.4, 0.6]]]))
+        >>> low, high = p.interval(0.9)
+        >>> low.round(2), high.round(2)
+        (array([[0.2, 0.6]]), array([[0.4, 0.8]]))
+        """
         tail = 0.5 * (1.0 - as_level(level))
         ends = [weighted_quantiles(*self._sorted(rows), tail) for rows in self._pieces()]
         low, high = zip(*ends, strict=True)
@@ -173,14 +224,28 @@ class CategoricalPredictive:
         return np.take_along_axis(draws, order, axis=0), self.weights[order]
 
     def logpdf(self, Y: Any) -> Array:
-        """Log probability of each one-hot row of Y (B, K), in nats, shape (B,)."""
+        """Log probability of each one-hot row of Y (B, K), in nats, shape (B,).
+
+        Examples
+        --------
+        >>> p = CategoricalPredictive.from_samples(np.log([[[0.2, 0.8]], [[0.4, 0.6]]]))
+        >>> np.exp(p.logpdf([[0.0, 1.0]])).round(2)
+        array([0.7])
+        """
         B, K = self.probabilities.shape
         Y = as_one_hot(Y, "Y", rows=B, columns=K)
         with np.errstate(divide="ignore"):  # a class of probability zero has log density -inf
             return np.asarray(np.log((Y * self.probabilities).sum(axis=1)))
 
     def sample(self, rng: np.random.Generator, size: int | None = None) -> Array:
-        """One-hot draws of Y: (B, K), or (size, B, K)."""
+        """One-hot draws of Y: (B, K), or (size, B, K).
+
+        Examples
+        --------
+        >>> p = CategoricalPredictive.from_samples(np.log([[[0.2, 0.8]], [[0.4, 0.6]]]))
+        >>> p.sample(np.random.default_rng(0), size=100).shape
+        (100, 1, 2)
+        """
         count = as_count(1 if size is None else size, "size")
         B, K = self.probabilities.shape
         edges = np.cumsum(self.probabilities, axis=1)[:, :-1]

@@ -19,13 +19,25 @@ from balinp.validation import as_count, as_level, as_matrix
 class GaussianPredictive:
     """y ~ N(m, E + V) for each datum: the predictive of a linearised network.
 
+    Derivation: PR-1, PR-4
+
     Parameters
     ----------
-    mean : (B, K) array m.
-    epistemic : (B, K, K) array E, the covariance that uncertain weights cause.
-    noise_covariance : (K, K) array V.
+    mean : array
+        (B, K) array m.
+    epistemic : array
+        (B, K, K) array E, the covariance that uncertain weights cause.
+    noise_covariance : array
+        (K, K) array V.
 
-    Derivation: PR-1, PR-4
+    Attributes
+    ----------
+    mean : array
+        (B, K) means m.
+    epistemic : array
+        (B, K, K) covariance E.
+    noise_covariance : array
+        (K, K) covariance V.
 
     Examples
     --------
@@ -71,12 +83,26 @@ class GaussianPredictive:
         ------
         TypeError, ValueError
             If the level is not a number between 0 and 1.
+
+        Examples
+        --------
+        >>> p = GaussianPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1))
+        >>> low, high = p.interval(0.95)
+        >>> high.round(2)
+        array([[3.92]])
         """
         half = -float(ndtri(0.5 * (1.0 - as_level(level)))) * self.std
         return self.mean - half, self.mean + half
 
     def cdf(self, Y: Any) -> Array:
-        """Distribution function (B, K) of each output at Y (B, K), noise included."""
+        """Distribution function (B, K) of each output at Y (B, K), noise included.
+
+        Examples
+        --------
+        >>> p = GaussianPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1))
+        >>> p.cdf([[1.0]]).round(3)
+        array([[0.691]])
+        """
         return np.asarray(ndtr((self._checked(Y) - self.mean) / self.std))
 
     def quantile(self, q: float) -> Array:
@@ -86,17 +112,36 @@ class GaussianPredictive:
         ------
         TypeError, ValueError
             If q is not a number between 0 and 1.
+
+        Examples
+        --------
+        >>> p = GaussianPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1))
+        >>> p.quantile(0.9).round(2)
+        array([[2.56]])
         """
         return self.mean + float(ndtri(as_level(q, "q"))) * self.std
 
     def logpdf(self, Y: Any) -> Array:
-        """Log density of each row of Y (B, K), in nats, shape (B,)."""
+        """Log density of each row of Y (B, K), in nats, shape (B,).
+
+        Examples
+        --------
+        >>> p = GaussianPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1))
+        >>> p.logpdf([[0.0]]).round(3)
+        array([-1.612])
+        """
         return self.logpdf_gaussian(Y)
 
     def logpdf_gaussian(self, Y: Any) -> Array:
         """Log density of the Gaussian with this mean and covariance, shape (B,).
 
         Derivation: PR-4
+
+        Examples
+        --------
+        >>> p = GaussianPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1))
+        >>> p.logpdf_gaussian([[0.0]]).round(3)
+        array([-1.612])
         """
         return _gaussian_log_density(self._checked(Y) - self.mean, self.covariance)
 
@@ -107,17 +152,38 @@ class GaussianPredictive:
         `logpdf_gaussian`; for sampled outputs the two differ.
 
         Derivation: PR-4
+
+        Examples
+        --------
+        >>> p = GaussianPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1))
+        >>> p.logpdf_mixture([[0.0]]).round(3)
+        array([-1.612])
         """
         return self.logpdf_gaussian(Y)
 
     def sample(self, rng: np.random.Generator, size: int | None = None) -> Array:
-        """Draws of Y, noise included: (B, K), or (size, B, K)."""
+        """Draws of Y, noise included: (B, K), or (size, B, K).
+
+        Examples
+        --------
+        >>> p = GaussianPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1))
+        >>> p.sample(np.random.default_rng(0), size=100).shape
+        (100, 1, 1)
+        """
         roots = np.asarray(np.linalg.cholesky(self.covariance))
         draws = _gaussian_draws(self.mean, roots, rng, size)
         return draws[0] if size is None else draws
 
     def rescaled(self, mean: Array, std: Array) -> GaussianPredictive:
-        """The distribution of std y + mean, for (K,) arrays."""
+        """The distribution of std y + mean, for (K,) arrays.
+
+        Examples
+        --------
+        >>> p = GaussianPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1))
+        >>> far = p.rescaled(np.array([10.0]), np.array([2.0]))
+        >>> far.mean, far.std
+        (array([[10.]]), array([[4.]]))
+        """
         squares = np.outer(std, std)
         return GaussianPredictive(
             self.mean * std + mean, self.epistemic * squares, self.noise_covariance * squares
@@ -134,13 +200,25 @@ class MixturePredictive(GaussianPredictive):
     were trained apart are put together by `of`. `mean`, `epistemic`, `aleatoric` and `covariance`
     are the mixture's own moments.
 
+    Derivation: PR-3, PR-4, PR-5
+
     Parameters
     ----------
-    outputs : (S, B, K) array f_s, the means of the components.
-    noise_covariance : (K, K) array V common to all components, or (S, K, K) array of their own.
-    spread : (S, B, K, K) array E_s, the epistemic covariance of each component; None for zero.
+    outputs : array
+        (S, B, K) array f_s, the means of the components.
+    noise_covariance : array
+        (K, K) array V common to all components, or (S, K, K) array of their own.
+    spread : array, optional
+        (S, B, K, K) array E_s, the epistemic covariance of each component; None for zero.
 
-    Derivation: PR-3, PR-4, PR-5
+    Attributes
+    ----------
+    outputs : array
+        (S, B, K) means of the components.
+    noise_covariances : array
+        (S or 1, K, K) noise of the components.
+    spread : array or None
+        (S, B, K, K) epistemic covariance of the components; None for zero.
 
     Examples
     --------
@@ -186,7 +264,15 @@ class MixturePredictive(GaussianPredictive):
         )
 
     def rescaled(self, mean: Array, std: Array) -> MixturePredictive:
-        """The distribution of std y + mean, for (K,) arrays."""
+        """The distribution of std y + mean, for (K,) arrays.
+
+        Examples
+        --------
+        >>> p = MixturePredictive(np.array([[[-1.0]], [[1.0]]]), np.eye(1))
+        >>> far = p.rescaled(np.array([10.0]), np.array([2.0]))
+        >>> far.mean, far.std
+        (array([[10.]]), array([[2.82842712]]))
+        """
         squares = np.outer(std, std)
         return MixturePredictive(
             self.outputs * std + mean,
@@ -195,13 +281,26 @@ class MixturePredictive(GaussianPredictive):
         )
 
     def logpdf(self, Y: Any) -> Array:
-        """Log density of the mixture at each row of Y (B, K), in nats, shape (B,)."""
+        """Log density of the mixture at each row of Y (B, K), in nats, shape (B,).
+
+        Examples
+        --------
+        >>> p = MixturePredictive(np.array([[[-1.0]], [[1.0]]]), np.eye(1))
+        >>> p.logpdf([[0.0]]).round(3)
+        array([-1.419])
+        """
         return self.logpdf_mixture(Y)
 
     def logpdf_mixture(self, Y: Any) -> Array:
         """Log (1/S) sum_s N(y; f_s, E_s + V_s), shape (B,).
 
         Derivation: PR-4, PR-5
+
+        Examples
+        --------
+        >>> p = MixturePredictive(np.array([[[-1.0]], [[1.0]]]), np.eye(1))
+        >>> p.logpdf_mixture([[0.0]]).round(3)
+        array([-1.419])
         """
         residuals = self._checked(Y) - self.outputs
         log_densities = _gaussian_log_density(residuals, self._covariances)
@@ -211,18 +310,38 @@ class MixturePredictive(GaussianPredictive):
         """Lower and upper ends (B, K) of the central interval of the mixture of each output.
 
         Derivation: PR-5
+
+        Examples
+        --------
+        >>> p = MixturePredictive(np.array([[[-1.0]], [[1.0]]]), np.eye(1))
+        >>> low, high = p.interval(0.95)
+        >>> high.round(2)
+        array([[2.65]])
         """
         tail = 0.5 * (1.0 - as_level(level))
         return self._lower_end(self.outputs, tail), -self._lower_end(-self.outputs, tail)
 
     def cdf(self, Y: Any) -> Array:
-        """Distribution function (B, K) of the mixture of each output at Y (B, K)."""
+        """Distribution function (B, K) of the mixture of each output at Y (B, K).
+
+        Examples
+        --------
+        >>> p = MixturePredictive(np.array([[[-1.0]], [[1.0]]]), np.eye(1))
+        >>> p.cdf([[1.0]]).round(3)
+        array([[0.739]])
+        """
         return np.asarray(ndtr((self._checked(Y) - self.outputs) / self.component_std).mean(axis=0))
 
     def quantile(self, q: float) -> Array:
         """Quantile (B, K) of the mixture of each output; errors as for `GaussianPredictive`.
 
         Derivation: PR-5
+
+        Examples
+        --------
+        >>> p = MixturePredictive(np.array([[[-1.0]], [[1.0]]]), np.eye(1))
+        >>> p.quantile(0.9).round(2)
+        array([[1.85]])
         """
         q = as_level(q, "q")
         if q > 0.5:  # from its own end: the distribution function has no digits next to 1
@@ -242,7 +361,14 @@ class MixturePredictive(GaussianPredictive):
         return bisected(lambda y: ndtr((y - centres) / std).mean(axis=0), tail, low, high)
 
     def sample(self, rng: np.random.Generator, size: int | None = None) -> Array:
-        """Draws of Y, noise included: (B, K), or (size, B, K)."""
+        """Draws of Y, noise included: (B, K), or (size, B, K).
+
+        Examples
+        --------
+        >>> p = MixturePredictive(np.array([[[-1.0]], [[1.0]]]), np.eye(1))
+        >>> p.sample(np.random.default_rng(0), size=100).shape
+        (100, 1, 1)
+        """
         count = as_count(1 if size is None else size, "size")
         S, B, K = self.outputs.shape
         chosen, data = rng.integers(S, size=(count, B)), np.arange(B)

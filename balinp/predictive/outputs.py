@@ -36,17 +36,21 @@ class OutputPredictive:
     is asked for: of Gaussian outputs with a fixed seed, the same for every datum, so that a
     prediction does not depend on its neighbours; half of the draws mirror the others.
 
+    Derivation: PR-1, PR-3
+
     Parameters
     ----------
-    likelihood : object with the methods of `Density`, whose density is averaged.
-    f : (B, K) means of Gaussian outputs; without a covariance (S, B, K) equally likely outputs.
-    covariance : (B, K, K) array, or None.
-
-    Derivation: PR-1, PR-3
+    likelihood : Density
+        Object with the methods of `Density`, whose density is averaged.
+    f : array
+        (B, K) means of Gaussian outputs; without a covariance (S, B, K) equally likely outputs.
+    covariance : array or None
+        (B, K, K) array, or None.
 
     Attributes
     ----------
-    output_mean, output_covariance : (B, K) and (B, K, K) moments of the outputs.
+    output_mean, output_covariance : array_like
+        (B, K) and (B, K, K) moments of the outputs.
     """
 
     def __init__(self, likelihood: Density, f: Array, covariance: Array | None) -> None:

@@ -21,14 +21,23 @@ class StudentPredictive(GaussianPredictive):
     covariance is E + V as it is for the Gaussian of these moments, whose log density is
     `logpdf_gaussian`.
 
+    Derivation: JP-4
+
     Parameters
     ----------
-    mean : (B, K) array m.
-    epistemic : (B, K, K) array E, the covariance that uncertain weights cause.
-    noise_covariance : (K, K) array V.
-    freedom : number nu of degrees of freedom, above 2, so that there is a covariance.
+    mean : array
+        (B, K) array m.
+    epistemic : array
+        (B, K, K) array E, the covariance that uncertain weights cause.
+    noise_covariance : array
+        (K, K) array V.
+    freedom : float
+        Number nu of degrees of freedom, above 2, so that there is a covariance.
 
-    Derivation: JP-4
+    Attributes
+    ----------
+    freedom : float
+        Degrees of freedom nu.
 
     Examples
     --------
@@ -49,7 +58,15 @@ class StudentPredictive(GaussianPredictive):
         return f"{super().__repr__()[:-1]}, freedom={self.freedom:.3g})"
 
     def rescaled(self, mean: Array, std: Array) -> StudentPredictive:
-        """The distribution of std y + mean, for (K,) arrays."""
+        """The distribution of std y + mean, for (K,) arrays.
+
+        Examples
+        --------
+        >>> p = StudentPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1), 5.0)
+        >>> far = p.rescaled(np.array([10.0]), np.array([2.0]))
+        >>> far.mean, far.std.round(3)
+        (array([[10.]]), array([[4.]]))
+        """
         squares = np.outer(std, std)
         return StudentPredictive(
             self.mean * std + mean,
@@ -64,24 +81,60 @@ class StudentPredictive(GaussianPredictive):
         return np.sqrt(1 - 2 / self.freedom) * self.std
 
     def cdf(self, Y: Any) -> Array:
-        """Distribution function (B, K) of each output at Y (B, K), noise included."""
+        """Distribution function (B, K) of each output at Y (B, K), noise included.
+
+        Examples
+        --------
+        >>> p = StudentPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1), 5.0)
+        >>> p.cdf([[1.0]]).round(3)
+        array([[0.726]])
+        """
         return np.asarray(stdtr(self.freedom, (self._checked(Y) - self.mean) / self._scales))
 
     def quantile(self, q: float) -> Array:
-        """Quantile (B, K) of each output; errors as for `GaussianPredictive`."""
+        """Quantile (B, K) of each output; errors as for `GaussianPredictive`.
+
+        Examples
+        --------
+        >>> p = StudentPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1), 5.0)
+        >>> p.quantile(0.9).round(2)
+        array([[2.29]])
+        """
         return self.mean + float(stdtrit(self.freedom, as_level(q, "q"))) * self._scales
 
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
-        """Lower and upper ends (B, K) of the central interval of each output, noise included."""
+        """Lower and upper ends (B, K) of the central interval of each output, noise included.
+
+        Examples
+        --------
+        >>> p = StudentPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1), 5.0)
+        >>> low, high = p.interval(0.99)
+        >>> high.round(2)
+        array([[6.25]])
+        """
         half = -float(stdtrit(self.freedom, 0.5 * (1.0 - as_level(level)))) * self._scales
         return self.mean - half, self.mean + half
 
     def logpdf(self, Y: Any) -> Array:
-        """Log density of each row of Y (B, K), in nats, shape (B,)."""
+        """Log density of each row of Y (B, K), in nats, shape (B,).
+
+        Examples
+        --------
+        >>> p = StudentPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1), 5.0)
+        >>> p.logpdf([[0.0]]).round(3)
+        array([-1.406])
+        """
         return self.logpdf_mixture(Y)
 
     def logpdf_mixture(self, Y: Any) -> Array:
-        """Log density of the Student t itself, a scale mixture of Gaussians; shape (B,)."""
+        """Log density of the Student t itself, a scale mixture of Gaussians; shape (B,).
+
+        Examples
+        --------
+        >>> p = StudentPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1), 5.0)
+        >>> p.logpdf_mixture([[0.0]]).round(3)
+        array([-1.406])
+        """
         C = np.linalg.cholesky(self.covariance)
         residuals = self._checked(Y) - self.mean
         white = np.linalg.solve(C, residuals[..., None])[..., 0]
@@ -89,7 +142,14 @@ class StudentPredictive(GaussianPredictive):
         return student_log_density(white**2, log_variances, self.freedom)
 
     def sample(self, rng: np.random.Generator, size: int | None = None) -> Array:
-        """Draws of Y, noise included: (B, K), or (size, B, K)."""
+        """Draws of Y, noise included: (B, K), or (size, B, K).
+
+        Examples
+        --------
+        >>> p = StudentPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1), 5.0)
+        >>> p.sample(np.random.default_rng(0), size=100).shape
+        (100, 1, 1)
+        """
         count = as_count(1 if size is None else size, "size")
         B, K = self.mean.shape
         noise = rng.standard_normal((count, B, K))
@@ -104,11 +164,17 @@ class StudentMixture(GaussianPredictive):
 
     Mean, epistemic and aleatoric covariance are the mixture's own, as for `MixturePredictive`.
 
+    Derivation: PR-5, JP-4
+
     Parameters
     ----------
-    members : Student or Gaussian predictives for the same data.
+    members : sequence of GaussianPredictive
+        Student or Gaussian predictives for the same data.
 
-    Derivation: PR-5, JP-4
+    Attributes
+    ----------
+    members : list of GaussianPredictive
+        The predictives of which it is the mixture.
 
     Examples
     --------
@@ -127,17 +193,44 @@ class StudentMixture(GaussianPredictive):
         super().__init__(moments.mean, moments.epistemic, moments.noise_covariance)
 
     def rescaled(self, mean: Array, std: Array) -> StudentMixture:
-        """The distribution of std y + mean, for (K,) arrays."""
+        """The distribution of std y + mean, for (K,) arrays.
+
+        Examples
+        --------
+        >>> E, V = np.zeros((1, 1, 1)), np.eye(1)
+        >>> members = [StudentPredictive(np.full((1, 1), m), E, V, 5.0) for m in (-1.0, 1.0)]
+        >>> p = StudentMixture(members)
+        >>> far = p.rescaled(np.array([10.0]), np.array([2.0]))
+        >>> far.mean, far.std.round(3)
+        (array([[10.]]), array([[2.828]]))
+        """
         return StudentMixture([member.rescaled(mean, std) for member in self.members])
 
     def cdf(self, Y: Any) -> Array:
-        """Distribution function (B, K) of the mixture of each output at Y (B, K)."""
+        """Distribution function (B, K) of the mixture of each output at Y (B, K).
+
+        Examples
+        --------
+        >>> E, V = np.zeros((1, 1, 1)), np.eye(1)
+        >>> members = [StudentPredictive(np.full((1, 1), m), E, V, 5.0) for m in (-1.0, 1.0)]
+        >>> p = StudentMixture(members)
+        >>> p.cdf([[1.0]]).round(3)
+        array([[0.738]])
+        """
         return np.mean([member.cdf(Y) for member in self.members], axis=0)
 
     def quantile(self, q: float) -> Array:
         """Quantile (B, K) of the mixture of each output; errors as for `GaussianPredictive`.
 
         Derivation: PR-5
+
+        Examples
+        --------
+        >>> E, V = np.zeros((1, 1, 1)), np.eye(1)
+        >>> members = [StudentPredictive(np.full((1, 1), m), E, V, 5.0) for m in (-1.0, 1.0)]
+        >>> p = StudentMixture(members)
+        >>> p.quantile(0.9).round(2)
+        array([[1.74]])
         """
         q = as_level(q, "q")
         if q > 0.5:  # from its own end: the distribution function has no digits next to 1
@@ -145,7 +238,17 @@ class StudentMixture(GaussianPredictive):
         return self._lower_end(q)
 
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
-        """Lower and upper ends (B, K) of the central interval of the mixture of each output."""
+        """Lower and upper ends (B, K) of the central interval of the mixture of each output.
+
+        Examples
+        --------
+        >>> E, V = np.zeros((1, 1, 1)), np.eye(1)
+        >>> members = [StudentPredictive(np.full((1, 1), m), E, V, 5.0) for m in (-1.0, 1.0)]
+        >>> p = StudentMixture(members)
+        >>> low, high = p.interval(0.99)
+        >>> high.round(2)
+        array([[3.67]])
+        """
         tail = 0.5 * (1.0 - as_level(level))
         return self._lower_end(tail), -self._mirrored._lower_end(tail)
 
@@ -161,16 +264,43 @@ class StudentMixture(GaussianPredictive):
         return bisected(self.cdf, tail, ends.min(axis=0), ends.max(axis=0))
 
     def logpdf(self, Y: Any) -> Array:
-        """Log density of the mixture at each row of Y (B, K), in nats, shape (B,)."""
+        """Log density of the mixture at each row of Y (B, K), in nats, shape (B,).
+
+        Examples
+        --------
+        >>> E, V = np.zeros((1, 1, 1)), np.eye(1)
+        >>> members = [StudentPredictive(np.full((1, 1), m), E, V, 5.0) for m in (-1.0, 1.0)]
+        >>> p = StudentMixture(members)
+        >>> p.logpdf([[0.0]]).round(3)
+        array([-1.576])
+        """
         return self.logpdf_mixture(Y)
 
     def logpdf_mixture(self, Y: Any) -> Array:
-        """Log (1/S) sum_s p_s(y), shape (B,)."""
+        """Log (1/S) sum_s p_s(y), shape (B,).
+
+        Examples
+        --------
+        >>> E, V = np.zeros((1, 1, 1)), np.eye(1)
+        >>> members = [StudentPredictive(np.full((1, 1), m), E, V, 5.0) for m in (-1.0, 1.0)]
+        >>> p = StudentMixture(members)
+        >>> p.logpdf_mixture([[0.0]]).round(3)
+        array([-1.576])
+        """
         densities = np.stack([member.logpdf(Y) for member in self.members])
         return np.asarray(logsumexp(densities, axis=0) - np.log(len(self.members)))
 
     def sample(self, rng: np.random.Generator, size: int | None = None) -> Array:
-        """Draws of Y, noise included: (B, K), or (size, B, K); each from a member of its own."""
+        """Draws of Y, noise included: (B, K), or (size, B, K); each from a member of its own.
+
+        Examples
+        --------
+        >>> E, V = np.zeros((1, 1, 1)), np.eye(1)
+        >>> members = [StudentPredictive(np.full((1, 1), m), E, V, 5.0) for m in (-1.0, 1.0)]
+        >>> p = StudentMixture(members)
+        >>> p.sample(np.random.default_rng(0), size=100).shape
+        (100, 1, 1)
+        """
         count = as_count(1 if size is None else size, "size")
         draws = np.stack([member.sample(rng, count) for member in self.members])
         chosen = rng.integers(len(draws), size=draws.shape[1:3])
@@ -193,13 +323,16 @@ def equal_mixture(members: Sequence[GaussianPredictive]) -> GaussianPredictive:
 def student_log_density(squares: Array, log_variances: Array, freedom: float) -> Array:
     """Log density (B,) of a multivariate Student t of a given covariance.
 
+    Derivation: JP-4
+
     Parameters
     ----------
-    squares : (B, K) array of squared residuals over variances, in uncorrelated axes.
-    log_variances : (B, K) array of the logarithms of these variances.
-    freedom : number nu above 2.
-
-    Derivation: JP-4
+    squares : array
+        (B, K) array of squared residuals over variances, in uncorrelated axes.
+    log_variances : array
+        (B, K) array of the logarithms of these variances.
+    freedom : float
+        Number nu above 2.
     """
     nu, K = freedom, squares.shape[1]
     constant = gammaln(0.5 * (nu + K)) - gammaln(0.5 * nu) - 0.5 * K * np.log(np.pi * (nu - 2))

@@ -95,7 +95,8 @@ def warm_up(modules: Sequence[str] = ()) -> None:
 
     Parameters
     ----------
-    modules : those of the extra ``peers`` that are needed.
+    modules : sequence of str, default ()
+        Those of the extra ``peers`` that are needed.
     """
     import sklearn.gaussian_process
     import sklearn.linear_model
@@ -112,9 +113,12 @@ def select(kind: str, names: Sequence[str] | None = None, n_data: int = 0) -> li
 
     Parameters
     ----------
-    kind : ``"regression"`` or ``"classification"``.
-    names : of methods; None is all those that can be run here on so many data.
-    n_data : number of data.
+    kind : str
+        ``"regression"`` or ``"classification"``.
+    names : sequence of str, optional
+        Names of methods; None is all those that can be run here on so many data.
+    n_data : int, default 0
+        Number of data.
 
     Raises
     ------
@@ -140,10 +144,13 @@ def added(kind: str, estimators: Sequence[Any], taken: Sequence[str] = ()) -> li
 
     Parameters
     ----------
-    kind : ``"regression"`` or ``"classification"``.
-    estimators : each a `Method`, ``"MODULE:OBJECT"`` or an estimator.
-    taken : names of other methods. What is imported goes by its place if OBJECT is among them or
-        is the name of a method of this package.
+    kind : str
+        ``"regression"`` or ``"classification"``.
+    estimators : sequence
+        Each a `Method`, ``"MODULE:OBJECT"`` or an estimator.
+    taken : sequence of str, default ()
+        Names of other methods. What is imported goes by its place if OBJECT is among them or is the
+        name of a method of this package.
 
     Raises
     ------

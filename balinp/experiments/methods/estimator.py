@@ -42,9 +42,12 @@ def from_estimator(estimator: Any, name: str | None = None, kind: str | None = N
 
     Parameters
     ----------
-    estimator : of scikit-learn, a pipeline that ends in one, or anything with their methods.
-    name : in tables; None takes that of the class.
-    kind : ``"regression"`` or ``"classification"``; None is what scikit-learn says of it.
+    estimator
+        Estimator of scikit-learn, a pipeline that ends in one, or anything with their methods.
+    name : str, optional
+        In tables; None takes that of the class.
+    kind : str, optional
+        ``"regression"`` or ``"classification"``; None is what scikit-learn says of it.
 
     Raises
     ------

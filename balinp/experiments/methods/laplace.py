@@ -28,14 +28,17 @@ class Laplace:
     with the package's default, the probit approximation. Outputs share one noise variance in
     standardised units.
 
-    Attributes
-    ----------
-    kind : ``"regression"`` or ``"classification"``.
-    subset : ``"all"`` weights, or the ``"last_layer"``.
-    structure : ``"kron"`` or ``"full"``, of the precision.
-
     Source: Daxberger et al. (2021), Laplace redux; Ritter, Botev and Barber (2018) for Kronecker
     factors; Immer, Korzepa and Bauer (2021) for the prediction.
+
+    Attributes
+    ----------
+    kind : str
+        ``"regression"`` or ``"classification"``.
+    subset : str
+        ``"all"`` weights, or the ``"last_layer"``.
+    structure : str
+        ``"kron"`` or ``"full"``, of the precision.
     """
 
     kind: str

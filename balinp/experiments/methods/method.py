@@ -39,11 +39,16 @@ class Method:
 
     Attributes
     ----------
-    name : as in tables and after ``--methods``.
-    kind : ``"regression"`` or ``"classification"``.
-    train : maps standardised (X, Y) and a seed to a predictor in standardised units.
-    peers : modules of the extra ``peers`` that it imports.
-    most_data : number of data up to which it is affordable.
+    name : str
+        As in tables and after ``--methods``.
+    kind : str
+        ``"regression"`` or ``"classification"``.
+    train : Train
+        Maps standardised (X, Y) and a seed to a predictor in standardised units.
+    peers : tuple of str
+        Modules of the extra ``peers`` that it imports.
+    most_data : float
+        Number of data up to which it is affordable.
     """
 
     name: str
@@ -57,10 +62,13 @@ class Method:
 
         Parameters
         ----------
-        X, Y : training data in original units.
-        seed : of everything random.
-        input_scale : what the method sees inputs divided by, as in `Dataset`. Targets of a
-            regression are always standardised column by column.
+        X, Y : array
+            Training data in original units.
+        seed : int
+            Seed of everything random.
+        input_scale : str, default "column"
+            What the method sees inputs divided by, as in `Dataset`. Targets of a regression are
+            always standardised column by column.
         """
         inputs = SCALES[input_scale](X)
         if self.kind == CLASSIFICATION:
@@ -136,8 +144,10 @@ def best_held_out(states: Iterator[tuple[float, State]], patience: int) -> State
 
     Parameters
     ----------
-    states : pairs of held-out error and what reached it, in the order of training.
-    patience : stop after so many states without a new smallest error.
+    states : iterator of tuple of float and State
+        Pairs of held-out error and what reached it, in the order of training.
+    patience : int
+        Stop after so many states without a new smallest error.
     """
     least, best = next(states)
     waited = 0

@@ -32,10 +32,14 @@ class Results:
 
     Attributes
     ----------
-    command : that gives the records.
-    date : of the run, as in 2024-11-18.
-    versions : of Python and of packages, by name.
-    records : see `balinp.experiments.scores`.
+    command : str
+        Command that gives the records.
+    date : str
+        Date of the run, as in 2024-11-18.
+    versions : dict of str to str
+        Versions of Python and of packages, by name.
+    records : list of Record
+        See `balinp.experiments.scores`.
     """
 
     command: str

@@ -46,8 +46,10 @@ def with_tables(text: str, reader: Callable[[str], Results] = read) -> str:
 
     Parameters
     ----------
-    text : of the document.
-    reader : gives the results of a run by its name.
+    text : str
+        Text of the document.
+    reader : callable, optional
+        Gives the results of a run by its name.
 
     Raises
     ------
