@@ -437,7 +437,8 @@ class BALI(Model):
         if self.targets_are_observations:
             return
         K, data = self.network.widths[-1], coordinates.data
-        forward = forward_pass(self.forward, self.likelihood, K, self.steps + 1, is_all=True)
+        step = self.steps + 1
+        forward = forward_pass(self.forward, self.likelihood, K, step, draws_labels=False)
         now = self._present(data.first.whole, N, coordinates)
         with few_threads(self.network.widths):
             settle(now, data.batches(None, self.rng), forward)

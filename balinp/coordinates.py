@@ -57,7 +57,7 @@ class Coordinates:
         return [layer.mean for layer in self.layers]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InputEigenbasis(Coordinates):
     """Rows X Q and weights Q^T W of the first layer, with A = Q diag(a) Q^T of all rows.
 
@@ -71,9 +71,9 @@ class InputEigenbasis(Coordinates):
         Second moment of its inputs, and its spectrum.
     """
 
-    first: MatrixNormalLayer = None  # type: ignore[assignment]
-    A: Array = None  # type: ignore[assignment]
-    spectrum: Spectrum = None  # type: ignore[assignment]
+    first: MatrixNormalLayer
+    A: Array
+    spectrum: Spectrum
 
     @classmethod
     def of(cls, network: MLP, layers: Sequence[MatrixNormalLayer], data: Data) -> InputEigenbasis:
@@ -107,9 +107,9 @@ class InputEigenbasis(Coordinates):
             [turned, *others],
             replace(data, X=rows[:] if small else rows),
             known,
-            first,
-            A,
-            spectrum,
+            first=first,
+            A=A,
+            spectrum=spectrum,
         )
 
     def write_back(self) -> None:

@@ -30,7 +30,7 @@ DRAWN_OUTPUTS, FEWEST_DRAWS = 8192, 8
 """Outputs drawn for all data together in the linearised pass, and for each datum, at least."""
 
 WIDE_OUTPUTS, SAMPLED_LABELS = 6, 4
-"""Classes from which batches draw labels for the curvature, and how many for each datum: at 50
+"""Classes from which steps draw labels for the curvature, and how many for each datum: at 50
 classes a step takes half the time, with the same likelihood (derivations/12)."""
 
 
@@ -168,7 +168,7 @@ class LinearisedClasses(Linearised):
 
 
 class LinearisedLabels(Linearised):
-    """The linearised pass of many classes in batches, whose labels are drawn.
+    """The linearised pass of many classes, of which labels are drawn.
 
     Derivation: FP-2, BP-5
     """
@@ -187,7 +187,9 @@ class LinearisedLabels(Linearised):
 PASSES = ("mean", "linearised")
 
 
-def forward_pass(name: str, likelihood: Likelihood, K: int, steps: int, is_all: bool) -> Mean:
+def forward_pass(
+    name: str, likelihood: Likelihood, K: int, steps: int, *, draws_labels: bool = True
+) -> Mean:
     """The pass of a step: the one that was asked for, or a mean pass where that is enough.
 
     The first step is a mean pass, since before it nothing but the prior could be averaged over.
@@ -203,11 +205,12 @@ def forward_pass(name: str, likelihood: Likelihood, K: int, steps: int, is_all: 
         Of the model, and the number of its outputs.
     steps : int
         Number of the step, from 1.
-    is_all : bool
-        Whether the step's batch is all the data.
+    draws_labels : bool
+        Whether the curvature of many classes may be that of drawn labels. Steps average their
+        errors out; what is reported after training is of a single pass.
     """
     if name == "mean" or steps == 1 or likelihood.known_precision(K) is not None:
         return Mean()
     if not isinstance(likelihood, Categorical):
         return Linearised()
-    return LinearisedLabels() if K >= WIDE_OUTPUTS else LinearisedClasses()
+    return LinearisedLabels() if K >= WIDE_OUTPUTS and draws_labels else LinearisedClasses()

@@ -104,7 +104,7 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
         Weight of the batch, or None to choose it.
     """
     K = model.network.widths[-1]
-    forward = forward_pass(model.forward, model.likelihood, K, model.steps, batch.is_all)
+    forward = forward_pass(model.forward, model.likelihood, K, model.steps)
     two_directions = batch.is_all and not (forward.has_bound and PRIORS[model.prior].follows_noise)
     damps = batch.is_all and not forward.has_bound
     is_known = model.likelihood.known_precision(K) is not None

@@ -63,7 +63,7 @@ def test_training_draws_the_outputs_that_matter(
     model.fit(X, Y, epochs=3)
     model.rng = np.random.default_rng(0)
     now = Present(model.network, model.likelihood, model.layers, model.weights, 60, 60, model.rng)
-    forward = forward_pass("linearised", model.likelihood, 2, model.steps, is_all=True)
+    forward = forward_pass("linearised", model.likelihood, 2, model.steps)
     traces = [forward.trace(now, X, Y, None) for _ in range(40)]
     drawn = np.concatenate([trace.likelihood.deviations for trace in traces])
     _, expected = linearised_outputs(model.network, model.layers, X, combinations=np.eye(2))

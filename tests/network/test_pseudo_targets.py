@@ -161,7 +161,7 @@ def test_what_training_adds_up_is_gradient_and_curvature(
     Y = np.eye(3)[rng.integers(3, size=20)]
     model = BALI((4,), likelihood, forward=forward).fit(X, Y, epochs=3, batch_size=5)
     now = Present(model.network, model.likelihood, model.layers, model.weights, 20, 20, model.rng)
-    t = forward_pass(forward, model.likelihood, 3, model.steps, is_all=False).trace(now, X, Y, w)
+    t = forward_pass(forward, model.likelihood, 3, model.steps).trace(now, X, Y, w)
     # Without kept bases the batch's H has the floor, of which the average takes a tenth.
     for bases, least in ((Kept(0.1), 0.999), (EXACT, 0.05)):
         all_terms = summed([t], bases.older([layer.factors for layer in model.layers]))
