@@ -33,11 +33,30 @@ def normals(shape: tuple[int, ...], rng: np.random.Generator) -> Any:
     >>> normals((2, 3), np.random.default_rng(0)).shape
     (2, 3)
     """
+    size, chosen = prod(shape[1:]), _chosen(shape, rng)
+    if _is_large(size):
+        return np.random.default_rng(chosen).standard_normal(shape, dtype=np.float32)
+    return np.stack([_table()[start : start + size] for start in chosen]).reshape(shape)
+
+
+def pass_over_normals(shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    """Leave the generator as `normals` would, in no time.
+
+    Parameters
+    ----------
+    shape, rng : as for `normals`.
+    """
+    _chosen(shape, rng)
+
+
+def _chosen(shape: tuple[int, ...], rng: np.random.Generator) -> Any:
+    """Where windows start, or the seed of numbers that are drawn anew."""
     size = prod(shape[1:])
-    if size > TABLE // 4:
-        return rng.standard_normal(shape, dtype=np.float32)
-    starts = rng.integers(TABLE - size, size=shape[0])
-    return np.stack([_table()[start : start + size] for start in starts]).reshape(shape)
+    return rng.integers(2**63) if _is_large(size) else rng.integers(TABLE - size, size=shape[0])
+
+
+def _is_large(size: int) -> bool:
+    return size > TABLE // 4
 
 
 @cache

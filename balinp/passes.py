@@ -22,7 +22,7 @@ from balinp.likelihood import Categorical, Likelihood
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP
 from balinp.natural_parameters import KnownFactor
-from balinp.normals import normals
+from balinp.normals import pass_over_normals
 from balinp.prediction import drawn_tangents, in_single, output_covariance, output_deviations
 from balinp.pseudo_targets import Trace
 
@@ -144,7 +144,7 @@ class Linearised(Mean):
         R, draws = self.combinations(now), self.draws(now)
         if _passes_forward(R, draws):
             for K in now.network.widths[1:]:
-                normals((draws // 2, rows, K), now.rng)
+                pass_over_normals((draws // 2, rows, K), now.rng)
             return
         shape = len(R), draws // 2
         for part in pieces(rows, shape[0] * shape[1], SMALL_PIECE):

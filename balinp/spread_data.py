@@ -8,7 +8,8 @@ numbers a step, whatever the number of rows.
 Chunks are added in their own order, wherever they are: the same chunks give the same model to the
 last bit, on however many workers, and whether or not one of them is lost on the way. Nor do the
 draws of a linearised pass depend on where it is made: each chunk starts from the state that the
-generator has when its first row's turn comes.
+generator has when its first row's turn comes. Up to four classes are drawn row by row, so that the
+draws are those of any pieces in memory; with more they are those of pieces that are the chunks.
 
 Derivation: LR-6
 """
@@ -27,6 +28,7 @@ from balinp._types import Array
 from balinp.cluster import Workers
 from balinp.data import Batch, Check, Data, Part
 from balinp.matrix_normal import KroneckerGaussian
+from balinp.pages import keep_freed_pages
 from balinp.passes import Mean, Present
 from balinp.pseudo_targets import Trace
 from balinp.step import Pieces, numbers_of_a_row, told
@@ -325,6 +327,7 @@ class ChunkPieces(Pieces):
 
     def __init__(self, chunk: Chunk, rng: np.random.Generator, sent: Sent) -> None:
         self._made_of = chunk, rng, sent
+        keep_freed_pages()  # of this process, as `BALI.fit` does of its own
         # What was sent is not changed: it may be used again.
         now = replace(sent.now, rng=deepcopy(rng))
         super().__init__(chunk, now, sent.forward, keeps=sent.keeps)

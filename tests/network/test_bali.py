@@ -577,7 +577,10 @@ def test_a_likelihood_object_serves_like_its_name(rng):
 @pytest.mark.parametrize("hidden", [(), (4,)])
 @pytest.mark.parametrize("likelihood", ["gaussian", "categorical"])
 def test_a_step_that_is_interrupted_has_not_been_made(hidden, likelihood, rng, monkeypatch):
-    """Even where nothing but its record is missing; the next step is the one that it was."""
+    """Even where nothing but its record is missing; the next step is the one that it was.
+
+    To rounding: weights are turned into the eigenbasis of the inputs, and back, once more.
+    """
     X, Y = classes(rng)
     model, twin = (BALI(hidden, likelihood).fit(X, Y, epochs=3) for _ in range(2))
     with monkeypatch.context() as patch:
@@ -588,10 +591,10 @@ def test_a_step_that_is_interrupted_has_not_been_made(hidden, likelihood, rng, m
     assert model.hyper.mean_precisions == twin.hyper.mean_precisions
     for m in (model, twin):
         m.fit(X, Y, epochs=2)
-    assert model.history[-1].log_joint == twin.history[-1].log_joint
+    assert model.history[-1].log_joint == pytest.approx(twin.history[-1].log_joint, rel=1e-10)
     assert model.rng.bit_generator.state == twin.rng.bit_generator.state
     for a, b in zip(model.weights, twin.weights, strict=True):
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
 
 
 def interrupt(*_):

@@ -9,6 +9,7 @@ from balinp import BALI, Categorical, Gaussian, dense
 from balinp.coordinates import Coordinates
 from balinp.data import Data
 from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
+from balinp.normals import normals
 from balinp.passes import Linearised, LinearisedClasses, LinearisedLabels, Mean, forward_pass
 from balinp.prediction import linearised_outputs, output_deviations
 from balinp.softmax import contrasts
@@ -57,9 +58,12 @@ def test_terms_are_averages_over_the_draws(kind):
 def test_rows_can_be_passed_over(kind, classes, monkeypatch):
     """The generator is where a trace of these rows leaves it, however many numbers are at once.
 
-    Ten classes of a thousand data are drawn in passes forward, three are not.
+    Ten classes of a thousand data are drawn in passes forward, three are not; numbers for 30 rows
+    are then drawn anew, those for 7 are of a table.
     """
     monkeypatch.setattr("balinp.passes.SMALL_PIECE", 100)
+    normals((1, 1), np.random.default_rng(0))  # so that the table is made, and of its full size
+    monkeypatch.setattr("balinp.normals.TABLE", 4 * 100)
     X, Y = problem(classes=classes, rows=30)
     model = fitted(X, Y)
     data = Data(X, Y, None)
