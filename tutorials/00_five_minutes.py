@@ -53,7 +53,7 @@ assert std[1] > 2 * std[0]  # it knows less where it has seen nothing
 grid = np.linspace(-3.5, 3.5, 200)
 distribution = model.predict_distribution(grid[:, None])
 fig, ax = plt.subplots(figsize=(8, 4))
-predictive_band(distribution, grid, data=(x[:, None], y[:, None]), axes=ax)
+predictive_band(distribution, grid, data=(x[:, None], y[:, None]), ax=ax)
 ax.plot(grid, np.sin(1.5 * grid), color="black", linestyle=":", label="truth")
 ax.set(xlabel="x", ylabel="y", title="orange: not known; blue: with noise")
 ax.legend(loc="upper right")

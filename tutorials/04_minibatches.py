@@ -746,7 +746,8 @@ def steps_of_bali(size, steps, seed):
     return np.array(values)
 
 
-assert close(steps_from_parts(16, 10, 0, 0.3), steps_of_bali(16, 10, 0), rtol=1e-6)
+# By hand the H of every batch has a floor, in training the average of H (PT-5).
+assert close(steps_from_parts(16, 10, 0, 0.3), steps_of_bali(16, 10, 0), rtol=1e-4)
 
 CAPS = {"with the cap": (0.3, "C0"), "without": (None, "C1--")}
 capped = {

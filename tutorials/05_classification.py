@@ -352,16 +352,16 @@ print("nll, BALI minus logistic regression, by split:", *(bali - logistic)[:, 1]
 # (Means of four splits ± standard errors. The splits share data, so these errors are on the
 # optimistic side. nll: lower is better. ECE and AUROC are explained next.)
 #
-# On the known digits BALI's nll is lower by a fifth on average: clearly lower in three splits of
-# four, and about the same in one. The accuracies differ by little more than their error. On data
-# this easy a linear model with a default penalty, which nobody has tuned here, is not far away.
+# On the known digits BALI's nll is lower by a third on average, and lower in every split. The
+# accuracies differ by little more than their error. On data this easy a linear model with a
+# default penalty, which nobody has tuned here, is not far away.
 # (Exercise 3 tunes it.)
 #
 # 200 steps are what `BALIClassifier` takes by default. It takes some patience: for classes the
 # prior starts strong, so that labels without a pattern leave the network where it is, and it is
 # weakened step by step, as long as the evidence does not fall by much
 # ([GA-1](../derivations/18_gain.md#ga-1-gain-over-a-network-without-weights)). After 100 of the
-# 200 steps the prior is still four times as strong as in the end, and BALI no better than the
+# 200 steps the prior is still twice as strong as in the end, and BALI no better than the
 # logistic regression.
 #
 # Part of the lead was given away. A layer's posterior is the matrix normal that is nearest to the
@@ -390,11 +390,11 @@ for seed, (network, _) in enumerate(trained):
     exact.append(metrics.nll(digit_in, with_exact_posteriors(network, X_in)))
 print(f"nll: matrix normals {bali[:, 1].mean():.3f}, exact Gaussians {np.mean(exact):.3f}")
 print("by split:", *np.round(exact, 3))
-assert (np.array(exact) < bali[:, 1]).all()
+assert np.mean(exact) < bali[:, 1].mean()
 assert np.mean(exact) > 0.85 * bali[:, 1].mean()
 
 # %% [markdown]
-# They would be better in every split, by little.
+# They would be better in the mean, by little.
 #
 # ### Calibration
 #
@@ -484,12 +484,11 @@ difference = (bali - logistic)[:, 3]
 print(f"AUROC, BALI minus logistic regression, by split: {np.round(difference, 3)}")
 assert bali[:, 3].mean() > 0.93
 assert logistic[:, 3].mean() > 0.93
-assert 0 < difference.mean() < 0.04
+assert abs(difference.mean()) < 0.02
 gains = np.sort((logistic - bali)[:, 1])
-assert gains[0] > -0.01  # a tie, give or take
-assert gains[1] > 0.01
+assert gains[0] > 0.01
 assert abs(nll_half_way / logistic[:, 1].mean() - 1) < 0.1
-assert precisions[0] > 50 * precisions[1] > 100 * precisions[2]
+assert precisions[0] > 50 * precisions[1] > 75 * precisions[2]
 assert bali[:, 1].mean() < 0.8 * logistic[:, 1].mean()
 assert bali[:, 0].mean() > 0.97
 
@@ -500,8 +499,8 @@ print(f"nll of split 0 by forward pass:  linearised {bali[0, 1]:.3f}, mean {nll_
 assert nll_mean > 2 * bali[0, 1]
 
 # %% [markdown]
-# BALI is ahead by a hundredth on average. But the logistic regression, which has no
-# uncertain weights, comes close. So most of the success at flagging is not the merit of a
+# They are level. The logistic regression has no uncertain weights. So the success at flagging
+# is not the merit of a
 # posterior: an 8 looks a little like several other digits, and any softmax says so. Beware of
 # tables that show only the Bayesian column.
 #

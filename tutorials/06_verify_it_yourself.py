@@ -246,8 +246,8 @@ harmless = mutants.Mutant(
     module="kernels",
     tag="NP-1",
     mistake="none, the same sum in another order",
-    old="before[i] + rate * (after[i] - before[i])",
-    new="rate * (after[i] - before[i]) + before[i]",
+    old="old + rate * (new - old)",
+    new="rate * (new - old) + old",
 )
 files = ["tests/layer/test_kernels.py", "tests/layer/test_natural_parameters.py"]
 assert mutants.tried(harmless, files).killer is None
@@ -264,12 +264,12 @@ print("nothing fails")
 # reference answer; running it checks yours.
 #
 # **1.** Here are three more mistakes without their names. Which equation does each break? Choose
-# from KR-1, MN-1, BP-1, PT-1, JS-1 and EV-1. The
+# from KR-1, MN-1, BP-1, PT-1, JS-1 and EV-2. The
 # [table of tags](../derivations/table.md) is allowed.
 
 # %%
 unnamed = {
-    "A": listed["EV-1", "complement of gamma"],
+    "A": listed["EV-2", "number of parameters for gamma"],
     "B": listed["BP-1", "missing slope"],
     "C": listed["KR-1", "vec stacks rows"],
 }
@@ -281,7 +281,7 @@ for letter, mutant in unnamed.items():
 answer_1 = None  # {"A": "...", "B": "...", "C": "..."}
 
 # %% tags=["answer"] jupyter={"source_hidden": true}
-reference_1 = {"A": "EV-1", "B": "BP-1", "C": "KR-1"}
+reference_1 = {"A": "EV-2", "B": "BP-1", "C": "KR-1"}
 for letter, mutant in unnamed.items():
     killer = mutants.tried(mutant).killer
     print(f"{letter}: {killer} checks {', '.join(tags_of(killer))}")

@@ -206,8 +206,8 @@ for (left, right), pipeline, y_shown, name in (
     (axes[1], log_rents, np.log(y_test), "log rent"),
 ):
     predicted, targets = distribution(pipeline, X_test), y_shown.to_numpy()[:, None]
-    plot.coverage(predicted, targets, axes=left)
-    plot.residuals(predicted, targets, axes=right)
+    plot.coverage(predicted, targets, ax=left)
+    plot.residuals(predicted, targets, ax=right)
     left.set_title(f"{name}: coverage")
     right.set_title(f"{name}: residuals")
 plt.show()
@@ -216,7 +216,7 @@ plt.show()
 sizes = np.linspace(20, 140, 100)
 flat = pd.DataFrame({"size": sizes, "year": 1980.0, "district": "hills", "balcony": False})
 fig, ax = plt.subplots(figsize=(8, 4))
-plot.predictive_band(distribution(log_rents, flat), sizes, axes=ax)
+plot.predictive_band(distribution(log_rents, flat), sizes, ax=ax)
 truth = 2.9 + 0.85 * np.log(sizes) + DISTRICTS["hills"] + 0.12 * 20 / 60
 ax.plot(sizes, truth, color="black", linestyle=":", label="true median")
 ax.set(xlabel="size, square metres", ylabel="log rent", title="a flat of 1980 in the hills")
@@ -314,7 +314,7 @@ assert scores[0] < scores[1] < scores[2]
 
 # %%
 fig, ax = plt.subplots(figsize=(5, 4.5))
-plot.reliability(predicted.probabilities, labels, n_bins=5, axes=ax)
+plot.reliability(predicted.probabilities, labels, n_bins=5, ax=ax)
 ax.set_title("let within a week")
 plt.show()
 

@@ -244,10 +244,11 @@ def test_a_killed_worker_costs_time_alone(
 def test_the_number_of_rows_does_not_change_what_travels(two_processes: Any) -> None:
     """Of two chunks: one's sums go to the other, and theirs here, by way of the scheduler.
 
-    Now and then dask gives a chunk to a worker that is idle, and in one step of three at most.
+    Now and then dask gives a chunk to a worker that is idle, on a busy machine in most steps: the
+    least of six is that of none.
     """
     few, many = (
-        min(cost(two_processes, MEASURED[0], rows, 2, steps=1).bytes for _ in range(3))
+        min(cost(two_processes, MEASURED[0], rows, 2, steps=1).bytes for _ in range(6))
         for rows in (500, 40_000)
     )
     assert 3 * 8 * MEASURED[0].numbers < few
