@@ -325,8 +325,10 @@ class Batch:
         ----------
         numbers : int
             In the largest array that a row is made into.
-        part, arguments
-            The function, and what it is given beside the piece.
+        part : Part
+            The function.
+        *arguments : Any
+            What it is given beside the piece.
         """
         parts = pieces(len(self), numbers)
         return added(part(*self.take(rows), *arguments) for rows in parts)

@@ -44,7 +44,8 @@ def pass_over_normals(shape: tuple[int, ...], rng: np.random.Generator) -> None:
 
     Parameters
     ----------
-    shape, rng : as for `normals`.
+    shape, rng
+        As for `normals`.
     """
     _chosen(shape, rng)
 

@@ -37,21 +37,26 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
 
     Parameters
     ----------
-    hidden, activation, forward, prior, prior_precision, bias : as in `BALI`.
+    hidden, activation, forward, prior, prior_precision, bias
+        As in `BALI`.
     standardize, input_scale, epochs, batch_size, tolerance, warm_start, n_iter_no_change, \
-    verbose, n_members, n_jobs, random_state : as in `BALIRegressor`; there are no targets to
-        standardise.
-    early_stopping, validation_fraction : likewise; of each class the same share is held out.
-    class_weight : weights of the classes, {label: weight}, which multiply those of their rows; a
-        class that is not named has weight 1. ``"balanced"`` gives all classes that have weight the
-        same total. None is ones. For one label a row.
+verbose, n_members, n_jobs, random_state
+        As in `BALIRegressor`; there are no targets to standardise.
+    early_stopping, validation_fraction
+        Likewise; of each class the same share is held out.
+    class_weight : dict or {"balanced"}, optional
+        Weights of the classes, {label: weight}, which multiply those of their rows; a class that is
+        not named has weight 1. ``"balanced"`` gives all classes that have weight the same total.
+        None is ones. For one label a row.
 
     Attributes
     ----------
-    classes_ : sorted class labels; columns of probabilities are in this order. Of several labels a
-        row, the numbers of the columns of y.
+    classes_ : array
+        Sorted class labels; columns of probabilities are in this order. Of several labels a row,
+        the numbers of the columns of y.
     members_, log_evidence_, history_, n_iter_, validation_scores_, n_features_in_, \
-    feature_names_in_ : as in `BALIRegressor`.
+feature_names_in_
+        As in `BALIRegressor`.
 
     Examples
     --------

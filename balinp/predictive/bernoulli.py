@@ -23,12 +23,9 @@ class BernoulliPredictive(OutputPredictive):
     goes over several answers of a datum (`logpdf`, `epistemic`, `aleatoric`) is averaged over draws
     of its logits, as in `OutputPredictive`.
 
-    Derivation: PR-2, PR-3
+    It is made of what `OutputPredictive` is made of; the outputs f are logits.
 
-    Parameters
-    ----------
-    likelihood, f, covariance
-        As for `OutputPredictive`; f are logits.
+    Derivation: PR-2, PR-3
 
     Examples
     --------
