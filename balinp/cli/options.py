@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+if TYPE_CHECKING:  # at run time argparse's class takes no type of parser
+    Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+else:
+    Commands = argparse._SubParsersAction
 
 
 class Listing(argparse.Action):

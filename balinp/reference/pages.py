@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import typing
@@ -64,6 +65,8 @@ def documented() -> tuple[dict[str, pdoc.doc.Module], dict[str, str]]:
             left_out[name] = str(error.name)
             continue
         _resolve_fields(obj)
+        for lazy in getattr(obj, "__all__", ()):  # pdoc looks for names that are there already
+            vars(obj).setdefault(lazy, getattr(obj, lazy))
         found[name] = pdoc.doc.Module(obj)
     return found, left_out
 
@@ -80,10 +83,18 @@ def _shortened(text: str) -> str:
 
 
 def _resolve_fields(module: object) -> None:
-    """Named tuples have constructors in a namespace of their own, where no name of ours is."""
+    """Name the types of fields where pdoc does not find them.
+
+    Named tuples have constructors in a namespace of their own, where no name of ours is; those of
+    data classes name types of inherited fields, which another module has imported.
+    """
     for value in vars(module).values():
         if isinstance(value, type) and issubclass(value, tuple) and hasattr(value, "_fields"):
             value.__new__.__annotations__ = typing.get_type_hints(value)
+        elif isinstance(value, type) and dataclasses.is_dataclass(value):
+            hints = typing.get_type_hints(value)
+            for name in value.__init__.__annotations__.keys() & hints.keys():
+                value.__init__.__annotations__[name] = hints[name]
 
 
 def configure(notes: list[Note], statements: Mapping[str, Statement]) -> None:
