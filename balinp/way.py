@@ -89,7 +89,9 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
     curvature is small, the conjugate prior is, too: nothing but the cap keeps a step from
     following what the present draws of the linearised pass happen to say there.) Bases are kept
     in batches, after the first: all data at once are at least half of the averages, so that these
-    move far, and take so long that decomposing them is little in comparison. Damping follows
+    move far, and take so long that decomposing them is little in comparison. Where noise is learnt
+    they are not: an old basis flattens the spectrum, and the noise would fall too slowly. Damping
+    follows
     promises that are kept or broken under one objective: all data, nothing drawn.
 
     Derivation: JS-2, JS-4, JS-5, NP-4, NP-7
