@@ -28,7 +28,7 @@ class SolvedFactors(Factors):
     Attributes
     ----------
     precision : float
-        Precision that lam.
+        That precision, lam.
     solved : Determined or None
         What they determine.
     """

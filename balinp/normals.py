@@ -25,8 +25,8 @@ def normals(shape: tuple[int, ...], rng: np.random.Generator) -> Any:
     shape : tuple of int
         Shape of the array.
     rng : numpy.random.Generator
-        Numpy.random.Generator that chooses the windows; where one is more than a quarter of the
-        table, all numbers are drawn from it anew.
+        Generator that chooses the windows; where one is more than a quarter of the table, the seed
+        of numbers that are drawn anew.
 
     Examples
     --------
