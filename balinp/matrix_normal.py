@@ -1,13 +1,8 @@
 """Gaussian distributions over a weight matrix, with a precision that a Kronecker basis
 diagonalises.
 
-With orthonormal bases Q_A (D, D) and Q_H (K, K) and a positive matrix L (D, K),
-
-    W ~ N(M, P^{-1}),   P = (Q_H kron Q_A) diag(vec L) (Q_H kron Q_A)^T.
-
-Every operation below costs O(D^2 K + D K^2): a matrix is turned into the basis, something
-simple is done entry by entry, and the result is turned back. The rule behind all of them is
-vec(A W B^T) = (B kron A) vec(W), with vec stacking columns.
+With the precision P of `balinp.kronecker`, W ~ N(M, P^{-1}). Where its eigenvalues factorise, the
+distribution is a matrix normal.
 """
 
 from __future__ import annotations
@@ -17,32 +12,25 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
+from balinp.kronecker import KroneckerPrecision
 from balinp.spectral import decompose
 from balinp.validation import as_count, as_covariance, as_matrix
 
 
-class KroneckerGaussian:
+class KroneckerGaussian(KroneckerPrecision):
     """Gaussian over a matrix W (D, K) in a Kronecker eigenbasis.
 
     Parameters
     ----------
     mean : array
         (D, K) array M.
-    row_basis : array
-        (D, D) array Q_A, orthonormal columns.
-    column_basis : array
-        (K, K) array Q_H, orthonormal columns.
-    precisions : array
-        (D, K) array L, the eigenvalues of the precision, all above zero.
+    row_basis, column_basis, precisions : array
+        Bases (D, D) and (K, K), and eigenvalues (D, K), of P, as for `KroneckerPrecision`.
 
     Attributes
     ----------
     mean : array
         (D, K) mean M.
-    row_basis, column_basis : array
-        Q_A and Q_H.
-    precisions : array
-        (D, K) eigenvalues of the precision.
 
     Notes
     -----
@@ -61,10 +49,8 @@ class KroneckerGaussian:
     def __init__(
         self, mean: Array, row_basis: Array, column_basis: Array, precisions: Array
     ) -> None:
+        super().__init__(row_basis, column_basis, precisions)
         self.mean = mean
-        self.row_basis = row_basis
-        self.column_basis = column_basis
-        self.precisions = precisions
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self.mean.shape})"
@@ -80,122 +66,6 @@ class KroneckerGaussian:
                [1.]])
         """
         return KroneckerGaussian(mean, self.row_basis, self.column_basis, self.precisions)
-
-    # -- the two maps everything is made of -------------------------------------------------
-
-    def _to_basis(self, W: Array) -> Array:
-        """(Q_H kron Q_A)^T vec(W), as a matrix.
-
-        Derivation: KR-1
-        """
-        return self.row_basis.T @ W @ self.column_basis
-
-    def _from_basis(self, W: Array) -> Array:
-        """(Q_H kron Q_A) vec(W), as a matrix.
-
-        Derivation: KR-1
-        """
-        return self.row_basis @ W @ self.column_basis.T
-
-    def solve(self, R: Array) -> Array:
-        """Return P^{-1} vec(R) as a (D, K) matrix.
-
-        Derivation: KR-3
-
-        Examples
-        --------
-        >>> q = MatrixNormal(np.zeros((1, 1)), [[0.5]], [[3.0]])
-        >>> q.solve(np.array([[2.0]]))
-        array([[3.]])
-        """
-        return self._from_basis(self._to_basis(R) / self.precisions)
-
-    # -- moments ----------------------------------------------------------------------------
-
-    def covariance(self) -> Array:
-        """Return the dense covariance of vec(W), shape (D K, D K).
-
-        Derivation: MN-2
-
-        Examples
-        --------
-        >>> q = KroneckerGaussian(np.zeros((2, 1)), np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
-        >>> q.covariance()
-        array([[0.25, 0.  ],
-               [0.  , 1.  ]])
-        """
-        basis = np.kron(self.column_basis, self.row_basis)
-        return (basis / self.precisions.ravel(order="F")) @ basis.T
-
-    def marginal_variance(self) -> Array:
-        """Return the variance of each entry of W, shape (D, K).
-
-        Derivation: MN-2
-
-        Examples
-        --------
-        >>> q = KroneckerGaussian(np.zeros((2, 1)), np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
-        >>> q.marginal_variance().T
-        array([[0.25, 1.  ]])
-        """
-        return self.row_basis**2 @ (1.0 / self.precisions) @ (self.column_basis**2).T
-
-    def predictive_covariance(self, X: Any) -> Array:
-        """Covariance of W^T x for each row x of X.
-
-        Q_H diag_j( sum_i (Q_A^T x)_i^2 / L_ij ) Q_H^T.
-
-        Derivation: MN-6
-
-        Parameters
-        ----------
-        X : array
-            (B, D) array; a bias column, if there is one, is part of it.
-
-        Returns
-        -------
-        array
-            (B, K, K) array.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If X is not a finite numeric matrix with D columns.
-
-        Examples
-        --------
-        >>> q = MatrixNormal(np.zeros((2, 1)), np.eye(2), [[3.0]])
-        >>> q.predictive_covariance([[1.0, 2.0]])
-        array([[[15.]]])
-        """
-        X = as_matrix(X, "X", columns=self.mean.shape[0])
-        scaled = self.column_basis * self.output_variances(X)[:, None, :]
-        return scaled @ self.column_basis.T
-
-    def output_variances(self, X: Array) -> Array:
-        """Variances (B, K) of Q_H^T W^T x, which are independent in the basis Q_H.
-
-        Derivation: MN-6
-
-        Examples
-        --------
-        >>> q = KroneckerGaussian(np.zeros((2, 1)), np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
-        >>> q.output_variances(np.array([[1.0, 2.0]]))
-        array([[4.25]])
-        """
-        return self.input_squares(X) @ (1.0 / self.precisions)
-
-    def input_squares(self, X: Array) -> Array:
-        """Squares (B, D) of the rows of X in the row basis, (Q_A^T x)_i^2.
-
-        Examples
-        --------
-        >>> q = KroneckerGaussian(np.zeros((2, 1)), np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
-        >>> q.input_squares(np.array([[1.0, 2.0]]))
-        array([[1., 4.]])
-        """
-        rotated = X @ self.row_basis
-        return np.square(rotated, out=None if rotated is X else rotated)
 
     # -- sampling and densities ---------------------------------------------------------------
 
@@ -225,11 +95,6 @@ class KroneckerGaussian:
         shape = self.mean.shape if size is None else (as_count(size, "size"), *self.mean.shape)
         noise = rng.standard_normal(shape)
         return self.mean + self._from_basis(noise / np.sqrt(self.precisions))
-
-    @property
-    def log_det_precision(self) -> float:
-        """Log det P = sum_ij log L_ij."""
-        return float(np.log(self.precisions).sum())
 
     def logpdf(self, W: Any) -> float:
         """Log density at W (D, K), in nats.

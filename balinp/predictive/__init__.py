@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 from balinp.predictive.bernoulli import BernoulliPredictive
 from balinp.predictive.categorical import CategoricalPredictive
-from balinp.predictive.gaussian import GaussianPredictive, MixturePredictive
+from balinp.predictive.gaussian import GaussianPredictive
+from balinp.predictive.mixture import MixturePredictive
 from balinp.predictive.outputs import OutputPredictive
 from balinp.predictive.student import StudentMixture, StudentPredictive, equal_mixture
 

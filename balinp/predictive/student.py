@@ -9,7 +9,8 @@ import numpy as np
 from scipy.special import gammaln, logsumexp, stdtr, stdtrit
 
 from balinp._types import Array
-from balinp.predictive.gaussian import GaussianPredictive, MixturePredictive, bisected
+from balinp.predictive.gaussian import GaussianPredictive
+from balinp.predictive.mixture import MixturePredictive, bisected
 from balinp.validation import as_count, as_level
 
 
