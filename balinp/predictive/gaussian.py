@@ -125,7 +125,7 @@ class GaussianPredictive:
         >>> p.logpdf([[0.0]]).round(3)
         array([-1.612])
         """
-        return self.logpdf_gaussian(Y)
+        return self.logpdf_mixture(Y)
 
     def logpdf_gaussian(self, Y: Any) -> Array:
         """Log density of the Gaussian with this mean and covariance, shape (B,).
@@ -165,8 +165,9 @@ class GaussianPredictive:
         >>> p.sample(np.random.default_rng(0), size=100).shape
         (100, 1, 1)
         """
-        roots = np.asarray(np.linalg.cholesky(self.covariance))
-        draws = _gaussian_draws(self.mean, roots, rng, size)
+        count = as_count(1 if size is None else size, "size")
+        noise = rng.standard_normal((count, *self.mean.shape))
+        draws = self.mean + np.einsum("bij,sbj->sbi", np.linalg.cholesky(self.covariance), noise)
         return draws[0] if size is None else draws
 
     def rescaled(self, mean: Array, std: Array) -> GaussianPredictive:
@@ -195,10 +196,3 @@ def gaussian_log_density(residuals: Array, covariance: Array) -> Array:
     log_det = 2 * np.log(np.diagonal(C, axis1=-2, axis2=-1)).sum(axis=-1)
     K = residuals.shape[-1]
     return -0.5 * ((white**2).sum(axis=-1) + log_det + K * np.log(2 * np.pi))
-
-
-def _gaussian_draws(mean: Array, roots: Array, rng: np.random.Generator, size: int | None) -> Array:
-    """(size, B, K) draws mean + root noise, for roots (B, K, K)."""
-    count = as_count(1 if size is None else size, "size")
-    noise = rng.standard_normal((count, *mean.shape))
-    return np.asarray(mean + np.einsum("bij,sbj->sbi", roots, noise))

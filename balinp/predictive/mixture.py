@@ -77,11 +77,7 @@ class MixturePredictive(GaussianPredictive):
         >>> p.mean, p.epistemic, p.aleatoric  # 3 = 4 / 2 + 1, the last from unequal means
         (array([[1.]]), array([[[3.]]]), array([[[1.]]]))
         """
-        return cls(
-            np.stack([member.mean for member in members]),
-            np.stack([member.noise_covariance for member in members]),
-            np.stack([member.epistemic for member in members]),
-        )
+        return cls(*stacked(members))
 
     def rescaled(self, mean: Array, std: Array) -> MixturePredictive:
         """The distribution of std y + mean, for (K,) arrays.
@@ -99,17 +95,6 @@ class MixturePredictive(GaussianPredictive):
             self.noise_covariances * squares,
             None if self.spread is None else self.spread * squares,
         )
-
-    def logpdf(self, Y: Any) -> Array:
-        """Log density of the mixture at each row of Y (B, K), in nats, shape (B,).
-
-        Examples
-        --------
-        >>> p = MixturePredictive(np.array([[[-1.0]], [[1.0]]]), np.eye(1))
-        >>> p.logpdf([[0.0]]).round(3)
-        array([-1.419])
-        """
-        return self.logpdf_mixture(Y)
 
     def logpdf_mixture(self, Y: Any) -> Array:
         """Log (1/S) sum_s N(y; f_s, E_s + V_s), shape (B,).
@@ -139,7 +124,7 @@ class MixturePredictive(GaussianPredictive):
         array([[2.65]])
         """
         tail = 0.5 * (1.0 - as_level(level))
-        return self._lower_end(self.outputs, tail), -self._lower_end(-self.outputs, tail)
+        return self._lower_end(tail), -self._mirrored._lower_end(tail)
 
     def cdf(self, Y: Any) -> Array:
         """Distribution function (B, K) of the mixture of each output at Y (B, K).
@@ -165,17 +150,23 @@ class MixturePredictive(GaussianPredictive):
         """
         q = as_level(q, "q")
         if q > 0.5:  # from its own end: the distribution function has no digits next to 1
-            return -self._lower_end(-self.outputs, 1.0 - q)
-        return self._lower_end(self.outputs, q)
+            return -self._mirrored._lower_end(1.0 - q)
+        return self._lower_end(q)
 
     @property
     def component_std(self) -> Array:
         """(S, B, K) standard deviations of the components, noise included; S or B may be 1."""
         return np.sqrt(np.diagonal(self._covariances, axis1=2, axis2=3))
 
-    def _lower_end(self, centres: Array, tail: float) -> Array:
-        """Where the mixture about these centres (S, B, K) has the probability `tail` below."""
-        std = self.component_std
+    @property
+    def _mirrored(self) -> MixturePredictive:
+        """The distribution of -y."""
+        K = self.mean.shape[1]
+        return self.rescaled(np.zeros(K), -np.ones(K))
+
+    def _lower_end(self, tail: float) -> Array:
+        """Where the mixture has the probability `tail` below."""
+        centres, std = self.outputs, self.component_std
         reach = (1.0 + abs(float(ndtri(tail)))) * std
         low, high = (centres - reach).min(axis=0), (centres + reach).max(axis=0)
         return bisected(lambda y: ndtr((y - centres) / std).mean(axis=0), tail, low, high)
@@ -197,6 +188,15 @@ class MixturePredictive(GaussianPredictive):
         noise = np.einsum("sbij,sbj->sbi", roots[chosen, data], noise)
         draws = self.outputs[chosen, data] + noise
         return draws[0] if size is None else draws
+
+
+def stacked(members: Sequence[GaussianPredictive]) -> tuple[Array, Array, Array]:
+    """Means (S, B, K), noise (S, K, K) and epistemic covariances (S, B, K, K) of predictives."""
+    return (
+        np.stack([member.mean for member in members]),
+        np.stack([member.noise_covariance for member in members]),
+        np.stack([member.epistemic for member in members]),
+    )
 
 
 def bisected(cdf: Callable[[Array], Array], q: float, low: Array, high: Array) -> Array:

@@ -10,7 +10,7 @@ from scipy.special import gammaln, logsumexp, stdtr, stdtrit
 
 from balinp._types import Array
 from balinp.predictive.gaussian import GaussianPredictive
-from balinp.predictive.mixture import MixturePredictive, bisected
+from balinp.predictive.mixture import MixturePredictive, bisected, stacked
 from balinp.validation import as_count, as_level
 
 
@@ -116,17 +116,6 @@ class StudentPredictive(GaussianPredictive):
         half = -float(stdtrit(self.freedom, 0.5 * (1.0 - as_level(level)))) * self._scales
         return self.mean - half, self.mean + half
 
-    def logpdf(self, Y: Any) -> Array:
-        """Log density of each row of Y (B, K), in nats, shape (B,).
-
-        Examples
-        --------
-        >>> p = StudentPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1), 5.0)
-        >>> p.logpdf([[0.0]]).round(3)
-        array([-1.406])
-        """
-        return self.logpdf_mixture(Y)
-
     def logpdf_mixture(self, Y: Any) -> Array:
         """Log density of the Student t itself, a scale mixture of Gaussians; shape (B,).
 
@@ -160,7 +149,7 @@ class StudentPredictive(GaussianPredictive):
         return draws[0] if size is None else draws
 
 
-class StudentMixture(GaussianPredictive):
+class StudentMixture(MixturePredictive):
     """Equal mixture of predictives, some of which have Student tails.
 
     Mean, epistemic and aleatoric covariance are the mixture's own, as for `MixturePredictive`.
@@ -190,8 +179,12 @@ class StudentMixture(GaussianPredictive):
 
     def __init__(self, members: Sequence[GaussianPredictive]) -> None:
         self.members = list(members)
-        moments = MixturePredictive.of(self.members)
-        super().__init__(moments.mean, moments.epistemic, moments.noise_covariance)
+        super().__init__(*stacked(self.members))
+
+    @classmethod
+    def of(cls, members: Sequence[GaussianPredictive]) -> StudentMixture:
+        """The equal mixture of predictives for the same data."""
+        return cls(members)
 
     def rescaled(self, mean: Array, std: Array) -> StudentMixture:
         """The distribution of std y + mean, for (K,) arrays.
@@ -220,62 +213,10 @@ class StudentMixture(GaussianPredictive):
         """
         return np.mean([member.cdf(Y) for member in self.members], axis=0)
 
-    def quantile(self, q: float) -> Array:
-        """Quantile (B, K) of the mixture of each output; errors as for `GaussianPredictive`.
-
-        Derivation: PR-5
-
-        Examples
-        --------
-        >>> E, V = np.zeros((1, 1, 1)), np.eye(1)
-        >>> members = [StudentPredictive(np.full((1, 1), m), E, V, 5.0) for m in (-1.0, 1.0)]
-        >>> p = StudentMixture(members)
-        >>> p.quantile(0.9).round(2)
-        array([[1.74]])
-        """
-        q = as_level(q, "q")
-        if q > 0.5:  # from its own end: the distribution function has no digits next to 1
-            return -self._mirrored._lower_end(1.0 - q)
-        return self._lower_end(q)
-
-    def interval(self, level: float = 0.95) -> tuple[Array, Array]:
-        """Lower and upper ends (B, K) of the central interval of the mixture of each output.
-
-        Examples
-        --------
-        >>> E, V = np.zeros((1, 1, 1)), np.eye(1)
-        >>> members = [StudentPredictive(np.full((1, 1), m), E, V, 5.0) for m in (-1.0, 1.0)]
-        >>> p = StudentMixture(members)
-        >>> low, high = p.interval(0.99)
-        >>> high.round(2)
-        array([[3.67]])
-        """
-        tail = 0.5 * (1.0 - as_level(level))
-        return self._lower_end(tail), -self._mirrored._lower_end(tail)
-
-    @property
-    def _mirrored(self) -> StudentMixture:
-        """The distribution of -y."""
-        K = self.mean.shape[1]
-        return self.rescaled(np.zeros(K), -np.ones(K))
-
     def _lower_end(self, tail: float) -> Array:
         """Where the mixture has the probability `tail` below: between its members' quantiles."""
         ends = np.stack([member.quantile(tail) for member in self.members])
         return bisected(self.cdf, tail, ends.min(axis=0), ends.max(axis=0))
-
-    def logpdf(self, Y: Any) -> Array:
-        """Log density of the mixture at each row of Y (B, K), in nats, shape (B,).
-
-        Examples
-        --------
-        >>> E, V = np.zeros((1, 1, 1)), np.eye(1)
-        >>> members = [StudentPredictive(np.full((1, 1), m), E, V, 5.0) for m in (-1.0, 1.0)]
-        >>> p = StudentMixture(members)
-        >>> p.logpdf([[0.0]]).round(3)
-        array([-1.576])
-        """
-        return self.logpdf_mixture(Y)
 
     def logpdf_mixture(self, Y: Any) -> Array:
         """Log (1/S) sum_s p_s(y), shape (B,).
