@@ -1,29 +1,21 @@
-"""Models on disk: one .npz file of plain arrays. No pickle; nothing in a file is executed.
+"""Models on disk: one .npz file of plain arrays, see `balinp.archive`.
 
-The file holds a JSON header (format, version, settings, random state) and the arrays of each
-layer; the archive's comment is the SHA-256 digest of all that comes before it. Writing goes to a
-temporary file beside the target, which then takes its place, so that an interrupted save leaves
-the old file as it was.
+The file holds a JSON header (format, version, settings, random state) and the arrays of each layer.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import os
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, replace
-from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
-from zipfile import ZipFile
 
 import numpy as np
 
 from balinp._types import Array
+from balinp.archive import decoded, encoded, only, readable, write
 from balinp.evidence import HyperPrior
 from balinp.gain import Gain
 from balinp.joint_posterior import JointPosterior, prior_roots
@@ -55,9 +47,6 @@ FACTOR_ARRAYS = ("A", "H", "a", "Q_A", "h", "Q_H", "numbers")
 LAYER_ARRAYS = ("mean", "prior_mean", "last_change", "balanced", *FACTOR_ARRAYS)
 SETTLED_ARRAYS = tuple(f"settled_{name}" for name in FACTOR_ARRAYS)
 MOMENT_ARRAYS = ("moments", "moments_amount")
-END_OF_ARCHIVE = 22
-"""Bytes of an archive's last record, without its comment."""
-
 HEADER = (
     "widths", "settings", "learns_noise", "mean_precisions", "precision_prior", "noise_units",
     "noise_asked", "steps", "data_seen", "damping", "gain", "random_state", "settled", "moments",
@@ -135,87 +124,6 @@ def load(path: str | os.PathLike[str], make: Callable[..., AnyModel]) -> AnyMode
 def unpacked(arrays: Mapping[str, Array], make: Callable[..., AnyModel]) -> AnyModel:
     """The model of which `packed` has made these arrays; ValueError or KeyError if none has."""
     return _rebuilt(make, decoded(arrays["header"], FORMAT, VERSION, HEADER), arrays)
-
-
-@contextmanager
-def readable(path: str | os.PathLike[str]) -> Iterator[dict[str, Array]]:
-    """The arrays of a file; what goes wrong with them within the context names the file."""
-    content = Path(path).read_bytes()  # what fails here is the disk, or the name
-    # Damaged or foreign bytes make the readers of archives, of arrays and of JSON raise almost
-    # any exception; what it was, is in the message and in the cause.
-    try:
-        check_intact(content)
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except Exception as error:
-        raise ValueError(
-            f"path: expected a file written by save, got {path!s} ({error})"
-        ) from error
-    try:
-        yield arrays
-    except Exception as error:
-        raise ValueError(f"path: {path!s} is not a readable model ({error})") from error
-
-
-def check_intact(content: bytes) -> None:
-    """Raise unless an archive is as it was written, to the last bit.
-
-    An archive without a comment has no digest: an earlier version has written it, or another
-    program. Then the checksums of its members must hold, and nothing may come after it.
-
-    Raises
-    ------
-    ValueError, zipfile.BadZipFile, zlib.error and others
-        If anything is damaged.
-    """
-    with ZipFile(io.BytesIO(content)) as archive:
-        comment = archive.comment
-        damaged = None if comment else archive.testzip()
-    if damaged is not None:
-        raise ValueError(f"{damaged}: the checksum does not match")
-    end = content[-END_OF_ARCHIVE:]
-    if not comment and not (end.startswith(b"PK\5\6") and end.endswith(b"\0\0")):
-        raise ValueError("expected nothing after the archive, and none of it missing")
-    if comment and comment != digest(content[: -len(comment)]):
-        raise ValueError("the digest does not match")
-
-
-def digest(body: bytes) -> bytes:
-    """SHA-256 of what comes before an archive's comment, 64 hexadecimal digits."""
-    return sha256(body).hexdigest().encode()
-
-
-def archived(arrays: dict[str, Any]) -> bytes:
-    """An .npz file whose comment is the digest of the rest, as `check_intact` expects it."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    with ZipFile(buffer, "a") as archive:
-        archive.comment = digest(b"")  # of the right length
-    body = buffer.getvalue()[: -len(digest(b""))]
-    return body + digest(body)
-
-
-def encoded(header: dict[str, Any], kind: str, version: int) -> Array:
-    """A header as an array of bytes, with the format that `decoded` will ask for."""
-    text = json.dumps({"format": kind, "version": version, **header})
-    return np.frombuffer(text.encode(), dtype=np.uint8)
-
-
-def decoded(array: Array, kind: str, version: int, names: Iterable[str]) -> dict[str, Any]:
-    """The header; ValueError unless it is of this format and version and has these names."""
-    header: dict[str, Any] = json.loads(array.tobytes().decode())
-    found = header.pop("format"), header.pop("version")
-    if repr(found) != repr((kind, version)):  # 1 is not True
-        raise ValueError(f"expected format {kind} {version}, got {found[0]} {found[1]!r}")
-    only(header, names, "header")
-    return header
-
-
-def only(found: Iterable[str], expected: Iterable[str], what: str) -> None:
-    """Raise ValueError unless there is all that is expected, and nothing else."""
-    missing, unknown = set(expected) - set(found), set(found) - set(expected)
-    if missing or unknown:
-        raise ValueError(f"{what}: missing {sorted(missing)}, unknown {sorted(unknown)}")
 
 
 def _settings(model: Model) -> dict[str, Any]:
@@ -386,18 +294,3 @@ def _factors(arrays: Mapping[str, Array], prefix: str) -> Factors:
     n_data, is_exact, floor = map(float, numbers)
     parts = A, H, Spectrum(a, Q_A), Spectrum(h, Q_H), as_positive(n_data, "n_data")
     return Factors(*parts) if is_exact else KeptFactors(*parts, as_share(floor, "floor"))
-
-
-def write(arrays: dict[str, Any], path: Path) -> None:
-    """Write to a new file in the same directory, then move it into place."""
-    content = archived(arrays)
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # on the disk before the old file is given up
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

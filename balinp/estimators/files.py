@@ -1,4 +1,4 @@
-"""Estimators on disk: one .npz file of plain arrays, as for `balinp.persistence`, without pickle.
+"""Estimators on disk: one .npz file of plain arrays, as for `balinp.persistence`.
 
 The file holds a header (which estimator, its parameters, features and scalars), the units, the
 class labels, and for every member the arrays of its model.
@@ -17,8 +17,9 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from balinp._types import Array
+from balinp.archive import decoded, encoded, only, readable, write
 from balinp.bali import BALI
-from balinp.persistence import decoded, encoded, only, packed, readable, unpacked, write
+from balinp.persistence import packed, unpacked
 from balinp.standardise import Scale
 from balinp.validation import as_count, as_finite, as_flag, as_positive, as_stored
 
