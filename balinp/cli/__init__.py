@@ -1,7 +1,8 @@
 """The command line: ``evaluate``, ``convergence``, ``truths``, ``benchmark``, ``curves``, ``demo``.
 
-`data_commands` and `commands` have a parser and a run for each, `options` what several take. A
-command's module is imported when the command runs, so that each needs only what it uses.
+`data_commands` and `commands` have a parser for each, and what imports the function that it runs,
+`options` what several take. That is done when the command runs, so that each needs only what it
+uses.
 
 Exit status: 0 if all went well, 2 if what was asked for cannot be done, 130 if it was stopped.
 """
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 import balinp
 from balinp.cli import commands, data_commands
 from balinp.experiments import UserError
+from balinp.experiments.output import check_writable
 
 STOPPED = 130
 """Exit status after Ctrl-C: 128 and the number of the signal, as shells have it."""
@@ -28,9 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status. Arguments that cannot be parsed raise SystemExit, status 2.
     """
-    parsed = _parser().parse_args(arguments)
+    given = vars(_parser().parse_args(arguments))
+    imported = given.pop("run")
+    data = [given.pop("name")] if "name" in given else []
     try:
-        parsed.run(parsed)
+        check_writable(given.get("json_path"), given["figure_path"])
+        imported()(*data, **given)
     except (UserError, OSError) as error:
         print(f"balinp: {error}", file=sys.stderr)
         return 2

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-
 from balinp.cli import options
-from balinp.cli.options import Commands
-from balinp.experiments.output import check_writable
+from balinp.cli.options import Commands, Run
 
 # -- truths ----------------------------------------------------------------------------------------
 
@@ -28,11 +25,10 @@ def add_truths(commands: Commands) -> None:
     command.set_defaults(run=_truths)
 
 
-def _truths(parsed: argparse.Namespace) -> None:
-    check_writable(parsed.json, parsed.figure)
+def _truths() -> Run:
     from balinp.experiments.truths import truths
 
-    truths(json_path=parsed.json, figure_path=parsed.figure)
+    return truths
 
 
 # -- benchmark -------------------------------------------------------------------------------------
@@ -76,16 +72,10 @@ def _shapes() -> str:
     return "\n".join(SHAPES)
 
 
-def _benchmark(parsed: argparse.Namespace) -> None:
-    check_writable(parsed.json, parsed.figure)
+def _benchmark() -> Run:
     from balinp.experiments.benchmark import benchmark
 
-    benchmark(
-        only=parsed.only,
-        repeats=parsed.repeats,
-        json_path=parsed.json,
-        figure_path=parsed.figure,
-    )
+    return benchmark
 
 
 # -- curves ----------------------------------------------------------------------------------------
@@ -121,17 +111,10 @@ def _curve_names() -> str:
     return "\n".join([*names, *(f"  {name}" for name in METHODS)])
 
 
-def _curves(parsed: argparse.Namespace) -> None:
-    check_writable(parsed.json, parsed.figure)
+def _curves() -> Run:
     from balinp.experiments.curves import curves
 
-    curves(
-        only=parsed.only,
-        methods=parsed.methods,
-        seeds=parsed.seeds,
-        json_path=parsed.json,
-        figure_path=parsed.figure,
-    )
+    return curves
 
 
 # -- demo ------------------------------------------------------------------------------------------
@@ -158,8 +141,7 @@ def add_demo(commands: Commands) -> None:
     command.set_defaults(run=_demo)
 
 
-def _demo(parsed: argparse.Namespace) -> None:
-    check_writable(None, parsed.figure)
+def _demo() -> Run:
     from balinp.demo import demo
 
-    demo(seed=parsed.seed, figure_path=parsed.figure)
+    return demo

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from balinp.cli import options
-from balinp.cli.options import Commands
+from balinp.cli.options import Commands, Run
 
 # -- evaluate --------------------------------------------------------------------------------------
 
@@ -47,7 +47,21 @@ def _add_tests(command: argparse.ArgumentParser) -> None:
         help="divide each input by its own spread, or all by one number, for inputs of one unit "
         "such as pixels and spectra (default: common for images and digits, else column)",
     )
-    gaps = command.add_mutually_exclusive_group()
+    _add_gaps(command.add_mutually_exclusive_group())
+    command.add_argument(
+        "--ood",
+        metavar="DIR",
+        help="also score how well predictive entropy tells the images in DIR from the test data",
+    )
+    command.add_argument(
+        "--splits",
+        metavar="N",
+        type=options.count,
+        help="use splits 0 to N-1 (default: 10, or as many as there are; with --gap all)",
+    )
+
+
+def _add_gaps(gaps: argparse._MutuallyExclusiveGroup) -> None:
     gaps.add_argument(
         "--gap",
         dest="gap",
@@ -70,17 +84,6 @@ def _add_tests(command: argparse.ArgumentParser) -> None:
         const="known",
         help="hold out whole groups: rows that agree in these inputs, counted from 0, such as "
         "0-4,6; without COLUMNS the known groups of the set",
-    )
-    command.add_argument(
-        "--ood",
-        metavar="DIR",
-        help="also score how well predictive entropy tells the images in DIR from the test data",
-    )
-    command.add_argument(
-        "--splits",
-        metavar="N",
-        type=options.count,
-        help="use splits 0 to N-1 (default: 10, or as many as there are; with --gap all)",
     )
 
 
@@ -110,25 +113,10 @@ def _methods() -> str:
     return listing()
 
 
-def _evaluate(parsed: argparse.Namespace) -> None:
+def _evaluate() -> Run:
     from balinp.experiments.evaluate import evaluate
 
-    evaluate(
-        parsed.name,
-        **options.data_of(parsed),
-        validation=parsed.validation,
-        input_scale=parsed.input_scale,
-        gap=parsed.gap,
-        groups=parsed.groups,
-        ood=parsed.ood,
-        splits=parsed.splits,
-        methods=parsed.methods,
-        estimators=parsed.estimators,
-        jobs=parsed.jobs,
-        json_path=parsed.json,
-        resume=parsed.resume,
-        figure_path=parsed.figure,
-    )
+    return evaluate
 
 
 # -- convergence -----------------------------------------------------------------------------------
@@ -161,14 +149,7 @@ def add_convergence(commands: Commands) -> None:
     command.set_defaults(run=_convergence)
 
 
-def _convergence(parsed: argparse.Namespace) -> None:
+def _convergence() -> Run:
     from balinp.experiments.convergence import convergence
 
-    convergence(
-        parsed.name,
-        **options.data_of(parsed),
-        split=parsed.split,
-        passes=parsed.passes,
-        json_path=parsed.json,
-        figure_path=parsed.figure,
-    )
+    return convergence

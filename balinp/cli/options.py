@@ -12,6 +12,9 @@ if TYPE_CHECKING:  # at run time argparse's class takes no type of parser
 else:
     Commands = argparse._SubParsersAction
 
+Run: TypeAlias = Callable[..., Any]
+"""What a command runs: a function whose arguments have the names of the command's options."""
+
 
 class Listing(argparse.Action):
     """Print what names there are and end, as ``--version`` does; other arguments may lack.
@@ -62,15 +65,11 @@ def add_data(command: argparse.ArgumentParser) -> None:
     )
 
 
-def data_of(parsed: argparse.Namespace) -> dict[str, Any]:
-    """What `add_data` asks for beside the name."""
-    return {"target": parsed.target, "classes": parsed.classes, "drop": parsed.drop}
-
-
 def add_json(command: argparse.ArgumentParser, more: str = "") -> None:
     """Add ``--json``."""
     command.add_argument(
         "--json",
+        dest="json_path",
         metavar="FILE",
         type=Path,
         help=f"write the records to FILE{more}; - is standard output, and tables then go to "
@@ -83,13 +82,14 @@ def add_figure(command: argparse.ArgumentParser, name: str) -> None:
     figure = command.add_mutually_exclusive_group()
     figure.add_argument(
         "--figure",
+        dest="figure_path",
         metavar="FILE",
         type=Path,
         default=Path(name),
         help=f"draw the figure in FILE (default: {name.replace('{name}', 'NAME')})",
     )
     figure.add_argument(
-        "--no-figure", dest="figure", action="store_const", const=None, help="draw none"
+        "--no-figure", dest="figure_path", action="store_const", const=None, help="draw none"
     )
 
 
