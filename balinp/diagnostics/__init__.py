@@ -7,6 +7,7 @@ derivations/13_what_is_not_modelled.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -188,12 +189,15 @@ def diagnose(
             *fit_tests.of_distribution(z),
             *fit_tests.of_dependence(z, predictive, k, X, names, rng),
         ]
+    return Diagnosis(_findings(results, level), rows, level)
+
+
+def _findings(results: Sequence[fit_tests.Result], level: float) -> tuple[Finding, ...]:
     bound = level / len(results)
-    findings = tuple(
+    return tuple(
         Finding(name, float(statistic), float(p), bool(p < bound), bad if p < bound else good)
         for name, statistic, p, bad, good in results
     )
-    return Diagnosis(findings, rows, level)
 
 
 def _enough(rows: int) -> int:

@@ -30,7 +30,14 @@ from balinp.estimators.rows import (
     refuse_text,
     rounded,
 )
-from balinp.estimators.training import Callback, HeldOut, Trained, refuse_changes, trained
+from balinp.estimators.training import (
+    Callback,
+    HeldOut,
+    Trained,
+    learnt_from,
+    refuse_changes,
+    trained,
+)
 from balinp.history import History
 from balinp.kernels import amount
 from balinp.predictive import Predictive
@@ -183,7 +190,7 @@ class BALIEstimator(Documented, BaseEstimator):
         X_seen, Y_seen, w_seen = self._as_trained_on(X, Y, w, members[0])
         B = self._batch_size(len(X)) or len(X)
         self.members_ = Parallel(n_jobs=self.n_jobs)(
-            delayed(_steps)(member, X_seen, Y_seen, w_seen, B, seen) for member in members
+            delayed(learnt_from)(member, X_seen, Y_seen, w_seen, B, seen) for member in members
         )
         self._data_seen = seen + amount(X, w)
         if hasattr(self, "log_evidence_"):
@@ -385,19 +392,3 @@ def _divisible(scale: Scale, name: str, names: Any) -> Scale:
             f"{SMALLEST_SPREAD:g}, got {scale.unit.min():.3g}{column}"
         )
     return scale
-
-
-def _steps(model: BALI, X: Array, Y: Array, w: Array | None, B: int, seen: float) -> BALI:
-    """Take one step on each batch of new data; `seen` data came before them.
-
-    With one Gaussian layer every datum ever seen has the same weight (NP-3).
-    """
-    order = np.arange(len(X)) if B >= len(X) else model.rng.permutation(len(X))
-    for start in range(0, len(X), B):
-        batch = order[start : start + B]
-        w_batch = None if w is None else w[batch]
-        new = amount(X[batch], w_batch)
-        seen += new
-        rate = new / seen if model.targets_are_observations else None
-        model.step(X[batch], Y[batch], n_data=seen, rate=rate, sample_weight=w_batch)
-    return model

@@ -8,19 +8,17 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import validate_data
 
 from balinp._types import Activation, Array, Pass, Prior
 from balinp.defaults import CLASSIFICATION_TRAINING, Training
 from balinp.estimators.base import BALIEstimator
 from balinp.estimators.rows import (
-    FLOATS,
-    SPARSE,
     counted,
     dense,
     finite,
     merged,
     present,
+    read,
     refuse_text,
     resolution,
 )
@@ -213,16 +211,7 @@ feature_names_in_
         refuse_text(X, "X")
         refuse_masked(y, "y")  # labels may be text
         several = dimensions(y) == 2 and type_of_target(y, input_name="y") == "multilabel-indicator"
-        found, y = validate_data(
-            self,
-            X,
-            y,
-            reset=first,
-            dtype=FLOATS,
-            accept_sparse=SPARSE,
-            ensure_all_finite=False,
-            multi_output=several,
-        )
+        found, y = read(self, X, y, first=first, multi_output=several)
         check_classification_targets(y)
         found = dense(found)
         finite(found, "X", X, getattr(self, "feature_names_in_", None))

@@ -8,19 +8,17 @@ from typing import Any, ClassVar, Literal, cast, overload
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
 
 from balinp._types import Activation, Array, Covariance, Noise, Pass, Prior
 from balinp.defaults import REGRESSION_TRAINING, Training
-from balinp.estimators.base import BALIEstimator
+from balinp.estimators.functions import WithFunctions
 from balinp.estimators.rows import (
-    FLOATS,
     FOR_CLASSES,
-    SPARSE,
     dense,
     finite,
     merged,
     present,
+    read,
     refuse_text,
     resolution,
     rounded,
@@ -31,7 +29,7 @@ from balinp.predictive import GaussianPredictive, equal_mixture
 from balinp.validation import as_count, as_level, as_widths, dimensions
 
 
-class BALIRegressor(RegressorMixin, BALIEstimator):
+class BALIRegressor(RegressorMixin, WithFunctions):
     """Regression by a Bayesian neural network, with the noise and the prior learnt.
 
     Parameters
@@ -246,17 +244,7 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         refuse_text(y, "y", FOR_CLASSES)
         if dimensions(y) == 2 and np.asarray(y).dtype.kind == "f":
             finite(np.asarray(y), "y", y)
-        found, targets = validate_data(
-            self,
-            X,
-            y,
-            reset=first,
-            dtype=FLOATS,
-            accept_sparse=SPARSE,
-            ensure_all_finite=False,
-            multi_output=True,
-            y_numeric=True,
-        )
+        found, targets = read(self, X, y, first=first, multi_output=True, y_numeric=True)
         eps = max(resolution(found), resolution(targets))
         names = getattr(self, "feature_names_in_", None)
         X = finite(dense(found), "X", X, names)
@@ -405,50 +393,6 @@ class BALIRegressor(RegressorMixin, BALIEstimator):
         count = as_count(n_samples, "n_samples")
         draws = self._in_pieces(X, lambda p: np.moveaxis(p.sample(rng, count), 0, 2))[0]
         return draws[:, 0] if self._one_output else draws
-
-    def sample_functions(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Array:
-        """Functions drawn, without noise: (B, n_samples), or (B, n_outputs, n_samples).
-
-        Each is one draw of all weights for all rows, of a member drawn for it (PR-6).
-
-        Examples
-        --------
-        >>> x = np.linspace(-1, 1, 40)[:, None]
-        >>> y = 3 * x[:, 0] + 0.1 * np.cos(40 * x[:, 0])
-        >>> model = BALIRegressor(hidden=(), random_state=0).fit(x, y)
-        >>> model.sample_functions([[0.0], [1.0]], n_samples=5, random_state=0).shape
-        (2, 5)
-        """
-        X = self._inputs(X)  # first: before `fit` there is no scale
-        X = self._input_scale.to_standard(X)
-        rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
-        chosen = rng.integers(len(self.members_), size=as_count(n_samples, "n_samples"))
-        draws = np.stack([self.members_[m].sample_functions(X, rng) for m in chosen])
-        draws = np.moveaxis(draws * self._target_scale.std + self._target_scale.mean, 0, 2)
-        return draws[:, 0] if self._one_output else draws
-
-    def between_rows(self, X: Any) -> Array:
-        """Covariance between all rows that uncertain weights cause, without noise.
-
-        (B, B), or (B, n_outputs, B, n_outputs). Of several members that of their mixture, to which
-        the differences between their means add.
-
-        Derivation: PR-5, PR-6
-
-        Raises
-        ------
-        ValueError
-            If there are more rows times outputs than such a matrix can have.
-        """
-        X = self._inputs(X)
-        X = self._input_scale.to_standard(X)
-        covariance = np.mean([member.between_rows(X) for member in self.members_], axis=0)
-        means = np.stack([member.predict(X).mean for member in self.members_])
-        centred = means - means.mean(axis=0)
-        covariance += np.einsum("mbk,mcl->bkcl", centred, centred) / len(centred)
-        unit = self._target_scale.unit
-        covariance *= unit[:, None, None] * unit
-        return covariance[:, 0, :, 0] if self._one_output else covariance
 
     def _shaped(self, matrix: Array) -> Array:
         return matrix[:, 0] if self._one_output else matrix

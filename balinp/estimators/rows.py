@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
 from balinp.validation import (
@@ -68,6 +69,24 @@ def refuse_text(value: Any, name: str, hint: str = ONE_HOT) -> None:
             (_time(entry), IN_DAYS) if isinstance(entry, TIMES) else (f"the text {entry!r}", hint)
         )
         raise TypeError(f"{name}: expected real numbers, got {found}{column}; {todo}")
+
+
+def read(estimator: Any, X: Any, y: Any, *, first: bool, **options: Any) -> tuple[Any, Any]:
+    """X and y as scikit-learn reads them; what is not finite may still be among them.
+
+    Parameters
+    ----------
+    estimator, X, y
+        Of `fit` or `partial_fit`.
+    first : bool
+        Whether number and names of the features are these from now on.
+    **options : Any
+        Of scikit-learn's `validate_data`.
+    """
+    return validate_data(
+        estimator, X, y, reset=first, dtype=FLOATS, accept_sparse=SPARSE, ensure_all_finite=False,
+        **options,
+    )  # fmt: skip
 
 
 def finite(matrix: Any, name: str, source: Any, names: Any = None) -> Array:

@@ -1,4 +1,4 @@
-"""The training of one member: watched, shown, and stopped by rows that were held out."""
+"""The training of one member: watched, shown, stopped by rows held out, or step by step."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from balinp._types import Array
 from balinp.bali import BALI
 from balinp.history import REMEMBERED, History, Record
+from balinp.kernels import amount
 
 Callback = Callable[[BALI], Any]
 """Called with a member after each pass over the data; True ends its training."""
@@ -207,3 +208,19 @@ def refuse_changes(members: list[BALI], new: BALI, n_members: int) -> None:
             raise ValueError(
                 f"{name}: expected {before!r} as before, since warm_start goes on, got {now!r}"
             )
+
+
+def learnt_from(model: BALI, X: Array, Y: Array, w: Array | None, B: int, seen: float) -> BALI:
+    """The model after one step on each batch of new data; `seen` data came before them.
+
+    With one Gaussian layer every datum ever seen has the same weight (NP-3).
+    """
+    order = np.arange(len(X)) if B >= len(X) else model.rng.permutation(len(X))
+    for start in range(0, len(X), B):
+        batch = order[start : start + B]
+        w_batch = None if w is None else w[batch]
+        new = amount(X[batch], w_batch)
+        seen += new
+        rate = new / seen if model.targets_are_observations else None
+        model.step(X[batch], Y[batch], n_data=seen, rate=rate, sample_weight=w_batch)
+    return model
