@@ -78,15 +78,14 @@ def one_output(factors: Factors, right: Array, lam: float) -> tuple[Array, Deter
     """
     data = factors.n_data * factors.H[0, 0] * factors.A
     P = data.copy()
-    P.flat[:: len(P) + 1] += lam
-    C, failed = dpotrf(P, lower=1, overwrite_a=1)
-    if failed or C.diagonal().min() ** 2 < rounding(len(P), np.trace(data)):
+    P.reshape(-1)[:: len(P) + 1] += lam
+    C, failed = dpotrf(P.T, lower=1, overwrite_a=1)  # the transpose, as LAPACK wants it
+    if failed or C.diagonal().min() ** 2 < rounding(len(P), data.trace()):
         return None
     change, _ = dpotrs(C, right, lower=1)
-    inverse, _ = dpotri(C, lower=1)  # its lower triangle
-    gamma = 2.0 * float(np.vdot(data, np.tril(inverse))) - float(
-        data.diagonal() @ inverse.diagonal()
-    )
+    inverse, _ = dpotri(C, lower=1, overwrite_c=1)  # its lower triangle; zeros above
+    gamma = 2.0 * float(data.ravel() @ inverse.T.ravel())
+    gamma -= float(data.diagonal() @ inverse.diagonal())
     return change, Determined(gamma, np.array([[gamma / factors.H[0, 0]]]))
 
 
@@ -103,7 +102,7 @@ def tridiagonal(factors: Factors, right: Array, lam: float) -> tuple[Array, Dete
     scales = factors.n_data * factors.inputs.values
     solution, Psi = _tridiagonal_rows(scales, diagonal, below, (Q_A.T @ right) @ Q, lam)
     Psi = Q @ Psi @ Q.T
-    gamma = float(np.vdot(Psi, factors.H))
+    gamma = float(Psi.ravel() @ factors.H.ravel())
     return Q_A @ (solution @ Q.T), Determined(gamma, Psi)
 
 

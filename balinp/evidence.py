@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf
 
 from balinp._types import Array
 from balinp.kernels import amount, root_weighted
@@ -93,8 +94,8 @@ def prior_precision_target(
     hyper : HyperPrior
         Hyper-prior on lam.
     """
-    gamma = sum(effective_parameters(layer) for layer in layers)
-    squares = sum(_prior_squares(layer) for layer in layers) / prior_precision
+    gamma = sum(map(effective_parameters, layers))
+    squares = sum(map(_prior_squares, layers)) / prior_precision
     return (gamma + 2 * hyper.shape) / (squares + 2 * hyper.rate)
 
 
@@ -142,7 +143,7 @@ def noise_target(
         (K,) array u, the squares in which its rate is stated; None for ones.
     """
     B, Gamma = _spread_of_all(layers, said, n_data)
-    C = np.linalg.cholesky(noise_covariance)
+    C, _ = dpotrf(noise_covariance, lower=1)
     squares = (n_data / B) * residual_squares + C @ Gamma @ C.T
     return noise_from_squares(squares, n_data, hyper, units)
 
@@ -194,8 +195,11 @@ def noise_from_squares(
 
     Derivation: EV-3, EV-10
     """
-    u = np.ones(len(squares)) if units is None else units
-    return (squares + 2 * hyper.rate * np.diag(u)) / (n_data + 2 * hyper.shape)
+    with_prior = squares.copy()
+    with_prior.reshape(-1)[:: len(squares) + 1] += (
+        2 * hyper.rate * (1.0 if units is None else units)
+    )
+    return with_prior / (n_data + 2 * hyper.shape)
 
 
 def less_correlated(V: Array, n_data: float) -> Array:
@@ -220,7 +224,7 @@ def less_correlated(V: Array, n_data: float) -> Array:
 
 def _spread(piece: Trace, left_out: Sequence[Array]) -> tuple[float, Array]:
     """B, and sum_n w_n S_n^T Psi S_n (C, C), added up over layers with their matrices Psi."""
-    shares = (_share(piece, index, Psi) for index, Psi in enumerate(left_out))
+    shares = [_share(piece, index, Psi) for index, Psi in enumerate(left_out)]
     return amount(piece.targets, piece.sample_weight), sum(shares, start=np.zeros(()))
 
 
@@ -231,7 +235,7 @@ def _share(piece: Trace, index: int, Psi: Array) -> Array:
     has been worked out already.
     """
     if piece.output_rows.shape[1] == 1:
-        return np.array([[float((Psi * piece.curvature_sums[index]).sum())]])
+        return np.array([[Psi.ravel() @ piece.curvature_sums[index].ravel()]])
     rows = root_weighted(piece.curvature_rows[index], piece.sample_weight)
     return np.tensordot(rows @ Psi, rows, axes=([0, 2], [0, 2]))
 

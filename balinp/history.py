@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from balinp._types import Array
 from balinp.joint_step import Outcome
 from balinp.layer import MatrixNormalLayer
@@ -75,7 +73,7 @@ class Record:
         """
         variances = None
         if isinstance(likelihood, Gaussian):
-            variances = np.diag(likelihood.covariance(layers[-1].n_out)).copy()
+            variances = likelihood.covariance(layers[-1].n_out).diagonal().copy()
         return cls(
             log_joint=outcome.log_joint,
             step=outcome.step.factor,

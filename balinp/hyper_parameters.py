@@ -6,6 +6,7 @@ What the evidence asks for is in `balinp.evidence`; here is how far training fol
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import exp, log
 
 import numpy as np
 
@@ -229,11 +230,11 @@ class HyperParameters:
         share, first = min(PRECISION_SHARE, share), self.mean_precisions[0]
         if self.gain.is_kept(n_data):
             target = prior_precision_target(layers, first, self.precision_prior)
-            change = share * np.log(target / first)
-            self.unsettled = abs(float(np.log(target / first)))
+            change = share * log(target / first)
+            self.unsettled = abs(log(target / first))
         else:
-            change = np.clip(np.log(self.gain.best_precision / first), -share, share)
-        factor = float(np.exp(change))
+            change = max(-share, min(log(self.gain.best_precision / first), share))
+        factor = exp(change)
         self.mean_precisions = [factor * precision for precision in self.mean_precisions]
 
     def replace_precision(self, layers: Sequence[MatrixNormalLayer]) -> float:
@@ -269,7 +270,7 @@ class HyperParameters:
         asked = less_correlated(asked, N)
         before = asked if self.noise_asked is None else self.noise_asked
         self.noise_asked = (1 - share) * before + share * asked
-        away = np.abs(np.log(np.diag(self.noise_asked) / np.diag(V))).max()
+        away = abs(np.log(self.noise_asked.diagonal() / V.diagonal())).max()
         self.unsettled = max(self.unsettled, float(away))
         way = NOISE_SHARE if share == 1 else NOISE_SHARE_OF_AVERAGE
         return learnt_noise(geometric_mean(V, self.noise_asked, way))
@@ -285,7 +286,7 @@ class HyperParameters:
         Derivation: EV-4
         """
         coupled = layers[0].state.prior.follows_noise and self.given_precision is None
-        scale = float(raised(np.diag(H), CURVATURE_FLOOR, H).mean()) if coupled else 1.0
+        scale = float(raised(H.diagonal(), CURVATURE_FLOOR, H).mean()) if coupled else 1.0
         for layer, precision in zip(layers, self.mean_precisions, strict=True):
             layer.state = layer.state.with_prior_precision(precision / scale)
 
@@ -301,7 +302,7 @@ def learnt_noise(V: Array) -> Gaussian:
     have a covariance that is singular to rounding.
     """
     try:
-        return Gaussian(V)
+        return Gaussian.learnt(V)
     except ValueError as error:
         raise ValueError(
             "X, Y: expected numbers from which a noise covariance can be learnt, such as "

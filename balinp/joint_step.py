@@ -11,14 +11,14 @@ system. Whether the quadratic can be believed is then seen from what the step re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from math import isfinite, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
 from balinp._types import Array
 from balinp.kernels import amount, gram, root_weighted, weighted_sum
-from balinp.layer_state import Proposal
+from balinp.layer_state import Proposal, combined
 from balinp.mlp import MLP
 from balinp.pseudo_targets import Trace
 from balinp.sums import Said, total
@@ -131,12 +131,10 @@ def joint_step(
     proposed = [proposal.change for proposal in proposals]
     directions = [proposed] if previous is None else [proposed, list(previous)]
     B, likelihood, capped = total(said, _output_products, network, weights, directions, trust_rows)
-    prior = [[p.prior_times(D) for p, D in zip(proposals, d, strict=True)] for d in directions]
-    b = np.array([_inner([p.gradient for p in proposals], d) for d in directions])
-    C = (n_data / B) * likelihood + np.array(
-        [[_inner(d_i, prior_j) for prior_j in prior] for d_i in directions]
-    )
-    if not np.isfinite(b.sum() + C.sum()):  # what overflows in any layer ends here
+    gradients = [proposal.gradient for proposal in proposals]
+    b = np.array([_inner(gradients, d) for d in directions])
+    C = (n_data / B) * likelihood + _prior_products(proposals, directions)
+    if not isfinite(b.sum() + C.sum()):  # what overflows in any layer ends here
         raise ValueError(
             "X, Y: expected numbers whose products through all layers are finite, such as "
             f"standardised ones, got a log joint density with slopes {b} and curvatures {C}"
@@ -147,7 +145,7 @@ def joint_step(
     if trust is not None:
         half_square = 0.5 * float(s @ capped @ s) / B
         if half_square > trust:
-            s = s * np.sqrt(trust / half_square)
+            s = s * sqrt(trust / half_square)
     momentum = float(s[1]) if len(s) > 1 else 0.0
     return JointStep(float(s[0]), momentum, float(s @ b), float(s @ C @ s))
 
@@ -166,13 +164,26 @@ def _output_products(
         root_weighted(network.tangent(weights, piece.forward, d, first), w)
         for d, first in zip(directions, piece.first_changes, strict=True)
     ]
-    white = [(piece.output_rows @ change[:, :, None])[:, :, 0] for change in df]
+    white = [_whitened(piece.output_rows, change) for change in df]
     capped = white if trust_rows is None else [change @ trust_rows.T for change in df]
     return amount(piece.targets, w), _products(white), _products(capped)
 
 
+def _whitened(rows: Array, change: Array) -> Array:
+    """S_n^T df_n (B, C), from rows (B, C, K) and changes (B, K)."""
+    if rows.strides[0] == 0:  # the same rows for each datum
+        return change @ rows[0].T
+    return (rows @ change[:, :, None])[:, :, 0]
+
+
+def _prior_products(proposals: Sequence[Proposal], directions: Sequence[Sequence[Array]]) -> Array:
+    """sum_l <d_il, Lam0 d_jl> of the directions."""
+    prior = [[p.prior_times(D) for p, D in zip(proposals, d, strict=True)] for d in directions]
+    return np.array([[_inner(d, prior_j) for prior_j in prior] for d in directions])
+
+
 def _products(arrays: Sequence[Array]) -> Array:
-    flat = np.stack([array.ravel() for array in arrays])
+    flat = np.array([array.ravel() for array in arrays])
     return flat @ flat.T
 
 
@@ -184,16 +195,16 @@ def _maximiser(b: Array, C: Array) -> Array:
     """
     if len(b) == 1:
         return b / C[0] if C[0, 0] > 0 else np.ones(1)
-    lengths = np.sqrt(np.diag(C))
+    lengths = np.sqrt(C.diagonal())
     unit = np.where(lengths > 0, lengths, 1.0)
-    s = np.linalg.lstsq(C / np.outer(unit, unit), b / unit, rcond=1e-10)[0] / unit
+    s = np.linalg.lstsq(C / (unit[:, None] * unit), b / unit, rcond=1e-10)[0] / unit
     if lengths[0] == 0:
         s[0] = 1.0
     return s
 
 
 def _inner(left: Sequence[Array], right: Sequence[Array]) -> float:
-    return sum(float((a * b).sum()) for a, b in zip(left, right, strict=True))
+    return sum([a.ravel() @ b.ravel() for a, b in zip(left, right, strict=True)])
 
 
 def checked(
@@ -222,12 +233,11 @@ def checked(
     """
 
     def log_prior(there: Sequence[Array]) -> float:
-        return sum(p.log_prior(W) for p, W in zip(proposals, there, strict=True))
+        return sum([p.log_prior(W) for p, W in zip(proposals, there, strict=True)])
 
-    @cache  # the step that is taken has been tried before
     def after(step: JointStep) -> tuple[float, Array]:
         there = [
-            W + step.factor * proposal.change + step.momentum * last
+            W + combined(step.factor, proposal.change, step.momentum, last)
             for W, proposal, last in zip(weights, proposals, previous, strict=True)
         ]
         factors = step.factor, step.momentum
@@ -237,8 +247,14 @@ def checked(
     (log_likelihood,) = total(said, Trace.log_likelihood)
     before = scale * log_likelihood + log_prior(weights)
     resolution = RESOLUTION * (abs(scale * log_likelihood) + abs(before))
-    step, ratio = shortened(step, lambda tried: after(tried)[0] - before, resolution)
-    return Outcome(step, ratio, *after(step))
+    tried: dict[JointStep, tuple[float, Array]] = {}
+
+    def gain(step: JointStep) -> float:
+        tried[step] = after(step)
+        return tried[step][0] - before
+
+    step, ratio = shortened(step, gain, resolution)
+    return Outcome(step, ratio, *(tried.get(step) or after(step)))
 
 
 def _afterwards(

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from balinp._types import Array
 from balinp.kernels import forget
+from balinp.lazily import lazily
 from balinp.natural_parameters import EXACT, Exact, Factors, Terms, averages
 from balinp.priors import Prior
 from balinp.spectral import STANDARD, Spectrum, decompose, floored, raised
@@ -42,7 +42,7 @@ class KeptFactors(Factors):
     floor: float = 0.0
     is_exact: ClassVar[bool] = False
 
-    @cached_property
+    @lazily
     def exact(self) -> Factors:
         """The same averages in their own eigenbases."""
         inputs, outputs = self.inputs, _outputs(self.H, self.floor)

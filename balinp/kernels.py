@@ -71,7 +71,11 @@ def design(inputs: Array, bias: bool) -> Array:
     array([[2., 1.],
            [3., 1.]])
     """
-    return np.column_stack([inputs, np.ones(len(inputs))]) if bias else inputs
+    if not bias:
+        return inputs
+    X = np.empty((len(inputs), inputs.shape[1] + 1))
+    X[:, :-1], X[:, -1] = inputs, 1.0
+    return X
 
 
 def root_weighted(rows: Array, weights: Array | None) -> Array:
@@ -96,7 +100,7 @@ def weighted_sum(values: Array, weights: Array | None) -> float:
 
     Derivation: LR-6
     """
-    return float(values.sum() if weights is None else weights @ values)
+    return float(np.add.reduce(values) if weights is None else weights @ values)
 
 
 def gram(rows: Array) -> Array:
@@ -113,12 +117,12 @@ def gram(rows: Array) -> Array:
            [ 4.,  2.]])
     """
     rows = np.ascontiguousarray(rows)
-    return np.asarray(rows.T @ rows)
+    return rows.T @ rows
 
 
 def curvature_sum(root_rows: Array, weights: Array | None = None) -> Array:
     """sum_n w_n S_n S_n^T (K, K), from rows of S_n^T (B, C, K)."""
-    rows = np.swapaxes(root_weighted(root_rows, weights), 0, 1)  # as a backward pass has them
+    rows = root_weighted(root_rows, weights).swapaxes(0, 1)  # as a backward pass has them
     return gram(rows.reshape(-1, rows.shape[2]))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.kernels import amount, design, is_same_amount, root_weighted
-from balinp.layer_state import LayerState, Proposal, Regression, frozen
+from balinp.layer_state import LayerState, Proposal, Regression, combined, frozen
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.natural_parameters import EXACT, Exact, Factors, Terms, log_prior_to_posterior
 from balinp.priors import PRIORS
@@ -324,7 +324,8 @@ class MatrixNormalLayer:
         likelihood_gradient = (n_data / terms.amount) * terms.gradient
         prior_gradient = prior.times(state.mean - self.prior_mean, factors.outputs)
         c = self._remembered_share(n_data, rate)
-        right = rate * likelihood_gradient - (1 - c) * prior_gradient
+        right = rate * likelihood_gradient
+        right -= (1 - c) * prior_gradient
         change, factors = bases.solved(right, factors, prior)
         gradient = likelihood_gradient - prior_gradient
         self._proposal = Proposal(state.mean, change, gradient, factors, prior, self.prior_mean)
@@ -366,16 +367,29 @@ class MatrixNormalLayer:
         if self._proposal is None:
             raise ValueError("accept: expected a call of propose before it, got none")
         step, momentum = as_finite(step, "step"), as_finite(momentum, "momentum")
-        proposal, self._proposal = self._proposal, None
-        change = step * proposal.change + momentum * self.last_change
-        self.state = LayerState(
-            prior=self.state.prior,
-            mean=frozen(self.mean + change),
-            last_change=change,
-            factors=proposal.factors,
+        proposal = self._proposal
+        self.move(step, momentum)
+        self.state = replace(
+            self.state,
             remembered=(proposal.factors.n_data, proposal.prior.precision),
             regression=proposal.regression if step == 1 and momentum == 0 else None,
         )
+
+    def move(self, step: float, momentum: float) -> None:
+        """`accept` and `rebalance` as a network's step does them, whose numbers need no check.
+
+        Derivation: JS-1, JS-2, NP-5
+
+        Parameters
+        ----------
+        step, momentum : float
+            As for `accept`, after a call of `propose_from`.
+        """
+        p, self._proposal = self._proposal, None
+        assert p is not None
+        before = self.state
+        change = combined(step, p.change, momentum, before.last_change)
+        self.state = LayerState(before.prior, frozen(before.mean + change), change, p.factors)
 
     def rebalance(self) -> None:
         """Declare that the remembered data balance the prior at the current mean.

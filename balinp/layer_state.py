@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from balinp._types import Array
+from balinp.lazily import lazily
 from balinp.matrix_normal import KroneckerGaussian, MatrixNormal
 from balinp.moments import Moments
 from balinp.natural_parameters import Determined, Factors
@@ -76,7 +76,10 @@ class LayerState:
         """The state with another lam; itself if it is the same."""
         if precision == self.prior.precision:
             return self
-        return replace(self, prior=type(self.prior)(precision))
+        return LayerState(
+            type(self.prior)(precision), self.mean, self.last_change, self.factors,
+            self.remembered, self.regression, self.settled, self.moments,
+        )  # fmt: skip
 
     @property
     def observed(self) -> Factors:
@@ -90,19 +93,19 @@ class LayerState:
         """The factors of the posterior: of all the data at this mean, if training has ended."""
         return self.factors if self.settled is None else self.settled
 
-    @cached_property
+    @lazily
     def working_posterior(self) -> KroneckerGaussian:
         """The posterior in the bases that training works in: `posterior` itself, unless bases
         were kept (NP-7).
         """
         return self.posterior if self.factors is None else self._posterior(self.factors)
 
-    @cached_property
+    @lazily
     def determined(self) -> Determined:
         """What all data seen so far determine of the weights."""
         return self.observed.determined(self.prior)
 
-    @cached_property
+    @lazily
     def posterior(self) -> KroneckerGaussian:
         """The layer's distribution over its weights; see `MatrixNormalLayer.posterior`."""
         if self.reported is not None:
@@ -128,7 +131,7 @@ class LayerState:
         matrix = np.kron(self.prior_output_precision, np.eye(len(self.mean)))
         return np.asarray(matrix, dtype=np.float64)
 
-    @cached_property
+    @lazily
     def nearest(self) -> MatrixNormal:
         """The matrix normal nearest to `posterior` (MN-8)."""
         return nearest_matrix_normal(self.posterior)
@@ -177,15 +180,19 @@ class Proposal:
         """Lam0 vec(W), the prior precision times a change (D, K) of the mean, as a matrix."""
         return self.prior.times(W, self.factors.outputs)
 
-    @cached_property
+    @lazily
     def _log_normaliser(self) -> float:
-        p = self.prior.eigenvalues(self.factors.outputs)
-        return 0.5 * len(self.change) * float(np.log(p / (2 * np.pi)).sum())
+        return self.prior.log_normaliser(self.change.shape[0], self.factors.outputs)
 
     def log_prior(self, mean: Array) -> float:
         """Log density of the layer's prior at a mean (D, K), in nats."""
-        shift = mean - self.prior_mean
-        return self._log_normaliser - 0.5 * float((shift * self.prior_times(shift)).sum())
+        squares = self.prior.squares(mean - self.prior_mean, self.factors.outputs)
+        return self._log_normaliser - 0.5 * squares
+
+
+def combined(factor: float, change: Array, momentum: float, last: Array) -> Array:
+    """The change (D, K) that a step makes along its directions, of which the second may be none."""
+    return factor * change + momentum * last if momentum else factor * change
 
 
 def frozen(array: Array) -> Array:

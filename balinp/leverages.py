@@ -19,9 +19,10 @@ MOST_ROWS = 128
 
 def are_cheap(layers: Sequence[MatrixNormalLayer], said: Trace, n_data: float) -> bool:
     """Whether exact leverages are worth their time: few data, all of them, an isotropic prior."""
+    if amount(said.targets, said.sample_weight) != n_data:
+        return False
     rows = len(said.targets) * said.output_rows.shape[1]
-    is_all = amount(said.targets, said.sample_weight) == n_data
-    return is_all and rows <= MOST_ROWS and not layers[0].state.prior.follows_noise
+    return rows <= MOST_ROWS and not layers[0].state.prior.follows_noise
 
 
 def summed_leverages(layers: Sequence[MatrixNormalLayer], said: Trace) -> Array:

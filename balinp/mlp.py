@@ -163,13 +163,15 @@ class MLP:
         array([[0.   ],
                [0.381]])
         """
-        inputs, outputs = [X], []
+        h, inputs, outputs = X, [X], []
         for index, W in enumerate(weights):
-            known = first if index == 0 else None
-            z = self._affine(inputs[-1], W, index) if known is None else known
-            outputs.append(z if noise is None else z + noise(index, inputs[-1]))
-            if index + 1 < self.depth:
-                inputs.append(self._activate(outputs[-1]))
+            z = first if index == 0 and first is not None else self._affine(h, W, index)
+            if noise is not None:
+                z = z + noise(index, h)
+            outputs.append(z)
+            if len(outputs) < len(weights):
+                h = self._activate(z)
+                inputs.append(h)
         return Forward(inputs, outputs)
 
     def backward(
@@ -206,14 +208,14 @@ class MLP:
         """
         # Inside, the rows come first: the slopes then multiply whole blocks of data, and the
         # rows of all data lie one after another, as sums over them want to read them.
-        rows = [np.swapaxes(output_rows, 0, 1).copy()]
+        rows = [np.ascontiguousarray(output_rows.swapaxes(0, 1))]
         for W, h in zip(weights[:0:-1], forward.inputs[:0:-1], strict=True):
             linear = W[:-1] if self.bias else W
             C, B, K = rows[-1].shape
             pulled = (rows[-1].reshape(C * B, K) @ linear.T).reshape(C, B, len(linear))
             pulled *= self._slope(h)
             rows.append(pulled)
-        return [np.swapaxes(row, 0, 1) for row in rows[::-1]]
+        return [row.swapaxes(0, 1) for row in rows[::-1]]
 
     def tangent(
         self,
@@ -246,7 +248,7 @@ class MLP:
         array([[1.5]])
         """
         dz = self.first_change(forward, changes) if first is None else first
-        for index in range(1, self.depth):
+        for index in range(1, len(weights)):
             dz = self.carried(weights, forward, index, dz)
             dz += self._affine(forward.inputs[index], changes[index], index)
         return dz
@@ -289,7 +291,7 @@ class MLP:
         return self.bias and not (index == 0 and self._takes_designs)
 
     def _affine(self, h: Array, W: Array, index: int) -> Array:
-        if not self._has_bias(index):
+        if not self.bias or (self._takes_designs and index == 0):
             return h @ W
         z = h @ W[:-1]
         z += W[-1]

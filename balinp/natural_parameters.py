@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from balinp._types import Array
 from balinp.kernels import amount, forget, gram, root_weighted
+from balinp.lazily import lazily
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.priors import Prior
 from balinp.spectral import Spectrum, Undecomposed, floored_matrix
@@ -78,9 +78,9 @@ class Terms:
         known_inputs: KnownFactor | None = None,
     ) -> Terms:
         """From X (B, D), (T - X M) H (B, K), sum_n w_n S_n S_n^T (K, K), weights (B,) or None."""
-        weighted = root_weighted(X, w)
-        gradient = weighted.T @ root_weighted(gradients, w)
-        inputs = gram(weighted) if known_inputs is None else None
+        X_w = root_weighted(X, w)
+        gradient = X_w.T @ root_weighted(gradients, w)
+        inputs = gram(X_w) if known_inputs is None else None
         return cls(
             amount(X, w), inputs, curvature, gradient, precision_is_known, floor, squares,
             known_inputs,
@@ -161,7 +161,7 @@ class Factors:
         inputs = Undecomposed(A, "input factor")
         return Factors(A, H, inputs, Undecomposed(H, "output_precision"), n_data)
 
-    @cached_property
+    @lazily
     def likelihood_eigenvalues(self) -> Array:
         """Eigenvalues N a_i h_j (D, K) of what the data add to the prior precision."""
         return self.n_data * np.outer(self.inputs.values, self.outputs.values)
@@ -199,7 +199,7 @@ def averages(old: Factors | None, terms: Terms, rate: float) -> tuple[Array, Arr
     """
     H = terms.H if old is None or terms.precision_is_known else forget(old.H, terms.H, rate)
     if terms.known_inputs is not None:
-        return terms.A, H
+        return terms.known_inputs.matrix, H
     return rate * terms.A if old is None else forget(old.A, terms.A, rate), H
 
 

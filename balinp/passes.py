@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +17,7 @@ from balinp._types import Array
 from balinp.data import SMALL_PIECE, pieces
 from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
 from balinp.layer import MatrixNormalLayer
+from balinp.lazily import lazily
 from balinp.likelihood import Categorical, Likelihood
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP
@@ -63,7 +63,7 @@ class Present:
     rng: np.random.Generator
     known_inputs: KnownFactor | None = None
 
-    @cached_property
+    @lazily
     def posteriors(self) -> list[KroneckerGaussian]:
         """Posteriors of the layers, in the bases that training works in."""
         return [layer.state.working_posterior for layer in self.layers]

@@ -7,6 +7,7 @@ by the eigenvalues p (K,) of its precision, one for each column of the basis.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log, pi
 from typing import ClassVar
 
 import numpy as np
@@ -51,7 +52,12 @@ class Isotropic:
 
     def squares(self, shift: Array, outputs: Spectrum) -> float:
         """vec(shift)^T Lam0 vec(shift): lam |shift|^2."""
-        return self.precision * float((shift**2).sum())
+        flat = shift.ravel()
+        return self.precision * float(flat @ flat)
+
+    def log_normaliser(self, D: int, outputs: Spectrum) -> float:
+        """Log density of weights (D, K) at the prior's mean, D sum_j log(p_j / 2 pi) / 2."""
+        return 0.5 * D * len(outputs) * log(self.precision / (2 * pi))
 
     def column_factor(self, H: Array) -> Array:
         """The factor (K, K) of Lam0 = lam (factor kron I): I."""
@@ -78,6 +84,10 @@ class Conjugate(Isotropic):
     def squares(self, shift: Array, outputs: Spectrum) -> float:
         """vec(shift)^T Lam0 vec(shift): lam tr(shift H shift^T)."""
         return float((shift * self.times(shift, outputs)).sum())
+
+    def log_normaliser(self, D: int, outputs: Spectrum) -> float:
+        """Log density of weights (D, K) at the prior's mean, D sum_j log(p_j / 2 pi) / 2."""
+        return 0.5 * D * float(np.log(self.eigenvalues(outputs) / (2 * pi)).sum())
 
     def column_factor(self, H: Array) -> Array:
         """The factor (K, K) of Lam0 = lam (factor kron I): H."""

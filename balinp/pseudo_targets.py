@@ -8,12 +8,12 @@ as its curvature allows: t_n = M^T x_n + V g_n.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 
 import numpy as np
 
 from balinp._types import Array
 from balinp.kernels import amount, curvature_sum, weighted_sum
+from balinp.lazily import lazily
 from balinp.likelihood import DatumLikelihood
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP, Forward
@@ -89,15 +89,15 @@ class Trace:
 
     # -- the two passes ------------------------------------------------------------------------
 
-    @cached_property
+    @lazily
     def designs(self) -> list[Array]:
         return self._network.designs(self.forward)
 
-    @cached_property
+    @lazily
     def input_squares(self) -> list[Array]:
         return [q.input_squares(X) for q, X in zip(self._posteriors(), self.designs, strict=True)]
 
-    @cached_property
+    @lazily
     def log_densities(self) -> Array:
         return self.likelihood.log_density(self.targets, self.outputs[-1])
 
@@ -105,16 +105,18 @@ class Trace:
         """Sum of the log densities, with the weights of the data."""
         return (weighted_sum(self.log_densities, self.sample_weight),)
 
-    @cached_property
+    @lazily
     def output_rows(self) -> Array:
         """Rows S_n^T (B, C, K) at the network's outputs."""
         return self.likelihood.curvature_rows(self.outputs[-1])
 
-    @cached_property
+    @lazily
     def _rows(self) -> list[Array]:
         """For each layer (B, 1 + C, K): the gradient, then the rows of S_n^T (BP-1, BP-2)."""
         gradient = self.likelihood.gradient(self.targets, self.outputs[-1])
-        rows = np.concatenate([gradient[:, None, :], self.output_rows], axis=1)
+        B, C, K = self.output_rows.shape
+        rows = np.empty((1 + C, B, K)).swapaxes(0, 1)  # in memory as `backward` works with them
+        rows[:, 0], rows[:, 1:] = gradient, self.output_rows
         return self._network.backward(self._weights, self.forward, rows)
 
     @property
@@ -138,22 +140,22 @@ class Trace:
         if self.first_changes is None:
             return None
         pairs = zip(factors, self.first_changes, strict=False)
-        return self.outputs[0] + sum(s * change for s, change in pairs if s)
+        return sum([s * change for s, change in pairs if s], start=self.outputs[0])
 
     # -- output precisions and pseudo-targets --------------------------------------------------
 
-    @cached_property
+    @lazily
     def curvature_sums(self) -> list[Array]:
         """B H of each layer, not floored: sum_n w_n S_n S_n^T, or B times the known precision.
 
         Derivation: PT-4, LR-6
         """
         w = self.sample_weight
-        hidden = self.curvature_rows if self._known is None else self.curvature_rows[:-1]
-        sums = [curvature_sum(rows, w) for rows in hidden]
+        hidden = self._rows if self._known is None else self._rows[:-1]
+        sums = [curvature_sum(rows[:, 1:, :], w) for rows in hidden]
         return sums if self._known is None else [*sums, amount(self.targets, w) * self._known]
 
-    @cached_property
+    @lazily
     def precisions(self) -> list[Spectrum]:
         """Spectra of the H: means over the batch with a floor, or the likelihood's own.
 
@@ -169,7 +171,7 @@ class Trace:
         ]
         return precisions + ([] if self._known_spectrum is None else [self._known_spectrum])
 
-    @cached_property
+    @lazily
     def _known_spectrum(self) -> Spectrum | None:
         return None if self._known is None else decompose(self._known, "output precision")
 
@@ -177,7 +179,7 @@ class Trace:
     def output_precisions(self) -> list[Array]:
         return [H.matrix() for H in self.precisions]
 
-    @cached_property
+    @lazily
     def pseudo_targets(self) -> list[Array]:
         return [self.targets_under(index, H) for index, H in enumerate(self.precisions)]
 
@@ -190,7 +192,7 @@ class Trace:
 
     def all_terms(self, older: Sequence[Factors | None]) -> list[Terms]:
         """`terms` of every layer, each with the older factors of its own."""
-        return [self.terms(index, factors) for index, factors in enumerate(older)]
+        return list(map(self.terms, range(len(older)), older))
 
     def terms(self, index: int, older: Factors | None = None) -> Terms:
         """What the pseudo-targets of one layer add to the natural parameters of its regression.
@@ -214,7 +216,7 @@ class Trace:
             squares = squares.sum(axis=0) if w is None else w @ squares
         return Terms.of(
             self.designs[index],
-            self.gradients[index],
+            self._rows[index][:, 0, :],
             self.curvature_sums[index],
             w,
             precision_is_known=known,

@@ -8,13 +8,14 @@ eigenvalues is written once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf
 
 from balinp._types import Array
 from balinp.graded import graded_root, graded_singular, is_graded
+from balinp.lazily import lazily
 
 CURVATURE_FLOOR = 1e-8
 """Smallest eigenvalue of a hidden layer's output precision, as a fraction of their mean."""
@@ -94,7 +95,7 @@ class Undecomposed(Spectrum):
     def __len__(self) -> int:
         return len(self._matrix)
 
-    @cached_property
+    @lazily
     def _spectrum(self) -> Spectrum:
         return decompose(self._matrix, self._name)
 
@@ -215,13 +216,13 @@ def floored_matrix(matrix: Array, name: str, fraction: float = CURVATURE_FLOOR) 
     array([[2.e+00, 0.e+00],
            [0.e+00, 1.e-08]])
     """
-    scale = float(np.trace(matrix)) / len(matrix)
+    n, scale = len(matrix), matrix.trace() / len(matrix)
     if scale >= SMALLEST_SCALE:
-        try:
-            np.linalg.cholesky(matrix - fraction * scale * np.eye(len(matrix)))
+        shifted = matrix.copy()
+        shifted.reshape(-1)[:: n + 1] -= fraction * scale
+        _, is_below = dpotrf(shifted.T, clean=0, overwrite_a=1)  # the transpose, as LAPACK wants it
+        if not is_below:
             return matrix
-        except np.linalg.LinAlgError:
-            pass  # some eigenvalue is
     return floored(matrix, name, fraction).matrix()
 
 
@@ -371,7 +372,7 @@ def geometric_mean(V: Array, T: Array, share: float) -> Array:
     array([[2.]])
     """
     if len(V) == 1:
-        return np.asarray(V ** (1 - share) * T**share)
+        return np.array([[V.item() ** (1 - share) * T.item() ** share]])
     C = np.linalg.cholesky(V)
     ratio = np.linalg.solve(C, np.linalg.solve(C, T).T)
     w, Q = np.linalg.eigh(0.5 * (ratio + ratio.T))

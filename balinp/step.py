@@ -26,7 +26,7 @@ from balinp.mlp import MLP
 from balinp.natural_parameters import EXACT
 from balinp.passes import Mean, Present
 from balinp.pseudo_targets import Trace
-from balinp.sums import Elsewhere, Said, summed
+from balinp.sums import Said, summed
 from balinp.way import Way
 
 
@@ -77,8 +77,7 @@ def take_step(
     scale = now.n_data / batch.amount
     outcome = checked(step, now.network, now.weights, previous, said, proposals, scale)
     for layer in now.layers:
-        layer.accept(outcome.step.factor, outcome.step.momentum)
-        layer.rebalance()
+        layer.move(outcome.step.factor, outcome.step.momentum)
     return outcome, said
 
 
@@ -107,15 +106,20 @@ def settle(now: Present, batches: Iterable[Batch], forward: Mean) -> None:
 
 
 @singledispatch
-def told(batch: Batch, now: Present, forward: Mean) -> Pieces | Elsewhere:
+def told(batch: Batch, now: Present, forward: Mean) -> Said:
     """What a batch says to the layers, said where its rows are: here, or as is registered.
+
+    Here it is a single trace, unless that would be too large.
 
     Parameters
     ----------
     batch, now, forward
         As for `Pieces`.
     """
-    return Pieces(batch, now, forward)
+    (part, *more) = pieces(len(batch), numbers_of_a_row(now.network))
+    if more:
+        return Pieces(batch, now, forward)
+    return forward.trace(now, *batch.take(part))
 
 
 class Pieces:

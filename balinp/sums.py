@@ -20,7 +20,7 @@ class Elsewhere(ABC):
     """What a batch says whose rows are not in this process."""
 
     @abstractmethod
-    def total(self, part: Part, *arguments: Any) -> list[Any]:
+    def total(self, part: Part, *arguments: Any) -> Sequence[Any]:
         """As `total`."""
 
 
@@ -28,7 +28,7 @@ Said: TypeAlias = Trace | Iterable[Trace] | Elsewhere
 """What a batch says to the layers: its trace, whole or in pieces, here or elsewhere."""
 
 
-def total(said: Said, part: Part, *arguments: Any) -> list[Any]:
+def total(said: Said, part: Part, *arguments: Any) -> Sequence[Any]:
     """The sum over all pieces of what ``part(piece, *arguments)`` returns, value by value.
 
     Derivation: LR-6
@@ -38,10 +38,11 @@ def total(said: Said, part: Part, *arguments: Any) -> list[Any]:
     >>> total([2, 3], lambda piece, factor: (piece, factor * piece), 10)
     [5, 50]
     """
+    if isinstance(said, Trace):
+        return part(said, *arguments)
     if isinstance(said, Elsewhere):
         return said.total(part, *arguments)
-    pieces = [said] if isinstance(said, Trace) else said
-    return added(part(piece, *arguments) for piece in pieces)
+    return added(part(piece, *arguments) for piece in said)
 
 
 def summed(said: Said, older: Sequence[Factors | None]) -> list[Terms]:
@@ -54,7 +55,7 @@ def summed(said: Said, older: Sequence[Factors | None]) -> list[Terms]:
     older : sequence of Factors or None
         For each layer the factors in whose bases it is told (NP-7), or None.
     """
-    return total(said, Trace.all_terms, older)
+    return list(total(said, Trace.all_terms, older))
 
 
 def alone(said: Said) -> Trace | None:

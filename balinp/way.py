@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Protocol
-
-import numpy as np
 
 from balinp.data import Batch
 from balinp.direct_solves import Direct
@@ -114,7 +113,7 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
     if rate is None:
         epoch = min(LARGEST_RATE, max(LEAST_RATE, batch.amount / n_data))
         least = epoch if model.rate is None else model.rate
-        rate = max(least, float(1.0 / np.sqrt(model.steps)))
+        rate = max(least, 1.0 / sqrt(model.steps))
     return Way(
         forward=forward,
         rate=rate,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import log, pi
 from typing import Any
 
 import numpy as np
-from scipy.linalg.lapack import dtrtri
+from scipy.linalg.lapack import dpotrf, dtrtri
 
 from balinp._types import Array
 from balinp.likelihood.protocol import Likelihood
@@ -46,6 +47,27 @@ class Gaussian(Likelihood):
         self._roots: dict[int, tuple[Array, float]] = {}
         self._precisions: dict[int, Array] = {}
 
+    @classmethod
+    def learnt(cls, V: Array) -> Gaussian:
+        """The likelihood with a symmetric covariance V (K, K) that training has worked out.
+
+        Raises
+        ------
+        ValueError
+            If it is not finite or has no Cholesky factor.
+
+        Examples
+        --------
+        >>> Gaussian.learnt(np.array([[4.0]]))
+        Gaussian(noise_variance=[[4.0]])
+        """
+        C, failed = dpotrf(V, lower=1)
+        if failed or not np.isfinite(C).all():
+            return cls(V)  # which says what is wrong with it
+        likelihood = cls()
+        likelihood.noise_variance = V
+        return likelihood
+
     def __repr__(self) -> str:
         shown = None if self.noise_variance is None else self.noise_variance.tolist()
         return f"Gaussian(noise_variance={shown})"
@@ -76,9 +98,9 @@ class Gaussian(Likelihood):
     def _inverse_root(self, K: int) -> tuple[Array, float]:
         """C^{-1} with V = C C^T, lower triangular, and log det V; worked out once for each K."""
         if K not in self._roots:
-            C = np.linalg.cholesky(self.covariance(K))
+            C, _ = dpotrf(self.covariance(K), lower=1)
             inverse, _ = dtrtri(C, lower=1)
-            self._roots[K] = inverse, 2 * float(np.log(np.diag(C)).sum())
+            self._roots[K] = np.ascontiguousarray(inverse), 2 * float(np.log(C.diagonal()).sum())
         return self._roots[K]
 
     def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
@@ -105,7 +127,8 @@ class Gaussian(Likelihood):
         """
         inverse_root, log_det = self._inverse_root(Y.shape[1])
         white = (Y - f) @ inverse_root.T
-        return -0.5 * ((white**2).sum(axis=1) + log_det + Y.shape[1] * np.log(2 * np.pi))
+        constant = log_det + Y.shape[1] * log(2 * pi)
+        return -0.5 * (np.add.reduce(white * white, axis=1) + constant)
 
     def gradient(self, Y: Array, f: Array) -> Array:
         """V^{-1} (y_n - f_n), shape (B, K).
@@ -126,7 +149,8 @@ class Gaussian(Likelihood):
         array([[[0.5]]])
         """
         B, K = f.shape
-        return np.broadcast_to(self._inverse_root(K)[0], (B, K, K))
+        root = self._inverse_root(K)[0]
+        return np.ndarray((B, K, K), buffer=root, strides=(0, *root.strides))
 
     def largest_curvature_rows(self, K: int) -> Array:
         """The curvature is the same everywhere, C^{-1} the rows of its root."""
