@@ -50,9 +50,10 @@ class Damped(Exact):
         Derivation: JS-5
         """
         P = factors.posterior(right, prior)
-        L = P.precisions + shift(self.damping, factors)
-        damped = KroneckerGaussian(right, P.row_basis, P.column_basis, L)
-        return damped.solve(right), factors
+        if self.damping:
+            L = P.precisions + shift(self.damping, factors)
+            P = KroneckerGaussian(right, P.row_basis, P.column_basis, L)
+        return P.solve(right), factors
 
 
 def shift(damping: float, factors: Factors) -> float:

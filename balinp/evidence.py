@@ -103,7 +103,7 @@ def _prior_squares(layer: MatrixNormalLayer) -> float:
     """vec(M - M0)^T Lam0 vec(M - M0) = lam_l s_l."""
     if layer.state.factors is None:
         return 0.0
-    return layer.state.prior.squares(layer.mean - layer.prior_mean, layer.state.factors.outputs)
+    return layer.state.prior.squares(layer.shift, layer.state.factors.outputs)
 
 
 def noise_target(
@@ -245,8 +245,7 @@ def _left_out(layer: MatrixNormalLayer) -> Array:
     if layer.state.factors is None:
         return np.zeros((layer.n_out, layer.n_out))
     if layer.state.prior.follows_noise:
-        shift = layer.mean - layer.prior_mean
-        return layer.prior_precision * shift.T @ shift
+        return layer.prior_precision * layer.shift.T @ layer.shift
     return layer.state.determined.left_out
 
 
@@ -270,9 +269,9 @@ def evidence_bound(log_joint: float, layers: Sequence[MatrixNormalLayer]) -> flo
     bound = log_joint
     for layer in layers:
         if layer.state.factors is not None:
-            posterior = layer.state.working_posterior
-            p = layer.state.prior.eigenvalues(layer.state.factors.outputs)
-            bound += posterior.entropy() - 0.5 * float((p / posterior.precisions).sum())
+            # sum_ij p_j / L_ij = D K - gamma
+            undetermined = layer.mean.size - effective_parameters(layer)
+            bound += layer.state.working_posterior.entropy() - 0.5 * undetermined
     return bound
 
 
@@ -296,5 +295,5 @@ def network_log_evidence(layers: Sequence[MatrixNormalLayer], said: Said) -> flo
     for layer, terms in zip(layers, summed(said, [None] * len(layers)), strict=True):
         prior = layer.state.prior
         factors = EXACT.averaged(None, terms, terms.amount, 1.0, prior)
-        evidence += log_prior_to_posterior(layer.mean - layer.prior_mean, factors, prior)
+        evidence += log_prior_to_posterior(layer.shift, factors, prior)
     return evidence

@@ -15,7 +15,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.kernels import amount, design, is_same_amount, root_weighted
-from balinp.layer_state import LayerState, Proposal, Regression, combined, frozen
+from balinp.layer_state import LayerState, Proposal, Regression, combined, frozen, shifted
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.natural_parameters import EXACT, Exact, Factors, Terms, log_prior_to_posterior
 from balinp.priors import PRIORS
@@ -124,6 +124,7 @@ class MatrixNormalLayer:
             if prior_mean is None
             else frozen(as_matrix(prior_mean, "prior_mean", rows=D, columns=K))
         )
+        self._centre = self.prior_mean if self.prior_mean.any() else None
         mean = (
             self.prior_mean
             if initial_mean is None
@@ -160,6 +161,11 @@ class MatrixNormalLayer:
     def mean(self) -> Array:
         """Posterior mean M (D, K), read-only; the bias is its last row."""
         return self.state.mean
+
+    @property
+    def shift(self) -> Array:
+        """M - M0 (D, K), how far the posterior mean is from the prior's."""
+        return shifted(self.mean, self._centre)
 
     @property
     def factors(self) -> Factors | None:
@@ -322,19 +328,19 @@ class MatrixNormalLayer:
                 f"prior has covariance V = H^-1, got eigenvalues from 0 to {h.max():.3g}"
             )
         likelihood_gradient = (n_data / terms.amount) * terms.gradient
-        prior_gradient = prior.times(state.mean - self.prior_mean, factors.outputs)
-        c = self._remembered_share(n_data, rate)
-        right = rate * likelihood_gradient
-        right -= (1 - c) * prior_gradient
-        change, factors = bases.solved(right, factors, prior)
+        prior_gradient = prior.times(self.shift, factors.outputs)
         gradient = likelihood_gradient - prior_gradient
-        self._proposal = Proposal(state.mean, change, gradient, factors, prior, self.prior_mean)
+        # The memory balances the share c of the prior's gradient, in a network 1 - rate.
+        right = rate * gradient
+        if state.remembered is not None:
+            right += (rate - 1 + self._remembered_share(n_data, rate)) * prior_gradient
+        change, factors = bases.solved(right, factors, prior)
+        self._proposal = Proposal(state.mean, change, gradient, factors, prior, self._centre)
         return self._proposal
 
     def _remembered_share(self, n_data: float, rate: float) -> float:
         """Share c of the prior's gradient that the remembered data already balance."""
-        if self.state.remembered is None:
-            return 1 - rate
+        assert self.state.remembered is not None
         n_before, precision_before = self.state.remembered
         return (1 - rate) * (n_data / n_before) * (precision_before / self.prior_precision)
 
@@ -389,7 +395,9 @@ class MatrixNormalLayer:
         assert p is not None
         before = self.state
         change = combined(step, p.change, momentum, before.last_change)
-        self.state = LayerState(before.prior, frozen(before.mean + change), change, p.factors)
+        mean = before.mean + change
+        mean.flags.writeable = False
+        self.state = LayerState(before.prior, mean, change, p.factors)
 
     def rebalance(self) -> None:
         """Declare that the remembered data balance the prior at the current mean.
@@ -477,5 +485,4 @@ class MatrixNormalLayer:
             amount(X, w) * (np.linalg.slogdet(H)[1] - self.n_out * np.log(2 * np.pi))
             - float((residual * (residual @ H)).sum())
         )
-        shift = self.mean - self.prior_mean
-        return log_likelihood + log_prior_to_posterior(shift, factors.exact, self.state.prior)
+        return log_likelihood + log_prior_to_posterior(self.shift, factors.exact, self.state.prior)

@@ -157,8 +157,8 @@ class Proposal:
         The factors and their spectra that accepting will store.
     prior : Prior
         Under which this was proposed.
-    prior_mean : array
-        (D, K) array M0.
+    prior_mean : array or None
+        (D, K) array M0, or None where it is zero.
     regression : Regression or None
         The batch, if it was all the data.
     """
@@ -168,7 +168,7 @@ class Proposal:
     gradient: Array
     factors: Factors
     prior: Prior
-    prior_mean: Array
+    prior_mean: Array | None
     regression: Regression | None = None
 
     @property
@@ -186,13 +186,18 @@ class Proposal:
 
     def log_prior(self, mean: Array) -> float:
         """Log density of the layer's prior at a mean (D, K), in nats."""
-        squares = self.prior.squares(mean - self.prior_mean, self.factors.outputs)
+        squares = self.prior.squares(shifted(mean, self.prior_mean), self.factors.outputs)
         return self._log_normaliser - 0.5 * squares
 
 
 def combined(factor: float, change: Array, momentum: float, last: Array) -> Array:
     """The change (D, K) that a step makes along its directions, of which the second may be none."""
     return factor * change + momentum * last if momentum else factor * change
+
+
+def shifted(mean: Array, prior_mean: Array | None) -> Array:
+    """M - M0 (D, K), with None for an M0 of zero."""
+    return mean if prior_mean is None else mean - prior_mean
 
 
 def frozen(array: Array) -> Array:

@@ -18,7 +18,7 @@ from balinp.kernels import amount, forget, gram, root_weighted
 from balinp.lazily import lazily
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.priors import Prior
-from balinp.spectral import Spectrum, Undecomposed, floored_matrix
+from balinp.spectral import Spectrum, Undecomposed, with_floor
 
 
 class KnownFactor(NamedTuple):
@@ -164,7 +164,7 @@ class Factors:
     @lazily
     def likelihood_eigenvalues(self) -> Array:
         """Eigenvalues N a_i h_j (D, K) of what the data add to the prior precision."""
-        return self.n_data * np.outer(self.inputs.values, self.outputs.values)
+        return (self.n_data * self.inputs.values)[:, None] * self.outputs.values
 
     @property
     def exact(self) -> Factors:
@@ -178,7 +178,7 @@ class Factors:
         """
         L = self.likelihood_eigenvalues + prior.eigenvalues(self.outputs)
         variances, Q = self.n_data * (self.inputs.values @ (1.0 / L)), self.outputs.vectors
-        gamma = float((self.likelihood_eigenvalues / L).sum())
+        gamma = float(variances @ self.outputs.values)
         return Determined(gamma, (Q * variances) @ Q.T)
 
     def posterior(self, mean: Array, prior: Prior) -> KroneckerGaussian:
@@ -242,9 +242,8 @@ class Exact:
         Derivation: NP-1, NP-2, PT-5
         """
         A, H = averages(old, terms, rate)
-        if terms.floor:
-            H = floored_matrix(H, "output_precision", terms.floor)
-        known, outputs = terms.known_inputs, Undecomposed(H, "output_precision")
+        H, outputs = with_floor(H, "output_precision", terms.floor)
+        known = terms.known_inputs
         inputs = Undecomposed(A, "input factor") if known is None else known.spectrum
         return Factors(A, H, inputs, outputs, n_data)
 

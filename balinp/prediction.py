@@ -140,7 +140,7 @@ def drawn_tangents(
 
 def in_single(array: Array) -> Array:
     """The numbers in single precision; as they are if their products may be too large for it."""
-    largest = float(np.abs(array).max(initial=0.0))
+    largest = max(float(array.max(initial=0.0)), -float(array.min(initial=0.0)))
     return array.astype(np.float32) if largest < LARGEST_SINGLE else array
 
 

@@ -203,8 +203,10 @@ def floored(matrix: Array, name: str, fraction: float = CURVATURE_FLOOR) -> Spec
     return Spectrum(raised(values, fraction, matrix), vectors)
 
 
-def floored_matrix(matrix: Array, name: str, fraction: float = CURVATURE_FLOOR) -> Array:
-    """The matrix of `floored`; the one given if no eigenvalue is below the floor.
+def with_floor(
+    matrix: Array, name: str, fraction: float = CURVATURE_FLOOR
+) -> tuple[Array, Spectrum]:
+    """The matrix of `floored`, and its spectrum; the matrix given if no eigenvalue is too small.
 
     Whether one is, a Cholesky factorisation tells, at a fraction of a decomposition's cost.
 
@@ -212,18 +214,24 @@ def floored_matrix(matrix: Array, name: str, fraction: float = CURVATURE_FLOOR) 
 
     Examples
     --------
-    >>> floored_matrix(np.diag([2.0, 0.0]), "H")
+    >>> matrix, spectrum = with_floor(np.diag([2.0, 0.0]), "H")
+    >>> matrix
     array([[2.e+00, 0.e+00],
            [0.e+00, 1.e-08]])
+    >>> spectrum.values
+    array([1.e-08, 2.e+00])
     """
+    if not fraction:
+        return matrix, Undecomposed(matrix, name)
     n, scale = len(matrix), matrix.trace() / len(matrix)
     if scale >= SMALLEST_SCALE:
         shifted = matrix.copy()
         shifted.reshape(-1)[:: n + 1] -= fraction * scale
         _, is_below = dpotrf(shifted.T, clean=0, overwrite_a=1)  # the transpose, as LAPACK wants it
         if not is_below:
-            return matrix
-    return floored(matrix, name, fraction).matrix()
+            return matrix, Undecomposed(matrix, name)
+    spectrum = floored(matrix, name, fraction)
+    return spectrum.matrix(), spectrum
 
 
 def raised(values: Array, fraction: float, matrix: Array) -> Array:
