@@ -15,6 +15,7 @@ from balinp._types import Array
 from balinp.data import Batch
 from balinp.kernels import weighted_sum
 from balinp.likelihood import Likelihood
+from balinp.sums import Said, alone
 
 LOST_SHARE = 0.3
 """Share of the best gain that may be lost again while lam is learnt."""
@@ -78,7 +79,7 @@ class Gain:
         return self.value >= self.best - max(LOST_SHARE * self.best, UNDECIDED / n_data)
 
 
-def mean_density_without_weights(batch: Batch, likelihood: Likelihood) -> float:
+def mean_density_without_weights(batch: Batch, said: Said, likelihood: Likelihood) -> float:
     """Mean log density of a batch's targets at outputs of zero, in nats a datum.
 
     These are the outputs of a network without weights, and its evidence is this for each datum.
@@ -89,15 +90,22 @@ def mean_density_without_weights(batch: Batch, likelihood: Likelihood) -> float:
     ----------
     batch : Batch
         Rows, with their weights.
+    said : Said
+        What they have said, which holds the targets if they are one piece.
     likelihood : Likelihood
         Likelihood of the targets.
     """
-    (total,) = batch.total(1, _density_without_weights, likelihood)
+    whole = alone(said)
+    if whole is not None:
+        rows = None, whole.targets, whole.sample_weight
+        (total,) = _density_without_weights(*rows, likelihood)
+    else:
+        (total,) = batch.total(1, _density_without_weights, likelihood)
     return float(total / batch.amount)
 
 
 def _density_without_weights(
-    X: Array, Y: Array, w: Array | None, likelihood: Likelihood
+    X: Array | None, Y: Array, w: Array | None, likelihood: Likelihood
 ) -> tuple[float]:
     return (weighted_sum(likelihood.log_density(Y, np.zeros(Y.shape)), w),)
 

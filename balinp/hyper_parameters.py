@@ -203,7 +203,7 @@ class HyperParameters:
         self.parameters = [effective_parameters(layer) for layer in layers]
         if way.forward.has_bound:
             gain = evidence_bound(outcome.log_joint, layers) / N
-            gain -= mean_density_without_weights(batch, likelihood)
+            gain -= mean_density_without_weights(batch, said, likelihood)
             self.gain = self.gain.after(gain, way.rate, self.mean_precisions[0])
         self.learn_precision(layers, N, share)
         if self.learns_noise and isinstance(likelihood, Gaussian):

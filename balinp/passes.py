@@ -23,8 +23,9 @@ from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP
 from balinp.natural_parameters import KnownFactor
 from balinp.normals import pass_over_normals
-from balinp.prediction import drawn_tangents, in_single, output_covariance, output_deviations
+from balinp.prediction import drawn_tangents, output_covariance, output_deviations
 from balinp.pseudo_targets import Trace
+from balinp.single import in_single
 
 DRAWN_OUTPUTS, FEWEST_DRAWS = 8192, 8
 """Outputs drawn for all data together in the linearised pass, and for each datum, at least."""
@@ -123,7 +124,7 @@ class Linearised(Mean):
         """Draws (m, B, K) of what the posteriors leave uncertain of the outputs."""
         R, draws = self.combinations(now), self.draws(now)
         variances = [
-            in_single(squares) @ in_single(1.0 / q.precisions)
+            squares @ in_single(1.0 / q.precisions)
             for squares, q in zip(trace.input_squares, now.posteriors, strict=True)
         ]
         linearised = now.network, now.posteriors, trace.forward, variances

@@ -15,11 +15,9 @@ from balinp.layer import MatrixNormalLayer
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP, Forward
 from balinp.normals import normals
+from balinp.single import in_single
 from balinp.spectral import covariance_root
 from balinp.validation import LARGEST, as_matrix
-
-LARGEST_SINGLE = 1e9
-"""Largest number that is taken to single precision, whose range ends at 3e38."""
 
 
 def linearised_outputs(
@@ -136,12 +134,6 @@ def drawn_tangents(
         own = (own.reshape(-1, len(Q)) @ Q.T).reshape(own.shape)
         dz = own + network.carried(means, single, index, dz) if index else own
     return np.asarray(np.concatenate([dz, -dz]), dtype=np.float64)
-
-
-def in_single(array: Array) -> Array:
-    """The numbers in single precision; as they are if their products may be too large for it."""
-    largest = max(float(array.max(initial=0.0)), -float(array.min(initial=0.0)))
-    return array.astype(np.float32) if largest < LARGEST_SINGLE else array
 
 
 def output_deviations(covariance: Array, draws: int, rng: np.random.Generator) -> Array:

@@ -18,6 +18,7 @@ from balinp.likelihood import DatumLikelihood
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP, Forward
 from balinp.natural_parameters import Factors, KnownFactor, Terms
+from balinp.single import single_squares
 from balinp.spectral import CURVATURE_FLOOR, Spectrum, decompose, floored
 
 
@@ -59,7 +60,8 @@ class Trace:
         (B, K) arrays, changes of the first layer's outputs along the directions of a step, once
         `balinp.joint_step` has worked them out.
     input_squares : list of array
-        (B, D) arrays (Q_A^T x_n)^2 in the bases of the posteriors; in training alone.
+        (B, D) arrays (Q_A^T x_n)^2 in the bases of the posteriors, in single precision; in
+        training alone.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class Trace:
 
     @lazily
     def input_squares(self) -> list[Array]:
-        return [q.input_squares(X) for q, X in zip(self._posteriors(), self.designs, strict=True)]
+        return list(map(single_squares, self._posteriors(), self.designs))
 
     @lazily
     def log_densities(self) -> Array:
@@ -213,7 +215,7 @@ class Trace:
         known_inputs = self._known_inputs if index == 0 else None
         if older is not None and known_inputs is None:
             squares = self.input_squares[index]
-            squares = squares.sum(axis=0) if w is None else w @ squares
+            squares = squares.sum(axis=0, dtype=np.float64) if w is None else w @ squares
         return Terms.of(
             self.designs[index],
             self._rows[index][:, 0, :],
