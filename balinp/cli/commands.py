@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from balinp.cli import options
 from balinp.cli.options import Commands, Run
 
@@ -41,10 +43,10 @@ def add_benchmark(commands: Commands) -> None:
         help="where the time of a training step goes (extra 'experiments')",
         description=(
             "Training steps of networks from 8-50-1 to 784-512-512-10: time by part, next to plain "
-            "NumPy in place of the compiled kernels, to the arithmetic limit and, with the extra "
-            "'peers', to Adam and Laplace in PyTorch; memory; time to the same test log-likelihood "
-            "as Adam; growth with batch, width, depth and outputs. Takes some minutes. (All data "
-            "at once are left out for the widest network.)"
+            "NumPy in place of the compiled kernels and to the arithmetic limit; in turns with "
+            "another build's and, with the extra 'peers', with Adam's in PyTorch; memory; time to "
+            "the same test log-likelihood as Adam; growth with batch, width, depth and outputs. "
+            "Takes some minutes. (All data at once are left out for the widest network.)"
         ),
     )
     command.add_argument(
@@ -60,6 +62,14 @@ def add_benchmark(commands: Commands) -> None:
         type=options.count,
         default=200,
         help="steps that are timed for a figure, fewer where they take long (default: 200)",
+    )
+    command.add_argument(
+        "--against",
+        metavar="DIR",
+        dest="other",
+        type=Path,
+        help="another build of balinp, such as a clone of an older commit: its steps take turns "
+        "with those of this one",
     )
     options.add_json(command)
     options.add_figure(command, "benchmark.png")

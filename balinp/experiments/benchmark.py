@@ -1,8 +1,9 @@
 """The command ``balinp benchmark``: what a training step costs, by part, and next to what.
 
-Each step is measured by part (`step_parts`), next to the same step with plain NumPy in place of the
-compiled kernels, to its arithmetic limit (`limits`), to a step of PyTorch's Adam and, for what
-remains after training, to a Kronecker fit of laplace-torch (`torch_steps`, if installed).
+Steps are those of `BALI.fit` on arrays. Each is measured by part (`step_parts`), next to the same
+step with plain NumPy in place of the compiled kernels, to its arithmetic limit (`limits`), in turns
+with a step of another build and of PyTorch's Adam (`turns`) and, for what remains after training,
+next to a Kronecker fit of laplace-torch (`torch_steps`, if installed).
 
 Times are those of this process's processor with one thread. Milliseconds a step are means over
 runs of many consecutive steps, once training is under way, so that what is done in a few steps only
@@ -19,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from balinp import kernels
+from balinp import direct_solves, kernels
 from balinp._types import Array
-from balinp.experiments import CLASSIFICATION, require_extras
+from balinp.experiments import CLASSIFICATION, UserError, require_extras
 from balinp.experiments.benchmark_cases import BASE, CASES, SWEEPS, Case
 from balinp.experiments.benchmark_report import report, save_benchmark_figure
 from balinp.experiments.limits import decomposed, dgemm_rate, eigen_seconds, products
@@ -31,7 +32,8 @@ from balinp.experiments.output import announce, show, write_records
 from balinp.experiments.race import race_record
 from balinp.experiments.scores import Record
 from balinp.experiments.step_parts import CLOCK, PARTS, Function, timed_parts
-from balinp.experiments.torch_steps import adam_step, available, kronecker_fit
+from balinp.experiments.torch_steps import available, kronecker_fit
+from balinp.experiments.turns import turns
 from balinp.layer import MatrixNormalLayer
 from balinp.pseudo_targets import trace
 
@@ -54,8 +56,10 @@ TWINS: Mapping[Function, Function] = {
     kernels.semidefinite_rows: lambda matrices, rank=None: kernels.semidefinite_rows_reference(
         matrices
     ),
+    direct_solves.tridiagonal: lambda factors, right, lam: None,
 }
-"""The plain NumPy twins of the compiled kernels."""
+"""The plain NumPy twins of the compiled kernels; where there is no tridiagonal form, layers are
+solved by eigendecompositions."""
 
 POSTERIORS = ("8-50-1", "64-100-10")
 """Shapes whose posterior is compared with a Kronecker fit, on all rows."""
@@ -69,6 +73,7 @@ def benchmark(
     *,
     only: Sequence[str] | None = None,
     repeats: int = REPEATS,
+    other: Path | None = None,
     json_path: Path | None = None,
     figure_path: Path | None = None,
 ) -> list[Record]:
@@ -80,6 +85,9 @@ def benchmark(
         Shapes such as ``"8-50-1"``; None takes all, and the sweeps over sizes.
     repeats : int, optional
         Largest number of steps that are timed for each figure.
+    other : Path, optional
+        Directory of another build of balinp, such as a clone of an older commit, whose steps take
+        turns with those of this one; or None.
     json_path : Path, optional
         Where to write the records, or None. Each says what it is of under ``"measured"``: a step, a
         posterior, a race, or an exponent.
@@ -89,8 +97,10 @@ def benchmark(
     Raises
     ------
     UserError
-        If a package is missing, or there is no such shape.
+        If a package is missing, there is no such shape, or no package in `other`.
     """
+    if other is not None and not (other / "balinp" / "__init__.py").exists():
+        raise UserError(f"--against: expected a directory that holds balinp, got {other}")
     require_extras("threadpoolctl")
     from threadpoolctl import threadpool_limits
 
@@ -98,7 +108,7 @@ def benchmark(
     with threadpool_limits(limits=1):
         rate = dgemm_rate()
         cases = [case for case in CASES if case.shape in chosen]
-        records = [step_record(case, repeats, rate) for case in cases]
+        records = [step_record(case, repeats, rate, other) for case in cases]
         if available("torch", "laplace"):
             shapes = {case.shape: case for case in cases if case.shape in POSTERIORS}
             records += [posterior_record(case, repeats) for case in shapes.values()]
@@ -115,14 +125,14 @@ def benchmark(
     return records
 
 
-def step_record(case: Case, repeats: int, rate: float) -> Record:
-    """What a step costs, next to its twin, its limit and Adam's step (None without PyTorch).
+def step_record(case: Case, repeats: int, rate: float, other: Path | None = None) -> Record:
+    """What a step costs, next to its twin and its limit, and what `turns` says of it.
 
     Seconds, of the parts as a dictionary; flops of the limit; the rate in flops a second; and in MB
     of 10^6 bytes the largest memory that NumPy holds in the first steps beyond what it held before,
     and for the widest case that of a whole process (None for others).
     """
-    model, steps = case.steps()
+    _, steps = case.steps()
     next(steps)()  # compiles, and is a mean pass
     peak = peak_memory(lambda: warm_up(steps))
     parts = step_parts(steps, repeats)
@@ -131,12 +141,6 @@ def step_record(case: Case, repeats: int, rate: float) -> Record:
     run = min(repeats, max(FEWEST, int(LONGEST / seconds)))
     eigen = eigen_seconds(decomposed(lambda: warm_up(steps, run))) / run
     flops = step_flops(case)
-    adam = None
-    if available("torch"):
-        X, Y = case.data()
-        adam = seconds_of(
-            adam_step(model.network, X[: case.batch], Y[: case.batch], case.kind), repeats
-        )
     return {
         "measured": "step",
         "shape": case.shape,
@@ -149,9 +153,9 @@ def step_record(case: Case, repeats: int, rate: float) -> Record:
         "limit_flops": flops,
         "limit_eigen_seconds": eigen,
         "dgemm_rate": rate,
-        "adam_seconds": adam,
         "peak_mb": peak,
         "process_peak_mb": process_peak(case, FEWEST) if case == WIDEST else None,
+        **turns(case, repeats, other),
     }
 
 
@@ -244,8 +248,9 @@ def posterior_record(case: Case, repeats: int) -> Record:
     Both have the same weights and the same rows. BALI: a mean pass and every layer's proposal.
     """
     X, Y = case.data()
-    model, steps = case.steps()
+    fit, steps = case.steps()
     warm_up(steps, 20)
+    model = fit.model
     likelihood: Any = model.likelihood
     layers = [
         MatrixNormalLayer(
@@ -261,13 +266,13 @@ def posterior_record(case: Case, repeats: int) -> Record:
         ):
             layer.propose(*regression, n_data=len(X))
 
-    fit = kronecker_fit(model.network, model.weights, X, Y, case.kind)
+    laplace = kronecker_fit(model.network, model.weights, X, Y, case.kind)
     return {
         "measured": "posterior",
         "shape": case.shape,
         "n_data": case.n_data,
         "seconds": seconds_of(posterior, repeats),
-        "laplace_seconds": seconds_of(fit, repeats),
+        "laplace_seconds": seconds_of(laplace, repeats),
     }
 
 

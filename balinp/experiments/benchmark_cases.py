@@ -6,21 +6,29 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import count
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import log_softmax
 from scipy.stats import norm
 
 from balinp._types import Array
 from balinp.bali import BALI
+from balinp.coordinates import InputEigenbasis
+from balinp.data import Batch, Data
 from balinp.defaults import CLASSIFICATION_TRAINING, REGRESSION_TRAINING, Training
 from balinp.experiments import CLASSIFICATION, REGRESSION
+from balinp.history import Record
 
 HELD_OUT = 1000
 """Rows of the same distribution that are not trained on."""
 
 TEACHER_UNITS, FREQUENCY = 10, 1.5
 """Sines of which the true function is made, and the standard deviation of their arguments."""
+
+ALL, MANY = 1000, 10_000
+"""Rows that a step takes at once, and rows from which batches are taken."""
 
 NOISE, CONTRAST = 0.3, 3.0
 """Standard deviation of a regression's noise, and of the logits of classes."""
@@ -77,21 +85,61 @@ class Case:
     def _generated(self) -> tuple[Array, Array, Array]:
         return generated(self.n_data + HELD_OUT, self.widths[0], self.widths[-1], self.kind)
 
+    def arguments(self) -> dict[str, Any]:
+        """Of `BALI`: default settings, for the widths of this case."""
+        return {**self.training.model, "hidden": self.widths[1:-1]}
+
     def model(self) -> BALI:
         """A model of default settings at its start."""
-        model = BALI(**{**self.training.model, "hidden": self.widths[1:-1]})
-        return model.fit(*self.data(), epochs=0)
+        return BALI(**self.arguments()).fit(*self.data(), epochs=0)
 
-    def steps(self) -> tuple[BALI, Iterator[Callable[[], object]]]:
-        """A model of default settings, and its training steps, batch after batch without end."""
-        model, (X, Y) = self.model(), self.data()
+    def steps(self) -> tuple[Underway, Iterator[Callable[[], object]]]:
+        """A fit of default settings, and its steps, batch after batch without end."""
+        fit = Underway(self)
 
         def steps() -> Iterator[Callable[[], object]]:
             for start in count(step=self.batch):
-                rows = np.arange(start, start + self.batch) % self.n_data
-                yield partial(model.step, X[rows], Y[rows], n_data=self.n_data)
+                yield partial(fit.step, np.arange(start, start + self.batch) % self.n_data)
 
-        return model, steps()
+        return fit, steps()
+
+
+class Underway:
+    """`BALI.fit` at default settings, of which steps are taken one by one.
+
+    They are those of arrays: the first layer works in the eigenbasis of all its inputs (NP-9).
+
+    Parameters
+    ----------
+    case : Case
+        Network and data.
+
+    Examples
+    --------
+    >>> fit, steps = Case((2, 3, 1), 4, 8).steps()
+    >>> for _ in range(2):
+    ...     record = next(steps)()
+    >>> fit.model.steps, fit.model.weights[0].shape
+    (2, (3, 3))
+    """
+
+    def __init__(self, case: Case) -> None:
+        self._model = case.model()
+        network, layers = self._model.network, self._model.layers
+        self._coordinates = InputEigenbasis.of(network, layers, Data(*case.data(), None))
+        self._data = cast(Data, self._coordinates.data)
+
+    def step(self, rows: NDArray[np.intp]) -> Record:
+        """The step on a batch of these rows; as many as there are are all data at once."""
+        data = self._data
+        batch = data.whole if len(rows) == len(data) else Batch(data, rows)
+        return self._model._step(batch, float(len(data)), self._coordinates)
+
+    @property
+    def model(self) -> BALI:
+        """The model, with what it has learnt so far."""
+        self._coordinates.write_back()
+        return self._model
 
 
 @lru_cache(maxsize=1)
@@ -142,26 +190,19 @@ def generated(rows: int, n_in: int, K: int, kind: str) -> tuple[Array, Array, Ar
     return X, Y, log_densities
 
 
-CASES = (
-    Case((8, 50, 1), 32, 10_000),
-    Case((8, 50, 1), 256, 10_000),
-    Case((8, 50, 1), 1000, 1000),
-    Case((64, 100, 10), 32, 10_000),
-    Case((64, 100, 10), 64, 10_000),
-    Case((64, 100, 10), 256, 10_000),
-    Case((64, 100, 10), 1000, 1000),
-    Case((784, 100, 10), 32, 10_000),
-    Case((784, 100, 10), 256, 10_000),
-    Case((784, 100, 10), 2000, 2000),
-    Case((784, 512, 512, 10), 32, 10_000),
-    Case((784, 512, 512, 10), 256, 10_000),
+NETWORKS = ((8, 50, 1), (64, 100, 10), (784, 100, 10), (784, 512, 512, 10))
+CASES = tuple(
+    Case(widths, batch, MANY if batch < ALL else ALL)
+    for widths in NETWORKS
+    for batch in (32, 256, ALL)
+    if batch < ALL or widths != NETWORKS[-1]
 )
-"""Batches where data are many, as the estimators train, or all of few data at once.
+"""Batches where data are many, or all of few data at once.
 
 All data at once are left out for the widest network: many seconds a step.
 """
 
-BASE = Case((64, 100, 10), 256, 10_000)
+BASE = Case((64, 100, 10), 256, MANY)
 SWEEPS: Mapping[str, Mapping[int, Case]] = {
     "batch size": {size: replace(BASE, batch=size) for size in (64, 256, 1024, 4096)},
     "width": {size: replace(BASE, widths=(64, size, 10)) for size in (50, 100, 200, 400)},

@@ -26,7 +26,7 @@ def report(records: Sequence[Record]) -> str:
         [record for record in records if record["measured"] == measured]
         for measured in ("step", "posterior", "race", "exponent")
     )
-    tables = [_steps(steps), _parts(steps)]
+    tables = [_steps(steps), _turns(steps), _parts(steps)]
     if posteriors:
         tables.append(_posteriors(posteriors))
     if races:
@@ -61,11 +61,11 @@ def _over(seconds: float | None, other: float | None) -> str:
 def _steps(records: Sequence[Record]) -> str:
     columns = {"network, batch": [case_title(r) for r in records]}
     columns["step"] = [_ms(r["seconds"]) for r in records]
-    for title, key in (("twin", "twin"), ("limit", "limit"), ("Adam", "adam")):
-        columns[title] = [_ms(r[f"{key}_seconds"]) for r in records]
+    for key in ("twin", "limit"):
+        columns[key] = [_ms(r[f"{key}_seconds"]) for r in records]
     columns["spectra in the limit"] = [_ms(r["limit_eigen_seconds"]) for r in records]
-    for title, key in (("twin", "twin"), ("limit", "limit"), ("Adam", "adam")):
-        columns[f"step / {title}"] = [_over(r["seconds"], r[f"{key}_seconds"]) for r in records]
+    for key in ("twin", "limit"):
+        columns[f"step / {key}"] = [_over(r["seconds"], r[f"{key}_seconds"]) for r in records]
     columns["peak MB"] = [f"{r['peak_mb']:.3g}" for r in records]
     columns["process MB"] = [_rounded(r["process_peak_mb"]) for r in records]
     return _table(
@@ -73,8 +73,25 @@ def _steps(records: Sequence[Record]) -> str:
         "Milliseconds of processor time a training step, one thread; twin: plain NumPy in place of "
         "the compiled kernels; limit: the step's matrix products at "
         f"{records[0]['dgemm_rate'] / 1e9:.3g} Gflop/s, the rate of a large product here, and its "
-        "eigendecompositions; Adam: PyTorch's step in float32; peak: memory that NumPy takes for a "
-        "step; process: all memory of a process that trains.",
+        "eigendecompositions; peak: memory that NumPy takes for a step; process: all memory of a "
+        "process that trains.",
+    )
+
+
+def _turns(records: Sequence[Record]) -> str:
+    columns = {"network, batch": [case_title(r) for r in records]}
+    for title, key in (("fit", "fit"), ("other build", "other"), ("Adam", "adam")):
+        columns[title] = [_ms(r[f"{key}_seconds"]) for r in records]
+    columns["other build / fit"] = [_rounded(r["other_ratio"]) for r in records]
+    columns["fit / Adam"] = [_rounded(r["adam_ratio"]) for r in records]
+    columns["to the first step"] = [_ms(r["first_seconds"]) for r in records]
+    columns["page faults"] = [_rounded(r["page_faults"]) for r in records]
+    columns["other build's"] = [_rounded(r["other_page_faults"]) for r in records]
+    return _table(
+        columns,
+        "Milliseconds of processor time and page faults a step of `BALI.fit`, in turns with those "
+        "of another build and of PyTorch's Adam in float32: medians of the rounds, also of the "
+        "ratios; to the first step: all of `fit` up to its end, in a new process.",
     )
 
 
@@ -171,12 +188,13 @@ def save_benchmark_figure(records: Sequence[Record], path: Path) -> None:
         axes.barh(rows, shares, left=left, height=0.7, color=face, hatch=hatch, edgecolor="white",
                   linewidth=0.5, label=part)  # fmt: skip
         left = [a + b for a, b in zip(left, shares, strict=True)]
-    for key, label, marker in (("limit", "arithmetic limit", "D"), ("adam", "Adam's step", "o")):
-        known = [row for row in rows if steps[row][f"{key}_seconds"] is not None]
-        shares = [steps[row][f"{key}_seconds"] / steps[row]["seconds"] for row in known]
+    limits = [r["limit_seconds"] / r["seconds"] for r in steps]
+    adam = [None if r["adam_ratio"] is None else 1 / r["adam_ratio"] for r in steps]
+    for marks, label, marker in ((limits, "arithmetic limit", "D"), (adam, "Adam's step", "o")):
+        known = [(mark, row) for row, mark in enumerate(marks) if mark is not None]
         if known:
-            axes.plot(shares, known, marker, color="black", markersize=8, markeredgecolor="white",
-                      markeredgewidth=1.2, label=label)  # fmt: skip
+            axes.plot(*zip(*known, strict=True), marker, color="black", markersize=8,
+                      markeredgecolor="white", markeredgewidth=1.2, label=label)  # fmt: skip
     axes.set_yticks(rows, [f"{case_title(r)}: {_ms(r['seconds'])} ms" for r in steps])
     axes.invert_yaxis()
     axes.set_xlim(left=0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,12 +24,41 @@ from balinp.experiments.step_parts import (
     HYPER,
     JOINT,
     SOLVE,
-    TARGETS,
     replaced,
 )
+from balinp.kept_bases import NARROW
+from balinp.passes import FEWEST_DRAWS, SAMPLED_LABELS, WIDE_OUTPUTS
 
 RATE_SIZE, RATE_REPEATS = 768, 30
 """Rows and columns of the product whose rate is measured, and how often: the fastest counts."""
+
+
+class Layer(NamedTuple):
+    """Shape of a layer in a step of `fit`.
+
+    Attributes
+    ----------
+    D, K : int
+        Rows of its weights, with that of the bias, and its outputs.
+    is_first, is_last : bool
+        Where it is; the first has its inputs in the eigenbasis of all of them (NP-9).
+    """
+
+    D: int
+    K: int
+    is_first: bool
+    is_last: bool
+
+    @property
+    def product(self) -> int:
+        """Flops of a row of inputs times the weights; only in the first layer the 1 is among them.
+
+        Examples
+        --------
+        >>> Layer(4, 5, False, True).product
+        30
+        """
+        return 2 * (self.D - (not self.is_first)) * self.K
 
 
 def products(
@@ -38,26 +68,32 @@ def products(
     categorical: bool,
     directions: int = 1,
     keeps_bases: bool = False,
+    draws: int = FEWEST_DRAWS,
 ) -> dict[str, float]:
-    """Floating-point operations of the products in a step, by part; the same product only once.
+    """Floating-point operations of the products in a step of `fit` on arrays, by part.
 
     A product of matrices (m, k) and (k, n) has 2 m k n, a symmetric one (X^T X) half as many and
-    its diagonal. For layer l of n inputs, D = n + 1 and K outputs, a batch of B, and C rows of
-    curvature a datum (as many as the network has outputs):
+    its diagonal; one in single precision counts half. For a layer of D rows, with the bias, and K
+    outputs, a batch of B, and C rows of curvature a datum, n K a product without the bias (with it
+    in the first layer, where it is a column of the inputs):
 
-    - forward: X M, 2 B n K; once more to check the step.
-    - backward: 1 + C rows a datum through all layers but the first, 2 B (1 + C) n K. For classes
-      C is one less than the number of outputs.
-    - output deviations: X Q_A, 2 B D^2, if bases are kept or for classes; for classes C rows
-      backward, squares times 1 / L, 2 B D K; J Q_H, 2 B C K^2; R R^T, B C (C + 1) K.
-    - pseudo-targets: the rows of g in and out of the eigenbasis of H, 4 B K^2.
-    - factors: X^T X, B D (D + 1); S^T S, B C K (K + 1), unless H is the likelihood's own; the
-      residuals of the pseudo-targets times H, 4 B K^2; X^T of that, 2 B D K.
-    - solve: in and out of the eigenbasis, 4 D K (D + K). If bases are kept, once more for the
-      refinement, 2 D K (D + K) for P times a change, and Q^T H Q, 2 K^3, unless H is known.
-    - joint step: 2 B n K a direction, and again for all layers but the first.
-    - hyper-parameters, with a learnt noise: Q_H diag Q_H^T, K^2 (K + 1); with several outputs
-      S^T (that) S, 2 B C K (K + C).
+    - forward: 2 B n K.
+    - backward: 1 + C rows a datum through all layers but the first, 2 B (1 + C) n K. C is the
+      number of outputs, for classes one less, or that of drawn labels.
+    - output deviations, for classes: X Q_A, 2 B D^2, except in the first layer; its squares times
+      1 / L, 2 B D K, and m / 2 tangents, times Q_H^T, B m K^2, and from layer to layer, B m n K,
+      all three in single precision; the m draws to and from the combinations that matter.
+    - factors: X^T G, 2 B D K; X^T X, B D (D + 1), except in the first layer; S^T S, B C K (K + 1),
+      unless H is the likelihood's own.
+    - solve: in and out of eigenbases, 4 D K (D + K), in the first layer 4 D K^2. For one output
+      D^3 + 2 D^2 by Cholesky's method; by tridiagonal form (K >= 2 D) 8 K^3 / 3 to it, 4 D K^2,
+      4 D^2 K except in the first layer, and 4 K^3 back.
+    - solve, where bases are kept: once more for the refinement, 2 D K^2 and, except in the first
+      layer, 2 D^2 K for P times a change, and Q^T H Q, 2 K^3.
+    - joint step: 2 B n K a direction, and again for all layers but the first; once more in these to
+      check the step.
+    - hyper-parameters: Q_H diag Q_H^T, 2 K^3, after eigendecompositions; for a learnt noise and
+      several outputs S^T (that) S, 2 B C K (K + C).
 
     Parameters
     ----------
@@ -66,45 +102,58 @@ def products(
     B : int
         Size of the batch.
     categorical : bool
-        Whether the likelihood is, with the linearised pass, or Gaussian with a learnt noise and the
-        mean pass.
+        Whether the likelihood is, for at least five classes, with the linearised pass, or Gaussian
+        with a learnt noise and the mean pass.
     directions : int, default 1
         Directions of the joint step, 2 with all data at once.
     keeps_bases : bool, default False
-        Whether the step is one of those that decompose nothing.
+        Whether the step is one of those that decompose nothing in wide layers.
+    draws : int, optional
+        Outputs m drawn for each datum of the linearised pass.
 
     Examples
     --------
     >>> products([1, 1], 10, categorical=False)["forward"]
-    20.0
+    40.0
     """
     outputs = widths[-1]
-    C = max(1, outputs - 1) if categorical else outputs
-    flops = dict.fromkeys(
-        (FORWARD, BACKWARD, DEVIATIONS, TARGETS, FACTORS, SOLVE, JOINT, HYPER), 0.0
-    )
-    layers = list(pairwise(widths))
-    for index, (n, K) in enumerate(layers):
-        D, first, last = n + 1, index == 0, index + 1 == len(layers)
-        known = last and not categorical
-        through = 2 * B * n * K
-        back = 0 if first else through
+    labels = SAMPLED_LABELS if outputs >= WIDE_OUTPUTS else outputs - 1
+    C = labels if categorical else outputs
+    flops = dict.fromkeys((FORWARD, BACKWARD, DEVIATIONS, FACTORS, SOLVE, JOINT, HYPER), 0.0)
+    if categorical:
+        flops[DEVIATIONS] += 4 * draws * B * outputs * (outputs - 1)
+    last = len(widths) - 2
+    for index, (n, K) in enumerate(pairwise(widths)):
+        layer = Layer(n + 1, K, index == 0, index == last)
+        through = B * layer.product
+        back = 0 if layer.is_first else through
+        known = layer.is_last and not categorical
         flops[FORWARD] += through
         flops[BACKWARD] += (1 + C) * back
-        flops[TARGETS] += 4 * B * K**2
-        flops[FACTORS] += B * D * (D + 1) + 4 * B * K**2 + 2 * B * D * K
-        flops[FACTORS] += 0 if known else B * C * K * (K + 1)
-        flops[SOLVE] += 4 * D * K * (D + K)
-        flops[JOINT] += directions * (through + back) + through
-        if keeps_bases or categorical:
-            flops[DEVIATIONS] += 2 * B * D**2
-        if keeps_bases:
-            flops[SOLVE] += 6 * D * K * (D + K) + (0 if known else 2 * K**3)
+        flops[JOINT] += directions * (through + back) + back
+        flops[FACTORS] += 2 * B * layer.D * K + (0 if known else B * C * K * (K + 1))
+        if not layer.is_first:
+            flops[FACTORS] += B * layer.D * (layer.D + 1)
         if categorical:
-            flops[DEVIATIONS] += C * back + 2 * B * D * K + 2 * B * C * K**2 + B * C * (C + 1) * K
-        else:
-            flops[HYPER] += K**2 * (K + 1) + (2 * B * C * K * (K + C) if C > 1 else 0)
+            squares = 0 if layer.is_first else 2 * B * layer.D**2
+            flops[DEVIATIONS] += squares + B * layer.D * K + draws / 2 * (B * K**2 + back / 2)
+        solve, after = _solve(layer, keeps_bases and not known, direct=not categorical)
+        flops[SOLVE] += solve
+        flops[HYPER] += after + (0 if categorical or C == 1 else 2 * B * C * K * (K + C))
     return flops
+
+
+def _solve(layer: Layer, keeps_bases: bool, *, direct: bool) -> tuple[float, float]:
+    """Flops of a proposal, and of what the data determine if that is worked out after it."""
+    D, K, first = layer.D, layer.K, layer.is_first
+    if direct and K == 1:
+        return D**3 + 2 * D**2, 0
+    if direct and K >= 2 * D:
+        return 8 * K**3 / 3 + 4 * D * K**2 + (0 if first else 4 * D**2 * K) + 4 * K**3, 0
+    turns = 2 * D * K * ((0 if first else D) + K)
+    if keeps_bases and max(0 if first else D, K) > NARROW:
+        return 5 * turns + 2 * K**3, 2 * K**3
+    return 2 * turns, 2 * K**3
 
 
 def dgemm_rate() -> float:

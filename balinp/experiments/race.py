@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from balinp.experiments.benchmark_cases import Case
+from balinp.experiments.benchmark_cases import Case, Underway
 from balinp.experiments.scores import Record
 from balinp.experiments.step_parts import CLOCK
 from balinp.experiments.torch_steps import Adam
@@ -154,14 +154,14 @@ def race_record(case: Case) -> Record:
 
 def bali_curve(case: Case) -> Curve:
     """BALI's training, as long as its default is for such data."""
-    (X, Y), (X_test, Y_test, _) = case.data(), case.held_out()
-    model, (_, unused) = case.model(), case.steps()
-    for step in islice(unused, 2):  # compiles; the first is a mean pass
+    X_test, Y_test, _ = case.held_out()
+    for step in islice(case.steps()[1], 2):  # compiles; the first is a mean pass
         step()
+    fit = Underway(case)
     epochs = case.training.epochs_for(case.batch_size)
     return trained(
-        lambda rows: model.step(X[rows], Y[rows], n_data=case.n_data),
-        lambda: float(model.predict(X_test).logpdf(Y_test).mean()),
+        fit.step,
+        lambda: float(fit.model.predict(X_test).logpdf(Y_test).mean()),
         batches(case.n_data, case.batch),
         steps=epochs * -(-case.n_data // case.batch),
         seconds=SECONDS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import count, islice, repeat
 from pathlib import Path
@@ -15,14 +16,16 @@ import pytest
 
 from balinp import coordinates, kept_bases, kernels, pseudo_targets, spectral
 from balinp import step as training_step
+from balinp.bali import BALI
 from balinp.cli import main
-from balinp.experiments import CLASSIFICATION, KINDS, REGRESSION, race
+from balinp.experiments import CLASSIFICATION, KINDS, REGRESSION, UserError, race
 from balinp.experiments.benchmark import TWINS, fitted_exponent, run_mean, step_parts, warm_up
 from balinp.experiments.benchmark_cases import (
     CASES,
     HELD_OUT,
     NOISE,
     Case,
+    Underway,
     generated,
 )
 from balinp.experiments.limits import decomposed, dgemm_rate, products
@@ -46,10 +49,11 @@ from balinp.experiments.step_parts import (
     timed_parts,
 )
 from balinp.experiments.torch_steps import Adam, adam_step, available, kronecker_fit
+from balinp.experiments.turns import Take, Taken, turn_length, turns
 from balinp.likelihood import Categorical, Gaussian
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP
-from balinp.spectral import Spectrum
+from balinp.spectral import STANDARD
 
 SMALL = {
     REGRESSION: Case((3, 5, 4, 1), 6, 12),
@@ -146,7 +150,7 @@ def test_parts_of_a_step_add_up_and_change_nothing(kind: str) -> None:
     plain, steps = SMALL[kind].steps()
     for _ in range(3):
         next(steps)()
-    model, steps = SMALL[kind].steps()
+    watched, steps = SMALL[kind].steps()
     outside: list[float] = []
     inside: list[float] = []
     with timed_parts() as watch:
@@ -163,7 +167,7 @@ def test_parts_of_a_step_add_up_and_change_nothing(kind: str) -> None:
     drawn = set() if kind == REGRESSION else {DEVIATIONS}
     assert seconds.keys() == set(PARTS) - {DEVIATIONS} | drawn
     assert all(value > 0 for value in seconds.values())
-    for W, same in zip(model.weights, plain.weights, strict=True):
+    for W, same in zip(watched.model.weights, plain.model.weights, strict=True):
         np.testing.assert_array_equal(W, same)
 
 
@@ -172,21 +176,21 @@ def test_the_twin_takes_the_same_step(kind: str) -> None:
     plain, steps = SMALL[kind].steps()
     for _ in range(3):
         next(steps)()
-    model, steps = SMALL[kind].steps()
+    watched, steps = SMALL[kind].steps()
     with replaced(TWINS):
         for _ in range(3):
             next(steps)()
         assert kernels.semidefinite_rows is next(iter(TWINS.values()))
-    for W, same in zip(model.weights, plain.weights, strict=True):
+    for W, same in zip(watched.model.weights, plain.model.weights, strict=True):
         np.testing.assert_allclose(W, same, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("repeats", [1, 4])
 def test_step_parts_has_all_parts(repeats: int) -> None:
-    model, steps = SMALL[REGRESSION].steps()
+    fit, steps = SMALL[REGRESSION].steps()
     warm_up(steps, 3)
     parts = step_parts(steps, repeats)
-    assert model.steps == 3 + repeats
+    assert fit.model.steps == 3 + repeats
     assert tuple(parts) == PARTS
     assert sum(parts.values()) > parts[SOLVE] > 0
 
@@ -227,87 +231,122 @@ def triangle(n: int, inner: int) -> int:
     return sum(2 * inner for i in range(n) for _ in range(i + 1))
 
 
+LIMIT = {REGRESSION: Case((3, 5, 4, 1), 6, 12), CLASSIFICATION: Case((3, 5, 4, 6), 6, 12)}
+"""Neither has a layer wide enough for tridiagonal form, or for bases that are kept."""
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("keeps_bases", [False, True])
-def test_products_are_those_of_the_step(
-    kind: str, directions: int, keeps_bases: bool, flops: Any
-) -> None:
-    case = SMALL[kind]
+def test_products_are_those_of_the_step(kind: str, directions: int, flops: Any) -> None:
+    case = LIMIT[kind]
     categorical = kind == CLASSIFICATION
     widths, B, outputs = case.widths, case.batch, case.widths[-1]
-    C = outputs - 1 if categorical else outputs
-    formula = products(
-        widths, B, categorical=categorical, directions=directions, keeps_bases=keeps_bases
-    )
-    model, steps = case.steps()
-    next(steps)()
-    network, weights = model.network, model.weights
-    X = case.data()[0][:B].view(Counted)
+    C = 4 if categorical else outputs  # labels
+    formula = products(widths, B, categorical=categorical, directions=directions)
+    network = MLP(widths).of_designs()
+    weights = network.initial_weights(np.random.default_rng(0))
+    X = np.ones((B, widths[0] + 1)).view(Counted)
 
     forward = network.forward(weights, X)
-    assert formula[FORWARD] == (once := flops())
+    assert formula[FORWARD] == flops()
     rows = network.backward(weights, forward, np.ones((B, 1 + C, outputs)).view(Counted))
     assert formula[BACKWARD] == flops()
     for _ in range(directions):
-        network.tangent(weights, forward, weights)
-    assert formula[JOINT] == flops() + once
+        first = network.first_change(forward, weights)
+        network.tangent(weights, forward, weights, first)
+    network.forward(weights, X, first=forward.outputs[0])
+    assert formula[JOINT] == flops()
 
-    targets, solve, moments = 0, 0, 0
-    for index, (row, h, now) in enumerate(zip(rows, forward.inputs, model.layers, strict=True)):
-        D, K = now.mean.shape
-        spectrum = Spectrum(np.ones(K), np.eye(K))
-        spectrum.solve_rows(row[:, 0, :])
-        targets += flops()
-        known = not categorical and index + 1 == len(model.layers)
-        design = now.design(h)
-        pull = design.T @ spectrum.times_rows(row[:, 0, :])
-        moments += flops() + triangle(D, B) + (0 if known else triangle(K, B * C))
-        posterior = KroneckerGaussian(now.mean, np.eye(D), np.eye(K), np.ones((D, K)))
-        posterior.solve(pull)
-        if keeps_bases:
-            np.eye(D) @ (posterior.solve(pull) @ np.eye(K))  # P times the change
-            if not known:
-                (np.eye(K).view(Counted) @ np.eye(K)).sum()  # the squares along a basis of H
+    factors, solve, hyper = 0, 0, 0
+    for index, (row, design, W) in enumerate(
+        zip(rows, network.designs(forward), weights, strict=True)
+    ):
+        D, K = W.shape
+        right = design.T @ row[:, 0, :]
+        is_known = not categorical and index + 1 == len(weights)
+        factors += flops() + (0 if is_known else triangle(K, B * C))
+        factors += triangle(D, B) if index else 0
+        if K == 1:
+            solve += D**3 + 2 * D**2
+            continue
+        basis = np.eye(D) if index else STANDARD
+        posterior = KroneckerGaussian(W, basis, np.eye(K), np.ones((D, K)))
+        posterior.solve(right.view(Counted))
         solve += flops()
-    assert (formula[TARGETS], formula[FACTORS], formula[SOLVE]) == (targets, moments, solve)
+        (np.eye(K).view(Counted) * np.ones(K)) @ np.eye(K).T
+        hyper += flops()
+    assert (formula[FACTORS], formula[SOLVE], formula[HYPER]) == (factors, solve, hyper)
 
 
-def test_products_of_the_output_deviations(flops: Any) -> None:
-    case = SMALL[CLASSIFICATION]
-    B, C = case.batch, case.widths[-1] - 1
-    formula = products(case.widths, B, categorical=True)
-    model, steps = case.steps()
-    next(steps)()
-    forward = model.network.forward(model.weights, case.data()[0][:B])
-    rows = model.network.backward(model.weights, forward, np.ones((B, C, C + 1)).view(Counted))
-    total, squares = flops(), 0
-    for now, h, J in zip(model.layers, forward.inputs, rows, strict=True):
-        variances = now.posterior.output_variances(now.design(h).view(Counted))
-        assert (J @ now.posterior.column_basis).shape == (B, C, variances.shape[1])
-        total += flops() + B * triangle(C, variances.shape[1])  # R R^T, with R of that shape
-        squares += 2 * B * len(now.mean) ** 2
-    assert formula[DEVIATIONS] == total
-    assert formula[HYPER] == 0
-    assert products(case.widths, B, categorical=False)[DEVIATIONS] == 0
-    kept = products(case.widths, B, categorical=False, keeps_bases=True)
-    assert kept[DEVIATIONS] == squares
+def test_products_of_tridiagonal_form() -> None:
+    D, K = 3, 50
+    both = products([2, K, 1], 10, categorical=False)[SOLVE]
+    rest = products([2, 5, 1], 10, categorical=False)[SOLVE] - (4 * D * 5**2)  # 5 < 2 D
+    assert rest == 6**3 + 2 * 6**2
+    form = 8 * K**3 / 3 + 2 * (2 * D * K**2) + 2 * (2 * K**3)
+    assert both == pytest.approx(form + (K + 1) ** 3 + 2 * (K + 1) ** 2, rel=1e-12)
+
+
+def test_products_of_kept_bases(flops: Any) -> None:
+    """Only of wide layers; in the first nothing is turned along the inputs."""
+    widths, B = (3, 150, 4, 6), 6
+    kept, anew = (
+        products(widths, B, categorical=True, keeps_bases=keeps) for keeps in (True, False)
+    )
+    total = 0
+    for D, K, turned in ((4, 150, STANDARD), (151, 4, np.eye(151))):
+        posterior = KroneckerGaussian(np.ones((D, K)), turned, np.eye(K), np.ones((D, K)))
+        change = posterior.solve(np.ones((D, K)).view(Counted))
+        total -= flops()  # as without kept bases
+        for _ in range(2):
+            posterior.solve(np.ones((D, K)).view(Counted))
+        (turned @ change if turned is STANDARD else np.eye(D) @ change) @ np.eye(K)
+        np.eye(K).view(Counted) @ np.eye(K)
+        total += flops()
+    assert kept[SOLVE] - anew[SOLVE] == total
+    assert {**kept, SOLVE: 0} == {**anew, SOLVE: 0}
+
+
+@pytest.mark.parametrize("outputs", [5, 6])
+def test_products_of_the_output_deviations(outputs: int, flops: Any) -> None:
+    """The variances and the tangents are in single precision, which counts half."""
+    widths, B, draws = (3, 5, 4, outputs), 6, 8
+    network = MLP(widths).of_designs()
+    weights = network.initial_weights(np.random.default_rng(0))
+    forward = network.forward(weights, np.ones((B, 4)))
+    total = 0.0
+    dz = np.ones((draws // 2, B, widths[1])).view(Counted)
+    for index, (design, W) in enumerate(zip(network.designs(forward), weights, strict=True)):
+        D, K = W.shape
+        basis = np.eye(D) if index else STANDARD
+        posterior = KroneckerGaussian(W, basis, np.eye(K), np.ones((D, K)))
+        posterior.input_squares(design.view(Counted))
+        total += flops()
+        design.view(Counted) @ np.ones((D, K))
+        dz = network.carried(weights, forward, index, dz) if index else dz
+        np.ones((draws // 2 * B, K)).view(Counted) @ np.eye(K).T
+        total += flops() / 2
+    R = np.ones((outputs - 1, outputs))
+    np.ones((draws, B, outputs)).view(Counted) @ R.T @ R
+    formula = products(widths, B, categorical=True, draws=draws)
+    assert formula[DEVIATIONS] == total + flops()
+    assert products(widths, B, categorical=False)[DEVIATIONS] == 0
 
 
 def test_products_of_the_noise(flops: Any) -> None:
-    case, C = SMALL[REGRESSION], 2  # with two outputs a matrix cannot be taken for a number
-    widths, B = (*case.widths[:-1], C), case.batch
+    widths, B, C = (3, 5, 4, 2), 6, 2
     total = 0
     for K in widths[1:]:
         rows = np.ones((B, C, K)).view(Counted)
-        spread = (rows @ np.eye(K)) @ np.swapaxes(rows, 1, 2)
-        assert spread.shape == (B, C, C)
-        total += flops() + triangle(K, K)
+        spread = (rows @ np.eye(K)).reshape(B * C, K).T
+        assert (spread @ np.ones((B * C, C))).shape == (K, C)
+        np.eye(K).view(Counted) @ np.eye(K)
+        total += flops()
     assert products(widths, B, categorical=False)[HYPER] == total
 
 
 def test_the_matrices_that_a_step_decomposes() -> None:
-    """A and H of both layers, as they are narrow; of a layer with one output neither.
+    """H of both layers and A of the second; of a layer with one output neither.
 
     A softmax has no curvature along its last direction: there H is decomposed for its floor, too.
     """
@@ -315,7 +354,7 @@ def test_the_matrices_that_a_step_decomposes() -> None:
         _, steps = Case((3, 5, K), 32, 320).steps()
         for _ in range(10):
             sizes = sorted(len(matrix) for matrix in decomposed(next(steps)))
-            assert sizes == sorted([4, 5, *output_layer])
+            assert sizes == sorted([5, *output_layer])
 
 
 def test_rate_is_that_of_a_processor() -> None:
@@ -399,6 +438,27 @@ def test_the_truth_is_noisy_and_not_linear(kind: str) -> None:
         assert abs(inverse.mean() - K) < 5 * inverse.std() / np.sqrt(N)
         assert residuals.var() > 0.6 * Y.var()
         assert -1 < log_densities.mean() < -0.4  # nats; log 4 is 1.39
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batch", [5, 12])
+def test_steps_are_those_of_a_fit(kind: str, batch: int) -> None:
+    case = replace(SMALL[kind], batch=batch)
+    passes: list[list[Any]] = []
+    model = BALI(**case.arguments())
+    model.fit(
+        *case.data(),
+        epochs=2,
+        batch_size=batch,
+        callback=lambda model: passes.append([W.copy() for W in model.weights]),
+    )
+    fit = Underway(case)
+    for weights in passes:
+        order = fit.model.rng.permutation(np.arange(12)) if batch < 12 else np.arange(12)
+        for start in range(0, 12, batch):
+            fit.step(order[start : start + batch])
+        for W, same in zip(weights, fit.model.weights, strict=True):
+            np.testing.assert_array_equal(W, same)
 
 
 def test_held_out_data_are_not_trained_on() -> None:
@@ -487,17 +547,18 @@ def test_bali_races_at_its_default_settings(kind: str) -> None:
     case = SMALL[kind]
     epochs = {REGRESSION: 400, CLASSIFICATION: 10}[kind]  # of batches
     curve = bali_curve(case)
-    model, (X, Y) = case.model(), case.data()
+    fit = Underway(case)
+    model = fit.model
     assert (model.forward, model.activation) == {
         REGRESSION: ("mean", "tanh"),
         CLASSIFICATION: ("linearised", "relu"),
     }[kind]
     assert model.network.widths == case.widths
     for rows in islice(batches(12, 6), 2 * epochs):
-        model.step(X[rows], Y[rows], n_data=12)
+        fit.step(rows)
     X_test, Y_test, _ = case.held_out()
-    assert curve.steps[-1] == model.steps == 2 * epochs
-    assert curve.log_likelihood[-1] == model.predict(X_test).logpdf(Y_test).mean()
+    assert curve.steps[-1] == fit.model.steps == 2 * epochs
+    assert curve.log_likelihood[-1] == fit.model.predict(X_test).logpdf(Y_test).mean()
     assert (np.diff(curve.seconds) > 0).all()
 
 
@@ -558,11 +619,11 @@ def test_race_of_a_small_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def columns(output: str, title: str) -> list[str]:
-    """Cells of a column of the first table."""
+    """Cells of a column, in the first table that has it."""
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in output.splitlines()]
-    place = rows[0].index(title)
-    end = rows.index([])
-    return [row[place] for row in rows[2:end]]
+    head = next(index for index, row in enumerate(rows) if title in row)
+    end = rows.index([], head)
+    return [row[rows[head].index(title)] for row in rows[head + 2 : end]]
 
 
 @pytest.mark.parametrize(
@@ -593,6 +654,7 @@ def test_command(
         )
         assert 0.1 < step["peak_mb"] < 20
         assert (step["adam_seconds"] is not None) == with_peers
+        assert step["other_ratio"] is None
         assert step["process_peak_mb"] is None  # of the widest network only
     others = [record["measured"] for record in records[3:]]
     assert others == (["posterior"] + 3 * ["race"]) * with_peers
@@ -602,6 +664,64 @@ def test_command(
     for cell, step in zip(ratios, steps, strict=True):
         assert cell == f"{step['seconds'] / step['limit_seconds']:.2g}"
     assert all(cell == "-" for cell in columns(output.out, "Adam")) != with_peers
+
+
+def test_turns_with_another_build(tmp_path: Path) -> None:
+    """Its steps are taken by its own code: here one whose steps take a tenth of a second longer."""
+    package = tmp_path / "balinp"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "bali.py").write_text(
+        "import time\n"
+        "class BALI:\n"
+        "    def __init__(self, **arguments):\n"
+        "        assert arguments['hidden'] == [5, 4]\n"
+        "        self.history = []\n"
+        "    def fit(self, X, Y, *, epochs, batch_size):\n"
+        "        assert (X.shape, Y.shape) == ((12, 3), (12, 1))\n"
+        "        assert batch_size == 6\n"
+        "        for _ in range(epochs):\n"
+        "            end = time.process_time() + 0.1\n"
+        "            while time.process_time() < end:\n"
+        "                pass\n"
+        "            self.history.append(None)\n"
+    )
+    record = turns(SMALL[REGRESSION], 5, tmp_path)
+    assert 0.1 < record["other_seconds"] < 0.15
+    assert record["first_seconds"] > 5 * record["fit_seconds"] > 0  # it imports and compiles
+    assert record["other_ratio"] > 5
+    assert (record["adam_ratio"] is None) == (not available("torch"))
+    assert record["page_faults"] < 50
+    (package / "bali.py").write_text("class BALI:\n    pass\n")
+    with pytest.raises(UserError, match="its fit ended with code 1"):
+        turns(SMALL[REGRESSION], 5, tmp_path)
+
+
+def test_turns_are_long_enough_and_not_too_many() -> None:
+    def steps_of(seconds: float) -> tuple[list[int], Take]:
+        asked: list[int] = []
+
+        def take(steps: int) -> Taken:
+            asked.append(steps)
+            return Taken(seconds * steps, 0)
+
+        return asked, take
+
+    asked, take = steps_of(0.01)
+    assert turn_length(take, 1000) == 20  # of TURN seconds
+    assert asked == [2, 20]
+    asked, take = steps_of(0.01)
+    assert turn_length(take, 25) == 5
+    asked, take = steps_of(10.0)
+    assert turn_length(take, 1000) == 2
+    assert asked == [2]
+
+
+def test_a_directory_without_balinp_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["benchmark", "--only", "8-50-1", "--against", str(tmp_path)]) == 2
+    assert "--against: expected a directory that holds balinp" in capsys.readouterr().err
 
 
 def test_unknown_shape(capsys: pytest.CaptureFixture[str]) -> None:
