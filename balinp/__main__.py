@@ -2,7 +2,7 @@
 
 import sys
 
-from balinp.cli import main
+from balinp.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

@@ -1,25 +1,46 @@
 """The command line: ``evaluate``, ``convergence``, ``truths``, ``benchmark``, ``curves``, ``demo``.
 
-`data_commands` and `commands` have a parser for each, and what imports the function that it runs,
-`options` what several take. That is done when the command runs, so that each needs only what it
-uses.
+`data_commands` and `commands` have a parser for each, and where the function is that it runs,
+`options` what several take, and `parser` puts them together. A command's module is imported when
+the command runs, so that each needs only what it uses.
 
 Exit status: 0 if all went well, 2 if what was asked for cannot be done, 130 if it was stopped.
 """
 
 from __future__ import annotations
 
-import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
-
-import balinp
-from balinp.cli import commands, data_commands
-from balinp.experiments import UserError
-from balinp.experiments.output import check_writable
+from typing import Any
 
 STOPPED = 130
 """Exit status after Ctrl-C: 128 and the number of the signal, as shells have it."""
+
+NOTHING = "nothing is kept; the same command begins anew"
+
+
+def command() -> int:
+    """Run the command of this process.
+
+    Ctrl-C ends it at once while modules are imported: an exception that is raised there gets lost
+    in some of them, and breaks others.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_at_once)
+    return main()
+
+
+def _end_at_once(number: int, frame: Any) -> None:
+    os.write(2, _said(NOTHING).encode())
+    os._exit(STOPPED)
+
+
+def imported() -> None:
+    """From now on Ctrl-C raises KeyboardInterrupt."""
+    if signal.getsignal(signal.SIGINT) is _end_at_once:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,36 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status. Arguments that cannot be parsed raise SystemExit, status 2.
     """
-    given = vars(_parser().parse_args(arguments))
-    imported = given.pop("run")
-    data = [given.pop("name")] if "name" in given else []
+    from balinp.cli.parser import run
+
     try:
-        check_writable(given.get("json_path"), given["figure_path"])
-        imported()(*data, **given)
-    except (UserError, OSError) as error:
-        print(f"balinp: {error}", file=sys.stderr)
-        return 2
+        return run(arguments)
     except KeyboardInterrupt as stop:
-        kept = str(stop) or "nothing is kept; the same command begins anew"
-        print(f"balinp: stopped; {kept}", file=sys.stderr)
+        sys.stderr.write(_said(str(stop) or NOTHING))
         return STOPPED
-    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="balinp",
-        description="Bayesian neural networks trained by layerwise exact inference.",
-    )
-    parser.add_argument("--version", action="version", version=f"balinp {balinp.__version__}")
-    group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (
-        data_commands.add_evaluate,
-        data_commands.add_convergence,
-        commands.add_truths,
-        commands.add_benchmark,
-        commands.add_curves,
-        commands.add_demo,
-    ):
-        add(group)
-    return parser
+def _said(kept: str) -> str:
+    return f"balinp: stopped; {kept}\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from balinp.cli import options
-from balinp.cli.options import Commands, Run
+from balinp.cli.options import Commands
 
 # -- truths ----------------------------------------------------------------------------------------
 
@@ -24,13 +24,7 @@ def add_truths(commands: Commands) -> None:
     )
     options.add_json(command)
     options.add_figure(command, "truths.png")
-    command.set_defaults(run=_truths)
-
-
-def _truths() -> Run:
-    from balinp.experiments.truths import truths
-
-    return truths
+    command.set_defaults(run="balinp.experiments.truths:truths")
 
 
 # -- benchmark -------------------------------------------------------------------------------------
@@ -73,19 +67,13 @@ def add_benchmark(commands: Commands) -> None:
     )
     options.add_json(command)
     options.add_figure(command, "benchmark.png")
-    command.set_defaults(run=_benchmark)
+    command.set_defaults(run="balinp.experiments.benchmark:benchmark")
 
 
 def _shapes() -> str:
     from balinp.experiments.benchmark import SHAPES
 
     return "\n".join(SHAPES)
-
-
-def _benchmark() -> Run:
-    from balinp.experiments.benchmark import benchmark
-
-    return benchmark
 
 
 # -- curves ----------------------------------------------------------------------------------------
@@ -110,7 +98,7 @@ def add_curves(commands: Commands) -> None:
     )
     options.add_json(command)
     options.add_figure(command, "curves.png")
-    command.set_defaults(run=_curves)
+    command.set_defaults(run="balinp.experiments.curves:curves")
 
 
 def _curve_names() -> str:
@@ -119,12 +107,6 @@ def _curve_names() -> str:
 
     names = ["curves:", *(f"  {curve.name}" for curve in CURVES), "methods:"]
     return "\n".join([*names, *(f"  {name}" for name in METHODS)])
-
-
-def _curves() -> Run:
-    from balinp.experiments.curves import curves
-
-    return curves
 
 
 # -- demo ------------------------------------------------------------------------------------------
@@ -148,10 +130,4 @@ def add_demo(commands: Commands) -> None:
         default=0,
         help="of data and weights (default: 0)",
     )
-    command.set_defaults(run=_demo)
-
-
-def _demo() -> Run:
-    from balinp.demo import demo
-
-    return demo
+    command.set_defaults(run="balinp.demo:demo")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from balinp.cli import options
-from balinp.cli.options import Commands, Run
+from balinp.cli.options import Commands
 
 # -- evaluate --------------------------------------------------------------------------------------
 
@@ -31,7 +31,7 @@ def add_evaluate(commands: Commands) -> None:
         help="go on from FILE.journal where a run was stopped or killed; without, begin anew",
     )
     options.add_figure(command, "evaluate_{name}.png")
-    command.set_defaults(run=_evaluate)
+    command.set_defaults(run="balinp.experiments.evaluate:evaluate")
 
 
 def _add_tests(command: argparse.ArgumentParser) -> None:
@@ -113,12 +113,6 @@ def _methods() -> str:
     return listing()
 
 
-def _evaluate() -> Run:
-    from balinp.experiments.evaluate import evaluate
-
-    return evaluate
-
-
 # -- convergence -----------------------------------------------------------------------------------
 
 
@@ -146,10 +140,4 @@ def add_convergence(commands: Commands) -> None:
     )
     options.add_json(command)
     options.add_figure(command, "convergence_{name}.png")
-    command.set_defaults(run=_convergence)
-
-
-def _convergence() -> Run:
-    from balinp.experiments.convergence import convergence
-
-    return convergence
+    command.set_defaults(run="balinp.experiments.convergence:convergence")

@@ -12,9 +12,6 @@ if TYPE_CHECKING:  # at run time argparse's class takes no type of parser
 else:
     Commands = argparse._SubParsersAction
 
-Run: TypeAlias = Callable[..., Any]
-"""What a command runs: a function whose arguments have the names of the command's options."""
-
 
 class Listing(argparse.Action):
     """Print what names there are and end, as ``--version`` does; other arguments may lack.

@@ -95,6 +95,9 @@ def test_all_names_are_told() -> None:
     assert names <= set(balinp.__all__) <= set(dir(balinp))
     for name in dir(balinp):
         getattr(balinp, name)
+    assert balinp.predictive.GaussianPredictive  # a module that is no name of the package's
+    with pytest.raises(AttributeError, match="^module 'balinp' has no attribute 'nothing'$"):
+        _ = balinp.nothing
 
 
 @pytest.mark.parametrize("hidden", [None, "sklearn"])
@@ -108,7 +111,7 @@ def test_a_star_import_brings_what_can_be_had(hidden: str | None) -> None:
 
 def test_importing_balinp_imports_little() -> None:
     code = (
-        "import sys, balinp, balinp.cli; dir(balinp); balinp.plot; balinp.metrics;"
+        "import sys, balinp, balinp.cli; dir(balinp); balinp.plot; balinp.metrics; balinp.BALI;"
         "print({'matplotlib', 'numba', 'sklearn', 'joblib', 'pandas', 'tqdm'} & {*sys.modules})"
     )
     done = python("-c", code, cwd=BESIDE)
