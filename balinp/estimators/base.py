@@ -161,7 +161,10 @@ class BALIEstimator(Documented, BaseEstimator):
 
     @property
     def history_(self) -> History:
-        """A `balinp.history.Record` of each step of the first member, the newest last."""
+        """A `balinp.history.Record` of each step of the first member, the newest last.
+
+        Member k's are ``members_[k].history``; `balinp.plot.convergence` draws those of all.
+        """
         check_is_fitted(self, "members_")
         return self.members_[0].history
 

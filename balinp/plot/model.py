@@ -31,11 +31,12 @@ def convergence(history: Any, *, ax: Any = None) -> Any:
 
     The log joint is in nats, on the left. Prior precision and noise standard deviations are on a
     logarithmic axis of their own on the right. The log joint may fall while these are learnt.
+    Each member of an estimator has lines of its own.
 
     Parameters
     ----------
     history
-        `BALI.history`, or a part of it; or a model, also an estimator of one member.
+        `BALI.history`, or a part of it; or a model, also an estimator.
     ax : optional
         Matplotlib axes, or None for new ones.
 
@@ -56,21 +57,11 @@ def convergence(history: Any, *, ax: Any = None) -> Any:
     >>> axes.get_lines()[0].get_xdata()
     array([1, 2, 3])
     """
-    history = getattr(network_of(history), "history", history)
-    if not isinstance(history, Sequence) or not all(isinstance(r, Record) for r in history):
-        raise TypeError("history: expected a sequence of records, as in BALI.history, or a model")
-    if not history:
-        raise ValueError("history: expected at least one record, got none")
+    histories = _histories(history)
     axes = axes_or_new(ax)
-    steps = np.arange(1, len(history) + 1)
-    axes.plot(steps, [record.log_joint for record in history], color=COLOURS[0], linewidth=2,
-              label="log joint")  # fmt: skip
     right = axes.twinx()
-    right.plot(steps, [record.prior_precision for record in history], color=COLOURS[1],
-               linestyle="--", label="prior precision")  # fmt: skip
-    for k, std in enumerate(_noise_stds(history)):
-        right.plot(steps, std, color=COLOURS[2], linestyle="-.",
-                   label="noise std" if k == 0 else None)  # fmt: skip
+    for number, records in enumerate(histories):
+        _draw_history(axes, right, records, named=number == 0)
     axes.set(xlabel="step", ylabel="log joint, nats", xscale="log")
     right.set(yscale="log")
     from matplotlib.ticker import LogLocator, NullFormatter
@@ -85,6 +76,33 @@ def convergence(history: Any, *, ax: Any = None) -> Any:
     named = [line for line in lines if not str(line.get_label()).startswith("_")]
     right.legend(handles=named, frameon=False, fontsize="small", loc="center right")
     return axes
+
+
+def _histories(history: Any) -> list[Sequence[Record]]:
+    """The records of a model, or of each member of an estimator."""
+    model = last_step(history)
+    models = getattr(model, "members_", [model])
+    found = [getattr(one, "history", one) for one in models]
+    for records in found:
+        if not isinstance(records, Sequence) or not all(isinstance(r, Record) for r in records):
+            raise TypeError(
+                "history: expected a sequence of records, as in BALI.history, or a model"
+            )
+        if not records:
+            raise ValueError("history: expected at least one record, got none")
+    return found
+
+
+def _draw_history(axes: Any, right: Any, history: Sequence[Record], *, named: bool) -> None:
+    """The lines of one network, with labels or without."""
+    steps = np.arange(1, len(history) + 1)
+    axes.plot(steps, [record.log_joint for record in history], color=COLOURS[0], linewidth=2,
+              label="log joint" if named else None)  # fmt: skip
+    right.plot(steps, [record.prior_precision for record in history], color=COLOURS[1],
+               linestyle="--", label="prior precision" if named else None)  # fmt: skip
+    for k, std in enumerate(_noise_stds(history)):
+        right.plot(steps, std, color=COLOURS[2], linestyle="-.",
+                   label="noise std" if named and k == 0 else None)  # fmt: skip
 
 
 def weights(model: Any, *, layer: int | None = None, bins: int = 40, ax: Any = None) -> Any:

@@ -155,7 +155,7 @@ def test_pictures_of_an_estimators_network(ax) -> None:
         for ours, theirs in zip(drawn(got), drawn(expected), strict=True):
             np.testing.assert_array_equal(ours, theirs)
     several = BALIRegressor(n_members=2, **QUICK).fit(PAIRS, Y)
-    for function in (plot.weights, plot.spectra, plot.convergence):
+    for function in (plot.weights, plot.spectra):
         with pytest.raises(ValueError, match="^model: expected one network, got 2 members"):
             function(several)
     pyplot.close("all")

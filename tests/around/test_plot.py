@@ -16,8 +16,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from processes import python
 from scipy.stats import binom, norm
+from sklearn.pipeline import make_pipeline
 
-from balinp import BALI, plot
+from balinp import BALI, BALIRegressor, plot
 from balinp._types import Array
 from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
 
@@ -252,6 +253,23 @@ def test_convergence_of_classes_and_of_two_outputs(
     drawn = np.array([line.get_ydata() for line in right.get_lines()[1:]])
     variances = [record.noise_variances for record in model.history]
     np.testing.assert_allclose(drawn.T**2, variances, rtol=1e-12)
+
+
+def test_convergence_of_an_ensemble_has_lines_of_each_member(axes: Any) -> None:
+    X = np.linspace(-1, 1, 20)[:, None]
+    model = BALIRegressor(hidden=3, n_members=2, epochs=4, random_state=0).fit(X, np.sin(X[:, 0]))
+    plot.convergence(make_pipeline(model), ax=axes)
+    (right,) = [other for other in axes.figure.axes if other is not axes]
+    drawn = [line.get_ydata() for side in (axes, right) for line in side.get_lines()]
+    expected: list[list[list[float]]] = [[], []]
+    for member in model.members_:
+        assert len(member.history) == 4
+        std = [record.noise_variances[0] ** 0.5 for record in member.history]
+        expected[0] += [[record.log_joint for record in member.history]]
+        expected[1] += [[record.prior_precision for record in member.history], std]
+    np.testing.assert_allclose(drawn, expected[0] + expected[1], rtol=1e-12)
+    assert model.history_ == model.members_[0].history
+    assert len(right.get_legend().get_texts()) == 3
 
 
 def signal_to_noise(layer: Any) -> Array:
