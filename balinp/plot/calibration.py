@@ -79,7 +79,7 @@ def reliability(
                   label="95 % range if calibrated")  # fmt: skip
     axes.plot(confidence, accuracy, color=COLOURS[0], marker="o", markersize=5, label="accuracy")
     axes.set(xlabel=f"confidence (bins of {fewest} data or more)", ylabel="accuracy")
-    axes.legend(frameon=False, fontsize="small", loc="upper left")
+    axes.legend(framealpha=0.9, fontsize="small", loc="best")
     open_frame(axes)
     return axes
 

@@ -69,12 +69,14 @@ def convergence(history: Any, *, ax: Any = None) -> Any:
     right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # labels within one decade too
     right.yaxis.set_major_formatter("{x:g}")
     right.yaxis.set_minor_formatter(NullFormatter())
-    right.set(ylabel="prior precision, noise std (unit of the target)")
+    unit = "standardised" if getattr(last_step(history), "standardize", False) else "target's unit"
+    noise = f", noise std ({unit})" if right.get_lines()[1:] else ""
+    right.set(ylabel=f"prior precision{noise}")
     for side in (axes, right):
         side.spines["top"].set_visible(False)
     lines = [line for side in (axes, right) for line in side.get_lines()]
     named = [line for line in lines if not str(line.get_label()).startswith("_")]
-    right.legend(handles=named, frameon=False, fontsize="small", loc="center right")
+    right.legend(handles=named, framealpha=0.9, fontsize="small", loc="center right")
     return axes
 
 
@@ -149,7 +151,10 @@ def weights(model: Any, *, layer: int | None = None, bins: int = 40, ax: Any = N
         names = names_of(last_step(model)) if chosen == 0 else None
         if names is not None and len(ratios[0]) <= MOST_NAMES:
             rows = names + ["bias"] * (len(ratios[0]) - len(names))
-            axes.set_yticks(range(len(rows)), rows)
+            # As large as usual where they have room, in the axes as they are now.
+            room = 72 * axes.bbox.height / axes.figure.dpi / len(rows)
+            usual = axes.yaxis.get_ticklabels()[0].get_size()
+            axes.set_yticks(range(len(rows)), rows, fontsize=min(usual, 0.85 * room))
             axes.set_ylabel("")
         return axes
     axes = axes_or_new(ax)
@@ -251,7 +256,7 @@ def _draw_image(axes: Any, ratio: Array, title: str) -> Any:
                         interpolation="nearest")  # fmt: skip
     axes.figure.colorbar(image, ax=axes, label="posterior mean / posterior std")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.get_major_locator().set_params(integer=True)
+        axis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.set(xlabel="output of the layer", ylabel="input of the layer (bias last)", title=title)
     return axes
 

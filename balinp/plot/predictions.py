@@ -228,8 +228,8 @@ def _map_values(
             )
         return predictive_entropy(predictive.probabilities), "entropy of the classes, nats"
     k = as_output(output, predictive.mean.shape[1])
-    named = getattr(model, "classes_", range(k + 1))[k]
-    unit = f"probability of class {named}" if classes else "unit of the target"
+    named = class_name(getattr(model, "classes_", range(k + 1))[k])
+    unit = f"probability of {named}" if classes else "unit of the target"
     if quantity == "total_std":
         return predictive.std[:, k], f"predictive std, {unit}"
     return np.sqrt(predictive.epistemic[:, k, k]), f"epistemic std, {unit}"
@@ -246,8 +246,19 @@ def _draw_points(axes: Any, X: Array, labels: Any, names: Any) -> None:
             chosen = X[labels == k]
             axes.scatter(chosen[:, 0], chosen[:, 1], s=22, color=colours[k % len(colours)],
                          marker=MARKERS[k % len(MARKERS)], edgecolors="white", linewidths=0.6,
-                         label=f"class {k if names is None else names[k]}")  # fmt: skip
-    axes.legend(fontsize="small", framealpha=0.9)
+                         label=class_name(k if names is None else names[k]))  # fmt: skip
+    axes.legend(fontsize="small", framealpha=0.9, loc="upper right")  # "best" looks at the map, too
+
+
+def class_name(label: Any) -> str:
+    """A class as it is called in a picture: words as they are, numbers with a word before them.
+
+    Examples
+    --------
+    >>> class_name("setosa"), class_name(2)
+    ('setosa', 'class 2')
+    """
+    return str(label) if isinstance(label, str) else f"class {label}"
 
 
 def _map_data(data: Any, classes: Any) -> tuple[Array, Any, Any]:

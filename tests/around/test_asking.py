@@ -118,7 +118,7 @@ def test_maps_of_classes_have_names_of_inputs_and_classes(ax) -> None:
     np.testing.assert_allclose(values, -(p * np.log(p)).sum(axis=1), rtol=1e-9)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("age", "height")
     for points, name in zip(ax.collections[1:], ["no", "perhaps", "yes"], strict=True):
-        assert points.get_label() == f"class {name}"
+        assert points.get_label() == name
         np.testing.assert_array_equal(points.get_offsets(), PAIRS[LABELS == name])
     plot.uncertainty_map(
         CLASSIFIER, bounds, quantity="total_std", output=2, resolution=2, ax=Figure().subplots()

@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot
 from matplotlib.colors import to_hex
@@ -18,7 +19,7 @@ from processes import python
 from scipy.stats import binom, norm
 from sklearn.pipeline import make_pipeline
 
-from balinp import BALI, BALIRegressor, plot
+from balinp import BALI, BALIClassifier, BALIRegressor, plot
 from balinp._types import Array
 from balinp.predictive import CategoricalPredictive, GaussianPredictive, MixturePredictive
 
@@ -272,6 +273,23 @@ def test_convergence_of_an_ensemble_has_lines_of_each_member(axes: Any) -> None:
     assert len(right.get_legend().get_texts()) == 3
 
 
+def test_units_are_those_that_records_are_in(curve: tuple[BALI, Array, Array]) -> None:
+    """Of an estimator they are standardised ones."""
+
+    def label(model: Any) -> str:
+        axes = plot.convergence(model)
+        (right,) = [other for other in axes.figure.axes if other is not axes]
+        return str(right.get_ylabel())
+
+    X = np.linspace(-1, 1, 20)[:, None]
+    options = {"hidden": (), "epochs": 2, "random_state": 0}
+    model = BALIRegressor(**options).fit(X, 100 * X[:, 0])
+    assert label(model) == "prior precision, noise std (standardised)"
+    assert label(curve[0]) == "prior precision, noise std (target's unit)"
+    assert label(model.set_params(standardize=False).fit(X, X[:, 0])) == label(curve[0])
+    assert label(BALIClassifier(**options).fit(X, X[:, 0] > 0)) == "prior precision"
+
+
 def signal_to_noise(layer: Any) -> Array:
     D, K = layer.mean.shape
     variances = np.diag(layer.posterior.covariance()).reshape((D, K), order="F")
@@ -292,6 +310,23 @@ def test_weights_as_histograms(axes: Any, curve: tuple[BALI, Array, Array]) -> N
         inside = [np.sum((ratio >= a) & (ratio < b)) for a, b in pairwise(edges)]
         np.testing.assert_array_equal(counts, inside)
         assert counts.sum() == len(ratio)
+
+
+def test_names_of_many_inputs_do_not_overlap() -> None:
+    X = pd.DataFrame(np.random.default_rng(0).standard_normal((40, 30))).add_prefix("input ")
+    model = BALIRegressor(hidden=(), epochs=1, random_state=0).fit(X, X["input 3"])
+    for size in ((6.0, 4.0), (6.0, 12.0)):
+        figure = Figure(size)
+        plot.weights(model, layer=0, ax=figure.subplots())
+        figure.canvas.draw()
+        labels = figure.axes[0].get_yticklabels()
+        assert len(labels) == 31
+        boxes = [label.get_window_extent() for label in labels]
+        assert min(a.y0 - b.y1 for a, b in pairwise(boxes)) > -1  # pixels
+        inside = [x for x in figure.axes[0].get_xticks() if -0.5 <= x <= 0.5]
+        assert inside == [0]  # of one output
+    usual = figure.axes[0].xaxis.get_ticklabels()[0].get_size()
+    assert labels[0].get_size() == usual
 
 
 def test_weights_that_are_all_zero(axes: Any) -> None:
