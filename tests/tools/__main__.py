@@ -94,7 +94,8 @@ def apart(trials: list[Trial], topic: str) -> list[Row]:
         results = Path(directory) / "results.json"
         command = [
             *("uv", "run", "--quiet", "--no-project", "--python", PYTHON, *options),
-            *("python", "-W", "ignore", str(HERE), "--inside", topic, first.requirement, str(results)),
+            *("python", "-W", "ignore", str(HERE), "--inside", topic, first.requirement),
+            str(results),
         ]  # fmt: skip
         try:
             done = subprocess.run(

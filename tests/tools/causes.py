@@ -31,7 +31,8 @@ def econml() -> None:
     about_one(XLearner(models=regressor(), propensity_model=classifier()).fit(y, T, X=X).effect(X))
     about_one(
         DRLearner(
-            model_propensity=classifier(), model_regression=regressor(), model_final=regressor(), cv=2
+            model_propensity=classifier(), model_regression=regressor(), model_final=regressor(),
+            cv=2,
         ).fit(y, T, X=X).effect(X)
     )  # fmt: skip
 

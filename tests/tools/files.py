@@ -17,7 +17,8 @@ def comes_back(there_and_back: Callable[[Any], Any]) -> None:
     X, y = numbers()
     model = regressor(n_members=2).fit(X, y)
     again = there_and_back(model)
-    for ours, theirs in zip(model.predict(X, return_std=True), again.predict(X, return_std=True)):
+    for which in (0, 1):
+        ours, theirs = (one.predict(X, return_std=True)[which] for one in (model, again))
         np.testing.assert_array_equal(ours, theirs)
     X, y = classes()
     model = classifier().fit(X, y)
