@@ -21,7 +21,7 @@ from balinp.experiments.figures import save_figure
 from balinp.experiments.frames import from_frame
 from balinp.experiments.groups import group_report, with_groups
 from balinp.experiments.journal import Journal
-from balinp.experiments.leakage import leakage, leakage_report
+from balinp.experiments.leakage import Leakage, leakage, leakage_report
 from balinp.experiments.methods import METHODS, Method, added, select
 from balinp.experiments.output import (
     STDOUT,
@@ -97,7 +97,8 @@ def evaluate(
         goes to standard error. Beside a file, in ``NAME.journal``, outcomes are kept as they
         finish.
     resume : bool, default False
-        Go on from that journal, if there is one; otherwise it is begun anew.
+        Go on from that journal, if there is one; otherwise it is begun anew. Outcomes of methods
+        whose settings or defaults have changed since are made again.
     figure_path : str or Path or None, optional
         Where to draw the figure, ``{name}`` in it being the name of the data set; None draws none.
 
@@ -109,8 +110,8 @@ def evaluate(
     Raises
     ------
     UserError
-        If something is missing or unknown, an estimator fails, or a journal is not of this
-        configuration.
+        If something is missing or unknown, an estimator fails, or a journal is of other data or
+        another version.
     KeyboardInterrupt
         If it is stopped; the message says what is kept.
 
@@ -159,8 +160,9 @@ def evaluate(
     figure = figure_for(figure_path, dataset.name)
     check_writable(json_path, figure)
     outcomes = _outcomes(dataset, chosen, numbers, jobs, json_path, resume)
-    records = [outcome.record for outcome in outcomes]
-    show(_report(records, dataset, numbers), json_path)
+    found = dict(zip(numbers, leakage(dataset, numbers), strict=True))
+    records = [outcome.record | found[outcome.job[0]].shares for outcome in outcomes]
+    show(_report(records, dataset, list(found.values())), json_path)
     if json_path is not None:
         write_records(records, json_path)
     if figure is not None:
@@ -190,12 +192,12 @@ def _scaled(dataset: Dataset, input_scale: str | None) -> Dataset:
     return replace(dataset, input_scale=input_scale)
 
 
-def _report(records: Sequence[Record], dataset: Dataset, splits: Sequence[int]) -> str:
+def _report(records: Sequence[Record], dataset: Dataset, leaked: Sequence[Leakage]) -> str:
     """All tables, and what there is to say on how data were read."""
     text = table(records, dataset.kind)
     if dataset.note:
         text += f"\n{dataset.name}: {dataset.note}\n"
-    text += f"\n{leakage_report(leakage(dataset, splits))}"
+    text += f"\n{leakage_report(leaked)}"
     if dataset.group_columns is not None:
         text += f"\n{group_report(dataset)}"
     if dataset.gap_columns is not None:

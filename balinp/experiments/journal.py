@@ -1,9 +1,11 @@
 """Outcomes on disk as they finish, so that a run that was killed can go on.
 
 A journal is a text file of JSON, one line each. The first line says what all outcomes have in
-common: version, data set, and a digest of the data. Every other line is an outcome, with the
-settings of its method. A line is written by a single call and forced to the disk; whatever
-happens to the process, only the last line can be incomplete, and such a line is dropped.
+common: version, data set, and a digest of the data. Every other line is an outcome, whose record
+has the digest of what its method depends on. A line is written by a single call and forced to the
+disk; whatever happens to the process, only the last line can be incomplete, and such a line is
+dropped. Outcomes of methods whose settings have changed since stay in the file and are not used;
+those of all others are.
 """
 
 from __future__ import annotations
@@ -42,11 +44,13 @@ class Journal:
     >>> from balinp.experiments.datasets import load
     >>> from balinp.experiments.methods import select
     >>> path = Path(tempfile.mkdtemp()) / "wine.journal"
-    >>> journal = Journal(path, load("wine"), select("classification", ["MLP"]))
+    >>> (method,) = select("classification", ["MLP"])
+    >>> journal = Journal(path, load("wine"), [method])
     >>> journal.start()
-    >>> journal.append(Outcome({"split": 0, "method": "MLP", "nll": 0.1}, {}))
-    >>> journal.resume()
-    {(0, 'MLP'): Outcome(record={'split': 0, 'method': 'MLP', 'nll': 0.1}, curves={})}
+    >>> record = {"split": 0, "method": "MLP", "settings": method.digest, "nll": 0.1}
+    >>> journal.append(Outcome(record, {}))
+    >>> list(journal.resume())
+    [(0, 'MLP')]
     """
 
     def __init__(self, path: Path, dataset: Dataset, methods: Sequence[Method]) -> None:
@@ -58,7 +62,7 @@ class Journal:
             "input scale": dataset.input_scale,
             "data": _digest(dataset),
         }
-        self.settings = {method.name: method.settings for method in methods}
+        self.digests = {method.name: method.digest for method in methods}
 
     def start(self) -> None:
         """Begin an empty journal, in place of any that was there."""
@@ -69,7 +73,6 @@ class Journal:
         line = _line(
             {
                 "record": outcome.record,
-                "settings": self.settings[outcome.record["method"]],
                 "curves": {name: array.tolist() for name, array in outcome.curves.items()},
             }
         )
@@ -79,12 +82,14 @@ class Journal:
             os.fsync(file.fileno())
 
     def resume(self) -> dict[Job, Outcome]:
-        """Outcomes so far; an incomplete last line is cut off, and a new journal is begun if none.
+        """Outcomes of the methods as they are now; without a journal, begin one.
+
+        An incomplete last line is cut off.
 
         Raises
         ------
         UserError
-            If the journal is of other data, another version or other settings, or is damaged.
+            If the journal is of other data or another version, or is damaged.
         """
         content = self.path.read_bytes() if self.path.exists() else b""
         end = content.rfind(b"\n") + 1
@@ -96,12 +101,14 @@ class Journal:
         self._check_header(self._parse(first, 1))
         outcomes: dict[Job, Outcome] = {}
         for number, text in enumerate(lines, 2):
-            line = self._parse(text, number)
-            outcome = self._outcome(line, number)
-            if outcome.job in outcomes:
-                raise UserError(f"{self.path}: line {number} repeats the outcome {outcome.job}")
-            outcomes[outcome.job] = outcome
-        return {job: found for job, found in outcomes.items() if job[1] in self.settings}
+            outcome = self._outcome(self._parse(text, number), number)
+            job, settings = outcome.job, outcome.record["settings"]
+            if self.digests.get(job[1]) != settings:
+                continue
+            if job in outcomes:
+                raise UserError(f"{self.path}: line {number} repeats the outcome {job}")
+            outcomes[job] = outcome
+        return outcomes
 
     def _check_header(self, found: dict[str, Any]) -> None:
         for key, expected in self.header.items():
@@ -126,17 +133,11 @@ class Journal:
 
     def _outcome(self, line: dict[str, Any], number: int) -> Outcome:
         try:
-            record, settings = line["record"], line["settings"]
             curves = {name: np.array(values) for name, values in line["curves"].items()}
-            outcome = Outcome(record, curves)
-            method = outcome.job[1]
+            outcome = Outcome(line["record"], curves)
+            _ = outcome.job, outcome.record["settings"]  # what every record has
         except (KeyError, TypeError, AttributeError):
             raise UserError(f"{self.path}: line {number} is not an outcome") from None
-        if self.settings.get(method, settings) != settings:
-            raise UserError(
-                f"{self.path}: line {number} has other settings of {method}; "
-                "name another --json file, or start anew without --resume"
-            )
         return outcome
 
 

@@ -43,6 +43,11 @@ class Leakage(NamedTuple):
     one_off: float
     input: int | None
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """The shares by their keys in records."""
+        return {"seen_rows": self.rows, "seen_inputs": self.inputs, "seen_but_one": self.one_off}
+
 
 TITLES = (
     "input and target as in training",

@@ -131,6 +131,7 @@ def run_one(dataset: Dataset, method: Method, split: int) -> Outcome:
             "dataset": dataset.name,
             "split": split,
             "method": method.name,
+            "settings": method.digest,
             "seconds": seconds,
             "cpu_seconds": cpu,
             **scores(predictive, Y[test]),

@@ -1,7 +1,8 @@
 """From a prediction and the truth to the numbers of a record.
 
-A record is a flat dictionary: dataset, split, method, seconds, cpu_seconds and the scores of its
-kind; with data from outside also those of detection, with gaps also the epistemic ratio.
+A record is a flat dictionary: dataset, split, method, the digest of its settings, seconds,
+cpu_seconds, the scores of its kind, and the shares of the split's test rows that occur in training;
+with data from outside also the scores of detection, with gaps also the epistemic ratio.
 """
 
 from __future__ import annotations

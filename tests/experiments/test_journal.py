@@ -16,13 +16,15 @@ import pytest
 from processes import limited
 
 import balinp
+from balinp.bali import BALI
 from balinp.defaults import Training
 from balinp.experiments import UserError
 from balinp.experiments.dataset import Dataset, Outside
 from balinp.experiments.datasets import load
 from balinp.experiments.evaluate import evaluate
 from balinp.experiments.journal import Journal
-from balinp.experiments.methods import Method, Network, select
+from balinp.experiments.methods import Network, select
+from balinp.experiments.methods.scikit import GaussianProcess
 from balinp.experiments.runner import Outcome, run
 
 METHODS = ["BayesianRidge", "Bayesian linear regression"]
@@ -62,7 +64,8 @@ def test_outcomes_come_back_to_the_last_bit(journal: Journal, outcomes: list[Out
 
 
 def test_infinite_scores_come_back(journal: Journal) -> None:
-    journal.append(Outcome({"split": 9, "method": METHODS[0], "nll": float("inf")}, {}))
+    record = {"split": 9, "method": METHODS[0], "settings": journal.digests[METHODS[0]]}
+    journal.append(Outcome({**record, "nll": float("inf")}, {}))
     assert journal.resume()[9, METHODS[0]].record["nll"] == float("inf")
 
 
@@ -97,11 +100,10 @@ def test_other_methods_and_splits_may_be_added(
     assert_same(journal.resume(), outcomes)
 
 
-@pytest.mark.parametrize("what", ["version", "name", "data", "targets", "outside", "settings"])
+@pytest.mark.parametrize("what", ["version", "name", "data", "targets", "outside"])
 def test_records_of_another_configuration_are_refused(
     journal: Journal, dataset: Dataset, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    methods = select("regression", METHODS)
     message = "its records are of "
     if what == "version":
         monkeypatch.setattr(balinp, "__version__", "99")
@@ -115,17 +117,45 @@ def test_records_of_another_configuration_are_refused(
     elif what == "targets":
         dataset = replace(dataset, Y=-dataset.Y)
         message += "other data;"
-    elif what == "outside":
+    else:
         dataset = replace(dataset, outside=Outside("far", dataset.X))
         message += "ood None, now it is far"
-    else:
-        other = Training({"hidden": ()}, {"epochs": 7})
-        methods[1] = Method(METHODS[1], "regression", Network(other))
-        message = f"line 3 has other settings of {METHODS[1]}; name another --json file"
     before = journal.path.read_bytes()
     with pytest.raises(UserError, match=message):
-        Journal(journal.path, dataset, methods).resume()
+        Journal(journal.path, dataset, select("regression", METHODS)).resume()
     assert journal.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["BALI's default", "BALI's training", "a peer's setting"])
+def test_what_depends_on_a_change_is_made_again_and_nothing_else(
+    journal: Journal,
+    dataset: Dataset,
+    outcomes: list[Outcome],
+    what: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    methods = select("regression", METHODS)
+    changed = METHODS[1]
+    if what == "BALI's default":
+        monkeypatch.setitem(BALI.__init__.__kwdefaults__, "basis_tolerance", 0.2)
+    elif what == "BALI's training":
+        methods[1] = replace(methods[1], train=Network(Training({"hidden": ()}, {"epochs": 7})))
+    else:
+        changed = METHODS[0]
+        methods[0] = replace(methods[0], train=GaussianProcess())
+    other = Journal(journal.path, dataset, methods)
+    assert_same(other.resume(), [o for o in outcomes if o.record["method"] != changed])
+    again = [
+        Outcome({**o.record, "settings": other.digests[changed], "rmse": 7.0}, o.curves)
+        for o in outcomes
+        if o.record["method"] == changed
+    ]
+    for outcome in again:
+        other.append(outcome)
+    assert len(other.resume()) == len(outcomes)
+    assert all(other.resume()[outcome.job].record["rmse"] == 7.0 for outcome in again)
+    monkeypatch.undo()
+    assert_same(journal.resume(), outcomes)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +166,8 @@ def test_records_of_another_configuration_are_refused(
         (2, b'{"record": {"split', "line 3 is damaged"),
         (2, b"\xff\xfe", "line 3 is damaged"),
         (2, b"{}", "line 3 is not an outcome"),
-        (2, b'{"record": 3, "settings": "", "curves": {}}', "line 3 is not an outcome"),
+        (2, b'{"record": 3, "curves": {}}', "line 3 is not an outcome"),
+        (2, b'{"record": {"split": 0, "method": "MLP"}, "curves": {}}', "line 3 is not an outcome"),
     ],
 )
 def test_damaged_journals_are_refused(

@@ -12,6 +12,7 @@ import numpy as np
 from balinp._types import Array
 from balinp.experiments import CLASSIFICATION
 from balinp.experiments.dataset import SCALES
+from balinp.experiments.methods.settings import digest, words
 from balinp.experiments.splits import Split, random_split
 from balinp.predictive import (
     CategoricalPredictive,
@@ -86,8 +87,13 @@ class Method:
 
     @property
     def settings(self) -> str:
-        """What the method is, in words that change when its settings do."""
-        return str(getattr(self.train, "__qualname__", self.train))
+        """What the method depends on, in words that change when its settings or defaults do."""
+        return words(self.train)
+
+    @property
+    def digest(self) -> str:
+        """What records keep of `settings`."""
+        return digest(self.settings)
 
     def obstacle(self, n_data: int) -> str | None:
         """Why the method cannot be run on so many data here, or None if it can."""

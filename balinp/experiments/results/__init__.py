@@ -12,7 +12,15 @@ from collections.abc import Sequence
 
 SMALL = ("diabetes", "digits", "wine", "breast_cancer")
 UCI = ("boston", "concrete", "energy", "wine", "yacht")
+GROUPED = ("boston", "concrete", "energy", "wine", "yacht")
+LARGE = ("kin8nm", "naval", "power", "protein")
 CONVERGENCE = ("energy", "yacht", "concrete", "boston")
+
+SPLITS = 20
+"""Splits of the five small sets of UCI: all that are published, and as many with groups."""
+
+SPLITS_OF_LARGE = 2
+"""Splits of the large ones; with more of them everything would take more than three hours."""
 
 
 def _quoted(names: Sequence[str]) -> str:
@@ -40,6 +48,14 @@ RUNS = {
         )
         for name in UCI
     },
-    **{f"uci_{name}": f"balinp evaluate uci:uci/{name} --splits 20" for name in UCI},
+    **{f"uci_{name}": f"balinp evaluate uci:uci/{name} --splits {SPLITS}" for name in UCI},
+    **{
+        f"groups_{name}": f"balinp evaluate uci:uci/{name} --groups --splits {SPLITS}"
+        for name in GROUPED
+    },
+    **{
+        f"uci_{name}": f"balinp evaluate uci:uci/{name} --splits {SPLITS_OF_LARGE}"
+        for name in LARGE
+    },
 }
 """Command by the name of the file, the quick ones first."""
