@@ -3,7 +3,7 @@
 Data, start, prior and noise are the same and fixed, so that both maximise the same function of
 the weights; each step is one pass over all data. A step of BALI does more work than one of Adam:
 it carries curvature back as well as gradients, factorises, and checks its gain with another
-forward pass. That is why the objective is also given against seconds.
+forward pass. That is why the objective is also given against seconds (of the processor).
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Curve(NamedTuple):
     log_joint : array
         (passes + 1,) array, in nats, from the start on.
     seconds : array
-        (passes + 1,) array, time spent on steps; reading off the objective is not counted.
+        (passes + 1,) array, the processor's time spent on steps; reading off the objective
+        is not counted.
     """
 
     log_joint: Array
@@ -122,12 +123,12 @@ def adam(objective: LogJoint, start: Sequence[Array], learning_rate: float, pass
     second = [np.zeros_like(W) for W in weights]
     log_joint, seconds = [objective(weights)], [0.0]
     for t in range(1, passes + 1):
-        begin = time.perf_counter()
+        begin = time.process_time()
         for W, m, v, g in zip(weights, first, second, objective.gradient(weights), strict=True):
             m += 0.1 * (g - m)
             v += 0.001 * (g**2 - v)
             W += learning_rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-        seconds.append(seconds[-1] + time.perf_counter() - begin)
+        seconds.append(seconds[-1] + time.process_time() - begin)
         log_joint.append(objective(weights))
     return Curve(np.array(log_joint), np.array(seconds))
 
@@ -136,9 +137,9 @@ def bali(model: BALI, objective: LogJoint, passes: int) -> Curve:
     """Full-batch steps of BALI from the model's present state."""
     log_joint, seconds = [objective(model.weights)], [0.0]
     for _ in range(passes):
-        begin = time.perf_counter()
+        begin = time.process_time()
         record = model.step(objective.X, objective.Y)
-        seconds.append(seconds[-1] + time.perf_counter() - begin)
+        seconds.append(seconds[-1] + time.process_time() - begin)
         log_joint.append(record.log_joint)
     return Curve(np.array(log_joint), np.array(seconds))
 

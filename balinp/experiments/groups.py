@@ -149,10 +149,35 @@ def comparison(own: Sequence[Record], grouped: Sequence[Record]) -> str:
         columns += [column_cells(column) for column in scores]
         if key == compared:
             titles += ["rank, own", "grouped"]
-            for column in scores:
-                means = np.array([values.mean() for values in column])
-                columns.append([f"{1 + (means > mean).sum()}" for mean in means])
+            columns += [[f"{rank}" for rank in ranks(r, methods)] for r in (own, grouped)]
     return markdown(titles, columns) + "\n"
+
+
+def ranks(records: Sequence[Record], methods: Sequence[str]) -> list[int]:
+    """Ranks of methods by their mean log-likelihood, 1 the highest."""
+    means = np.array([by_split(records, m, COMPARED[REGRESSION].key).mean() for m in methods])
+    return [1 + int((means > mean).sum()) for mean in means]
+
+
+def rank_summary(rows: Sequence[tuple[str, list[Record], list[Record]]]) -> str:
+    """Ranks in a data set's own splits and with groups, methods in rows and data sets in columns.
+
+    Parameters
+    ----------
+    rows : sequence of tuple
+        Of each data set its title, the records of its own splits and those with groups; the methods
+        are those that all of them have.
+    """
+    methods = [
+        name
+        for name in method_names(rows[0][1])
+        if all(name in method_names(records) for _, *both in rows for records in both)
+    ]
+    columns = [
+        [f"{a} to {b}" if a != b else f"{a}" for a, b in zip(*places, strict=True)]
+        for places in ([ranks(records, methods) for records in both] for _, *both in rows)
+    ]
+    return markdown(["method", *(title for title, *_ in rows)], [methods, *columns])
 
 
 def _known(dataset: Dataset) -> tuple[int, ...]:

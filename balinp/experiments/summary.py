@@ -8,8 +8,8 @@ from typing import TypeAlias
 import numpy as np
 
 from balinp.experiments.convergence import COMPARED_AT
-from balinp.experiments.methods import ENSEMBLE, REFERENCE
-from balinp.experiments.scores import Record
+from balinp.experiments.methods import ENSEMBLE, REFERENCE, SINGLE_NETWORKS
+from balinp.experiments.scores import COMPARED, Record
 from balinp.experiments.table import (
     by_split,
     column_cells,
@@ -45,20 +45,48 @@ def difference_summary(rows: Sequence[Row], kind: str) -> str:
 def best_summary(rows: Sequence[Row], key: str) -> str:
     """Means of one score ± standard errors of BALI, of its ensemble, and of the best other method.
 
-    Data sets in rows. Others are all methods that are not BALI; the best has the highest mean.
+    Data sets in rows, and the share of their test rows that are training rows. Others are all
+    methods that are not BALI; the best has the highest mean.
     """
-    best = [_best_other(records, key) for _, records in rows]
+    best = [_best(records, key, _others(records)) for _, records in rows]
     columns = [
         column_cells([by_split(r, m, key) for m, (_, r) in zip(methods, rows, strict=True)])
         for methods in ([REFERENCE] * len(rows), [ENSEMBLE] * len(rows), best)
     ]
+    seen = [100 * by_split(records, REFERENCE, "seen_rows").mean() for _, records in rows]
     titles = ["data set", REFERENCE, ENSEMBLE, "best other method", "its name"]
-    return markdown(titles, [[title for title, _ in rows], *columns, best])
+    shares = [f"{share:.1f} %" if share else "0" for share in seen]
+    return markdown(
+        [*titles, "test rows in training"], [[title for title, _ in rows], *columns, best, shares]
+    )
 
 
-def _best_other(records: Sequence[Record], key: str) -> str:
-    others = [name for name in method_names(records) if not name.startswith("BALI")]
-    return max(others, key=lambda name: by_split(records, name, key).mean())
+def lead_summary(rows: Sequence[Row], kind: str) -> str:
+    """How far BALI is ahead of the best other single network, and its ensemble of all others.
+
+    Mean differences of the compared score by split ± standard errors, above 0 where BALI is better;
+    the best is the one of the highest mean.
+    """
+    key = COMPARED[kind].key
+    titles, columns = ["splits of"], [[title for title, _ in rows]]
+    for ours, single in ((REFERENCE, True), (ENSEMBLE, False)):
+        best = [
+            _best(r, key, [m for m in _others(r) if not single or m in SINGLE_NETWORKS])
+            for _, r in rows
+        ]
+        pairs = zip(rows, best, strict=True)
+        ahead = [by_split(r, ours, key) - by_split(r, other, key) for (_, r), other in pairs]
+        titles += [f"{ours} is ahead by", "of" if single else "of, among all"]
+        columns += [column_cells(ahead), best]
+    return markdown(titles, columns)
+
+
+def _others(records: Sequence[Record]) -> list[str]:
+    return [name for name in method_names(records) if not name.startswith("BALI")]
+
+
+def _best(records: Sequence[Record], key: str, methods: Sequence[str]) -> str:
+    return max(methods, key=lambda name: by_split(records, name, key).mean())
 
 
 def gap_summary(rows: Sequence[Row]) -> str:

@@ -13,9 +13,13 @@ import numpy as np
 import pytest
 from scipy.stats import sem
 
-from balinp import cli
+from balinp import BALI, BALIRegressor, cli, gain, threads
+from balinp.defaults import REGRESSION_TRAINING
 from balinp.experiments import UserError
-from balinp.experiments.results import RUNS, __main__, store, tables
+from balinp.experiments.groups import rank_summary
+from balinp.experiments.methods import select
+from balinp.experiments.results import EARLIER, RUNS, __main__, store, tables
+from balinp.experiments.results.state import earlier, outdated, stamped, state_table
 from balinp.experiments.results.store import Results, read, rounded
 from balinp.experiments.results.tables import TABLES, tables_in, with_tables
 from balinp.experiments.summary import (
@@ -23,6 +27,7 @@ from balinp.experiments.summary import (
     convergence_summary,
     difference_summary,
     gap_summary,
+    lead_summary,
     score_summary,
 )
 
@@ -65,6 +70,12 @@ def test_file_is_of_its_run_and_shown_somewhere(path):
     assert any(results.command in text or f"`{command}`" in text for text in documents)
 
 
+@each_file
+def test_records_are_of_the_settings_and_defaults_as_they_are(path):
+    """If this fails: python -m balinp.experiments.results NAME, or say it in `EARLIER`."""
+    assert bool(outdated(read(path.stem))) == (path.stem in EARLIER)
+
+
 def test_every_run_is_in_a_table_and_every_command_can_be_parsed():
     runs = {run for table in TABLES.values() for run in table.runs}
     assert runs == set(RUNS)
@@ -80,6 +91,63 @@ def test_files_are_shipped_with_the_package():
     patterns = setup["options.package_data"]["balinp.experiments.results"].split(", ")
     assert FILES
     assert all(any(fnmatch(path.name, pattern) for pattern in patterns) for path in FILES)
+
+
+# -- whether they are of now -----------------------------------------------------------------------
+
+
+def stored(command: str, records: list[dict]) -> Results:
+    return Results.of_today(command, stamped(command, records))
+
+
+def test_a_changed_default_makes_its_own_records_old_and_no_others(monkeypatch):
+    """The records are those of one method that trains BALI, one that does not, and of a command."""
+    bali, peer = select("regression", ["BALI (conjugate)", "MLP"])
+    scores = [
+        {"split": 0, "method": m.name, "settings": m.digest, "rmse": 1.0} for m in (bali, peer)
+    ]
+    evaluated = stored(RUNS["uci_boston"], scores)
+    converged = stored(RUNS["convergence_boston"], [{"method": "BALI"}, {"method": "Adam"}])
+    both = [evaluated, converged]
+    assert [outdated(one) for one in both] == [[], []]
+    assert earlier(both) == ""
+    every = [
+        (BALI.__init__.__kwdefaults__, "rate", 0.3, [bali.name], ["BALI", "Adam"]),
+        (BALI.fit.__kwdefaults__, "batch_size", 7, [bali.name], ["BALI", "Adam"]),
+        (BALIRegressor.__init__.__kwdefaults__, "n_members", 2, [bali.name], ["BALI", "Adam"]),
+        (vars(gain), "LOST_SHARE", 0.4, [bali.name], ["BALI", "Adam"]),
+        (vars(threads), "WIDE", 1, [], []),
+        (REGRESSION_TRAINING.fit, "epochs", 401, [bali.name], []),
+        (vars(peer.train), "held_out", 0.3, [peer.name], []),
+    ]
+    for place, name, value, of_evaluated, of_converged in every:
+        assert name in place
+        with monkeypatch.context() as changed:
+            changed.setitem(place, name, value)
+            assert [outdated(one) for one in both] == [of_evaluated, of_converged]
+    monkeypatch.setattr(gain, "LOST_SHARE", 0.4)
+    line = "uci_boston: BALI (conjugate); convergence_boston: BALI, Adam"
+    assert earlier(both) == f"\n\n**Of earlier settings**: {line}."
+
+
+def test_records_without_a_digest_are_old():
+    results = Results.of_today(RUNS["wine"], [{"split": 0, "method": "MLP", "accuracy": 1.0}])
+    assert outdated(results) == ["MLP"]
+
+
+def test_state_table_by_hand():
+    records = [
+        {"split": k, "method": m.name, "settings": m.digest, "accuracy": 1.0, "cpu_seconds": 45.0}
+        for k in range(2)
+        for m in select("classification", ["MLP", "BALI (isotropic)"])
+    ]
+    new = Results(RUNS["wine"], "2024-11-18", {}, records)
+    old = Results(RUNS["truths"], "2024-11-17", {}, [{"method": "MCMC"}])
+    _, _, *lines = cells(state_table([new, old]))
+    assert lines == [
+        ["wine", "2024-11-18", "4", "2", "3.0", "-"],
+        ["truths", "2024-11-17", "1", "1", "-", "MCMC"],
+    ]
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -134,20 +202,48 @@ def test_difference_summary_by_hand():
     assert bali == ["BALI (isotropic)", "0"]
 
 
+OURS = {"BALI (isotropic)": [2.0, 4.0], "BALI (ensemble of 5)": [9.0, 9.5]}
+
+
 def test_best_summary_by_hand():
     """The best is that of the highest mean, of those that are not BALI."""
-    ours = {"BALI (isotropic)": [2.0, 4.0], "BALI (ensemble of 5)": [9.0, 9.5]}
     rows = [
-        ("boston", regression({**ours, "GP": [1.0, 1.5], "MLP": [1.0, 2.0]})),
-        ("yacht", regression({"GP": [6.0, 8.0], **ours, "BALI (conjugate)": [10.0, 11.0]})),
+        ("boston", regression({**OURS, "GP": [1.0, 1.5], "MLP": [1.0, 2.0]})),
+        ("yacht", regression({"GP": [6.0, 8.0], **OURS, "BALI (conjugate)": [10.0, 11.0]})),
     ]
+    for (_, records), share in zip(rows, (0.0, 0.25), strict=True):
+        for record in records:
+            record["seen_rows"] = share * record["split"]
     header, _, *lines = cells(best_summary(rows, "rmse"))
-    assert header == ["data set", *ours, "best other method", "its name"]
+    assert header == ["data set", *OURS, "best other method", "its name", "test rows in training"]
     own = [f"3.0 ± {sem([2, 4]):.1f}", f"9.25 ± {sem([9, 9.5]):.2f}"]
     assert lines == [
-        ["boston", *own, f"1.50 ± {sem([1, 2]):.2f}", "MLP"],
-        ["yacht", *own, "7.00 ± 1.00", "GP"],
+        ["boston", *own, f"1.50 ± {sem([1, 2]):.2f}", "MLP", "0"],
+        ["yacht", *own, "7.00 ± 1.00", "GP", "12.5 %"],
     ]
+
+
+def test_lead_summary_by_hand():
+    """Single networks for the one, all others for the ensemble; differences by split."""
+    others = {"Gaussian process": [9.0, 9.0], "MLP": [1.0, 2.5], "FOOF": [1.0, 2.0]}
+    records = regression({**others, **OURS}, "log_likelihood_gaussian")
+    header, _, line = cells(lead_summary([("boston", records)], "regression"))
+    assert header[1::2] == ["BALI (isotropic) is ahead by", "BALI (ensemble of 5) is ahead by"]
+    assert line == ["boston", "1.25 ± 0.25", "MLP", "0.25 ± 0.25", "Gaussian process"]
+
+
+def test_rank_summary_by_hand():
+    """Only what all have is ranked."""
+
+    def records(**values):
+        both = {name: [value - 1.0, value + 1.0] for name, value in values.items()}
+        return regression(both, "log_likelihood_gaussian")
+
+    own = records(A=-1.0, B=-2.0, C=-3.0, D=0.0)
+    grouped = records(A=-2.0, B=-1.0, C=-3.0)
+    text = rank_summary([("yacht", own, grouped), ("wine", own, own)])
+    assert cells(text)[0] == ["method", "yacht", "wine"]
+    assert cells(text)[2:] == [["A", "1 to 2", "1"], ["B", "2 to 1", "2"], ["C", "3", "3"]]
 
 
 def test_gap_summary_by_hand():

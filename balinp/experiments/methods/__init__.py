@@ -6,7 +6,7 @@ set. What a method chooses by data, it chooses by parts of its training data.
 
 `layerwise` has BALI and what is left when parts of it are left out; `scikit`, `laplace` and
 `dropout` have the methods of others; `estimator` makes one of any estimator; `method` has what
-they share.
+they share, and `settings` says what their outcomes depend on.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ __all__ = [
     "ENSEMBLE",
     "METHODS",
     "REFERENCE",
+    "SINGLE_NETWORKS",
     "Method",
     "Network",
     "Predictor",
@@ -46,6 +47,16 @@ REFERENCE = "BALI (isotropic)"
 """The method that the others are compared with, split by split."""
 
 ENSEMBLE = "BALI (ensemble of 5)"
+
+SINGLE_NETWORKS = (
+    "neural linear",
+    "FOOF",
+    "MLP",
+    "Adam + Kronecker Laplace",
+    "last-layer Laplace",
+    "MC dropout",
+)
+"""Other methods that train one network."""
 
 LAPLACE = ("torch", "laplace")
 """Modules of the extra ``peers`` for Laplace approximations."""

@@ -1,8 +1,9 @@
 """Records behind the published tables, as JSON files beside this one, and the tables.
 
-`store` reads and writes the files, `tables` renders them between markers in the documents, and
-``python -m balinp.experiments.results`` makes records again by their commands. `RUNS` says which
-files there are.
+`store` reads and writes the files, `state` says which of their records are of settings that have
+changed since, `tables` renders them between markers in the documents, and ``python -m
+balinp.experiments.results`` makes records again by their commands. `RUNS` says which files there
+are.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections.abc import Sequence
 
 SMALL = ("diabetes", "digits", "wine", "breast_cancer")
 UCI = ("boston", "concrete", "energy", "wine", "yacht")
-GROUPED = ("boston", "concrete", "energy", "wine", "yacht")
-LARGE = ("kin8nm", "naval", "power", "protein")
+GROUPED: tuple[str, ...] = ()
+LARGE: tuple[str, ...] = ()
 CONVERGENCE = ("energy", "yacht", "concrete", "boston")
 
 SPLITS = 20
@@ -59,3 +60,6 @@ RUNS = {
     },
 }
 """Command by the name of the file, the quick ones first."""
+
+EARLIER: frozenset[str] = frozenset(RUNS)
+"""Runs some of whose records are of settings or defaults that have changed since; tables say so."""

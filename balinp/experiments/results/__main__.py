@@ -5,8 +5,9 @@
     python -m balinp.experiments.results --all --jobs 2 --resume # everything; goes on if killed
 
 In a clone of the repository. What commands write lies in the directory `results-work`: with
-``--resume``, outcomes that are in a journal there are not computed again. After a change of the
-code, start without.
+``--resume``, outcomes that are in a journal there are not computed again, except those of methods
+whose settings or defaults have changed since. After a change that no setting says, such as one of a
+formula, start without.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from balinp import cli
 from balinp.experiments import UserError
-from balinp.experiments.results import RUNS, store, tables
+from balinp.experiments.results import RUNS, state, store, tables
 
 FIGURES = {"diabetes": "tutorials/evaluate_diabetes.png", "truths": "tutorials/truths.png"}
 """Pictures that the documents show, by run."""
@@ -72,7 +73,8 @@ def record(name: str, work: Path, jobs: str = "1", resume: bool = False) -> None
         extra += ["--jobs", jobs, *(["--resume"] if resume else [])]
     if cli.main([*arguments, *extra]):
         raise UserError(f"{name}: the command failed: {RUNS[name]}")
-    results = store.Results.of_today(RUNS[name], json.loads(json_path.read_text()))
+    records = state.stamped(RUNS[name], json.loads(json_path.read_text()))
+    results = store.Results.of_today(RUNS[name], records)
     results.write(store.DIRECTORY / f"{name}.json")
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
-from balinp.experiments.results import CONVERGENCE, SMALL, UCI
+from balinp.experiments.groups import comparison, rank_summary
+from balinp.experiments.results import CONVERGENCE, GROUPED, LARGE, RUNS, SMALL, UCI
+from balinp.experiments.results.state import earlier, run_of, state_table
 from balinp.experiments.results.store import Results, read
 from balinp.experiments.summary import (
     Row,
@@ -21,6 +23,7 @@ from balinp.experiments.summary import (
     convergence_summary,
     difference_summary,
     gap_summary,
+    lead_summary,
     score_summary,
 )
 from balinp.experiments.table import table
@@ -82,68 +85,101 @@ def _one(results: Sequence[Results]) -> str:
     first = only.records[0]
     kind = REGRESSION if "rmse" in first else CLASSIFICATION
     shown = report(only.records) if "network" in first else table(only.records, kind)
-    return f"```sh\n{only.command}\n```\n\n{shown}"
+    return f"```sh\n{only.command}\n```\n\n{shown}{earlier(results)}"
 
 
 def _many(
     summary: Callable[[Sequence[Row]], str], explanation: str, results: Sequence[Results]
 ) -> str:
     """A summary with a line that explains it and gives the command, NAME for the data set."""
-    titles = [_title(only.command) for only in results]
-    rows = [(title, only.records) for title, only in zip(titles, results, strict=True)]
-    commands = {
-        only.command.replace(f"/{title}", "/NAME")
-        for title, only in zip(titles, results, strict=True)
-    }
-    return f"{summary(rows)}\n\n{explanation}; each data set by `{'`, `'.join(sorted(commands))}`."
+    rows = [(_title(only.command), only.records) for only in results]
+    commands = {re.sub(r"uci/\S+", "uci/NAME", only.command) for only in results}
+    shown = "`, `".join(sorted(commands))
+    return f"{summary(rows)}\n\n{explanation}; each data set by `{shown}`.{earlier(results)}"
 
 
 def _title(command: str) -> str:
-    """The NAME of uci:uci/NAME in a command."""
-    return re.findall(r"uci/(\S+)", command)[0]
+    """The NAME of uci:uci/NAME in a command, and whether whole groups are held out."""
+    name = re.findall(r"uci/(\S+)", command)[0]
+    return f"{name}, groups" if "--groups" in command else name
 
 
-def _uci(prefix: str) -> list[str]:
-    return [f"{prefix}_{name}" for name in UCI]
+def _groups(results: Sequence[Results]) -> str:
+    """One data set's own splits and its groups side by side, and the commands."""
+    own, grouped = results
+    commands = f"```sh\n{own.command}\n{grouped.command}\n```"
+    return f"{commands}\n\n{comparison(own.records, grouped.records)}{earlier(results)}"
 
+
+def _ranks(results: Sequence[Results]) -> str:
+    """Ranks of every method in both, one column a data set."""
+    by_run = {run_of(only): only.records for only in results}
+    rows = [(name, by_run[f"uci_{name}"], by_run[f"groups_{name}"]) for name in GROUPED]
+    return f"{rank_summary(rows)}\n\n{RANKS}.{earlier(results)}"
+
+
+def _runs(prefix: str, names: Sequence[str]) -> list[str]:
+    return [f"{prefix}_{name}" for name in names]
+
+
+OWN, LARGER = _runs("uci", UCI), _runs("uci", LARGE)
+WITH_GROUPS = _runs("groups", GROUPED)
 
 LOG_LIKELIHOOD = "Gaussian log-likelihood, nats a datum, mean over splits ± standard error"
 BEST = (
-    "Gaussian log-likelihood of test data, nats a datum, 20 splits ± standard error; the other "
-    "method is the best by this figure"
+    "Gaussian log-likelihood of test data, nats a datum, mean over splits ± standard error; the "
+    "other method is the best by this figure"
 )
 DIFFERENCES = (
     "Gaussian log-likelihood minus that of BALI (isotropic), split by split: mean ± standard "
     "error, above 0 where the method is better"
 )
-SECONDS = "Seconds to fit and predict, on one core"
+LEAD = (
+    "Differences of the Gaussian log-likelihood, split by split: mean ± standard error, above 0 "
+    "where BALI is better; the other is the best by its mean"
+)
+RMSE = "RMSE in the target's unit, likewise"
+SECONDS = "Seconds of the processor to fit and predict"
 GAPS = (
     "Median / worst Gaussian log-likelihood over gaps / median ratio of epistemic standard "
     "deviations in the gap and in the data"
 )
-PASSES = "Seconds: until each has reached that log joint density for the first time"
+RANKS = (
+    "Ranks by the mean Gaussian log-likelihood, in the set's own splits and with whole groups held "
+    "out, one number where they are the same"
+)
+PASSES = "Seconds of the processor until each has reached that log joint density for the first time"
+
+
+def _scores(kind: str, runs: Sequence[str]) -> dict[str, Table]:
+    """Four tables of the same data sets."""
+    score, key = partial(score_summary, key="log_likelihood_gaussian"), "seconds"
+    differences = partial(difference_summary, kind=REGRESSION)
+    return {
+        f"{kind} log-likelihood": Table(runs, partial(_many, score, LOG_LIKELIHOOD)),
+        f"{kind} differences": Table(runs, partial(_many, differences, DIFFERENCES)),
+        f"{kind} RMSE": Table(runs, partial(_many, partial(score_summary, key="rmse"), RMSE)),
+        f"{kind} seconds": Table(runs, partial(_many, partial(score_summary, key=key), SECONDS)),
+    }
+
 
 TABLES = {
     **{name: Table([name], _one) for name in (*SMALL, "mnist", "truths")},
     "uci best": Table(
-        _uci("uci"), partial(_many, partial(best_summary, key="log_likelihood_gaussian"), BEST)
+        [*OWN, *LARGER],
+        partial(_many, partial(best_summary, key="log_likelihood_gaussian"), BEST),
     ),
-    "uci log-likelihood": Table(
-        _uci("uci"),
-        partial(_many, partial(score_summary, key="log_likelihood_gaussian"), LOG_LIKELIHOOD),
+    "lead": Table(
+        [*OWN, *LARGER, *WITH_GROUPS],
+        partial(_many, partial(lead_summary, kind=REGRESSION), LEAD),
     ),
-    "uci RMSE": Table(
-        _uci("uci"),
-        partial(_many, partial(score_summary, key="rmse"), "RMSE in the target's unit, likewise"),
-    ),
-    "uci differences": Table(
-        _uci("uci"), partial(_many, partial(difference_summary, kind=REGRESSION), DIFFERENCES)
-    ),
-    "uci seconds": Table(
-        _uci("uci"), partial(_many, partial(score_summary, key="seconds"), SECONDS)
-    ),
-    "uci gaps": Table(_uci("published_gap"), partial(_many, gap_summary, GAPS)),
+    **_scores("uci", OWN),
+    **_scores("large", LARGER),
+    "uci gaps": Table(_runs("published_gap", UCI), partial(_many, gap_summary, GAPS)),
+    "ranks": Table([*OWN, *WITH_GROUPS], _ranks),
+    **{f"groups {name}": Table([f"uci_{name}", f"groups_{name}"], _groups) for name in GROUPED},
     "convergence": Table(
-        [f"convergence_{name}" for name in CONVERGENCE], partial(_many, convergence_summary, PASSES)
+        _runs("convergence", CONVERGENCE), partial(_many, convergence_summary, PASSES)
     ),
+    "state": Table(list(RUNS), state_table),
 }
