@@ -22,7 +22,7 @@ from balinp.experiments.frames import from_frame
 from balinp.experiments.groups import group_report, with_groups
 from balinp.experiments.journal import Journal
 from balinp.experiments.leakage import Leakage, leakage, leakage_report
-from balinp.experiments.methods import METHODS, Method, added, select
+from balinp.experiments.methods import METHODS, Method, added, select, too_many
 from balinp.experiments.output import (
     STDOUT,
     announce,
@@ -162,7 +162,10 @@ def evaluate(
     outcomes = _outcomes(dataset, chosen, numbers, jobs, json_path, resume)
     found = dict(zip(numbers, leakage(dataset, numbers), strict=True))
     records = [outcome.record | found[outcome.job[0]].shares for outcome in outcomes]
-    show(_report(records, dataset, list(found.values())), json_path)
+    text = _report(records, dataset, list(found.values()))
+    if methods is None:
+        text += too_many(dataset.kind, len(dataset.X))
+    show(text, json_path)
     if json_path is not None:
         write_records(records, json_path)
     if figure is not None:

@@ -42,6 +42,19 @@ def difference_summary(rows: Sequence[Row], kind: str) -> str:
     return _by_method(rows, cells)
 
 
+def seconds_summary(rows: Sequence[Row]) -> str:
+    """Mean seconds of the processor ± standard errors, over the records that have them."""
+
+    def cells(records: Sequence[Record], methods: Sequence[str]) -> list[str]:
+        timed = [record for record in records if "cpu_seconds" in record]
+        known = [method for method in methods if method in method_names(timed)]
+        shown = column_cells([by_split(timed, method, "cpu_seconds") for method in known])
+        found = dict(zip(known, shown, strict=True))
+        return [found.get(method, "-") for method in methods]
+
+    return _by_method(rows, cells)
+
+
 def best_summary(rows: Sequence[Row], key: str) -> str:
     """Means of one score ± standard errors of BALI, of its ensemble, and of the best other method.
 

@@ -126,7 +126,7 @@ def test_a_changed_default_makes_its_own_records_old_and_no_others(monkeypatch):
             changed.setitem(place, name, value)
             assert [outdated(one) for one in both] == [of_evaluated, of_converged]
     monkeypatch.setattr(gain, "LOST_SHARE", 0.4)
-    line = "uci_boston: BALI (conjugate); convergence_boston: BALI, Adam"
+    line = "BALI (conjugate) in uci_boston; BALI, Adam in convergence_boston"
     assert earlier(both) == f"\n\n**Of earlier settings**: {line}."
 
 

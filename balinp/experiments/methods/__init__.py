@@ -40,6 +40,7 @@ __all__ = [
     "from_estimator",
     "imported",
     "select",
+    "too_many",
     "warm_up",
 ]
 
@@ -148,6 +149,21 @@ def select(kind: str, names: Sequence[str] | None = None, n_data: int = 0) -> li
     if len({method.name for method in chosen}) < len(chosen):
         raise UserError("--methods: a method is named twice")
     return chosen
+
+
+def too_many(kind: str, n_data: int) -> str:
+    """A line for each method of a kind that takes fewer data than there are.
+
+    Examples
+    --------
+    >>> print(too_many("regression", 8192), end="")
+    Left out: Gaussian process, which takes at most 2000 data.
+    """
+    return "".join(
+        f"Left out: {method.name}, which takes at most {method.most_data} data.\n"
+        for method in METHODS
+        if method.kind == kind and n_data > method.most_data
+    )
 
 
 def added(kind: str, estimators: Sequence[Any], taken: Sequence[str] = ()) -> list[Method]:

@@ -48,7 +48,11 @@ def run_of(results: Results) -> str:
 
 def earlier(results: Sequence[Results]) -> str:
     """A line for below a table on what in it is of earlier settings; nothing if nothing is."""
-    old = [f"{run_of(one)}: {', '.join(names)}" for one in results if (names := outdated(one))]
+    runs: dict[str, list[str]] = {}
+    for one in results:
+        if names := ", ".join(outdated(one)):
+            runs.setdefault(names, []).append(run_of(one))
+    old = [f"{names} in {', '.join(where)}" for names, where in runs.items()]
     return f"\n\n**Of earlier settings**: {'; '.join(old)}." if old else ""
 
 

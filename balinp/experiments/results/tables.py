@@ -85,7 +85,7 @@ def _one(results: Sequence[Results]) -> str:
     first = only.records[0]
     kind = REGRESSION if "rmse" in first else CLASSIFICATION
     shown = report(only.records) if "network" in first else table(only.records, kind)
-    return f"```sh\n{only.command}\n```\n\n{shown}{earlier(results)}"
+    return f"```sh\n{only.command}\n```\n\n{shown.rstrip()}{earlier(results)}"
 
 
 def _many(
@@ -108,7 +108,7 @@ def _groups(results: Sequence[Results]) -> str:
     """One data set's own splits and its groups side by side, and the commands."""
     own, grouped = results
     commands = f"```sh\n{own.command}\n{grouped.command}\n```"
-    return f"{commands}\n\n{comparison(own.records, grouped.records)}{earlier(results)}"
+    return f"{commands}\n\n{comparison(own.records, grouped.records).rstrip()}{earlier(results)}"
 
 
 def _ranks(results: Sequence[Results]) -> str:
@@ -139,7 +139,7 @@ LEAD = (
     "where BALI is better; the other is the best by its mean"
 )
 RMSE = "RMSE in the target's unit, likewise"
-SECONDS = "Seconds of the processor to fit and predict"
+SECONDS = "Seconds to fit and predict, on one core"
 GAPS = (
     "Median / worst Gaussian log-likelihood over gaps / median ratio of epistemic standard "
     "deviations in the gap and in the data"
@@ -148,7 +148,7 @@ RANKS = (
     "Ranks by the mean Gaussian log-likelihood, in the set's own splits and with whole groups held "
     "out, one number where they are the same"
 )
-PASSES = "Seconds of the processor until each has reached that log joint density for the first time"
+PASSES = "Seconds: until each has reached that log joint density for the first time"
 
 
 def _scores(kind: str, runs: Sequence[str]) -> dict[str, Table]:
