@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from balinp.experiments import CLASSIFICATION, REGRESSION, UserError, seen_rows
 from balinp.experiments import groups as groups_module
 from balinp.experiments.dataset import Dataset
 from balinp.experiments.datasets import load
+from balinp.experiments.evaluate import evaluate
 from balinp.experiments.groups import GROUPS, group_numbers, group_report, shown, with_groups
 from balinp.experiments.leakage import leakage, leakage_table, main
 from balinp.experiments.methods import Method, Predictor
@@ -154,6 +156,20 @@ def test_the_command_says_what_leaks_and_holds_out_groups(
     assert "no groups of diabetes are known" in capsys.readouterr().err
     assert main(["diabetes", "nothing"]) == 2
     assert "unknown data set 'nothing'" in capsys.readouterr().err
+
+
+def test_records_have_the_shares_of_their_split(
+    rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = np.arange(90)
+    data = replace(random_data(rng), split=lambda k: Split(rows[20 * k : 60], rows[60:]))
+    records = evaluate(data, splits=3, methods=["BayesianRidge"], figure_path=None)
+    shares = [
+        (record["seen_rows"], record["seen_inputs"], record["seen_but_one"]) for record in records
+    ]
+    assert shares == [found[:3] for found in leakage(data, range(3))]
+    assert len(set(shares)) > 1
+    assert "test rows" in capsys.readouterr().out
 
 
 def test_two_runs_side_by_side(
