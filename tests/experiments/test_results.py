@@ -143,7 +143,9 @@ def test_state_table_by_hand():
     ]
     new = Results(RUNS["wine"], "2024-11-18", {}, records)
     old = Results(RUNS["truths"], "2024-11-17", {}, [{"method": "MCMC"}])
-    _, _, *lines = cells(state_table([new, old]))
+    text = state_table([new, old])
+    assert text.endswith("\n\nIn all 3.0 minutes of the processor.")
+    _, _, *lines = cells(text)
     assert lines == [
         ["wine", "2024-11-18", "4", "2", "3.0", "-"],
         ["truths", "2024-11-17", "1", "1", "-", "MCMC"],

@@ -57,22 +57,27 @@ def earlier(results: Sequence[Results]) -> str:
 
 
 def state_table(results: Sequence[Results]) -> str:
-    """A Markdown table of runs: when, how many records, for how long, and what is not of now."""
+    """A Markdown table of runs: when, how many records, for how long, and what is not of now.
+
+    Minutes are those of fits and predictions, of records that have the processor's time; of others
+    there is a dash.
+    """
     rows = [
         [
             run_of(one),
             one.date,
             f"{len(one.records)}",
             f"{len({record.get('split') for record in one.records})}",
-            _minutes(one.records),
+            _minutes([one]),
             ", ".join(outdated(one)) or "-",
         ]
         for one in results
     ]
     titles = ["run", "made", "records", "splits", "processor minutes", "of earlier settings"]
-    return markdown(titles, [list(column) for column in zip(*rows, strict=True)])
+    text = markdown(titles, [list(column) for column in zip(*rows, strict=True)])
+    return f"{text}\n\nIn all {_minutes(results)} minutes of the processor."
 
 
-def _minutes(records: Sequence[Record]) -> str:
-    seconds = [record["cpu_seconds"] for record in records if "cpu_seconds" in record]
-    return f"{sum(seconds) / 60:.1f}" if len(seconds) == len(records) else "-"
+def _minutes(results: Sequence[Results]) -> str:
+    timed = [r["cpu_seconds"] for one in results for r in one.records if "cpu_seconds" in r]
+    return f"{sum(timed) / 60:.1f}" if timed else "-"
