@@ -113,8 +113,8 @@ class Kept(Exact):
     def solved(self, right: Array, factors: Factors, prior: Prior) -> tuple[Array, Factors]:
         """P^{-1} vec(right) after one refinement; in exact bases if kept ones are not good enough.
 
-        With P0 the precision in the kept bases, what x0 = P0^{-1} r leaves of r, as P really is,
-        tells its error; solving for what is left as well squares it.
+        With P0 the precision in the kept bases and rho = vec(right), what d0 = P0^{-1} rho leaves
+        of rho, as P really is, tells its error; solving for what is left as well squares it.
 
         Derivation: NP-7
         """

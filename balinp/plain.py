@@ -4,6 +4,10 @@ A tanh network learns a regression whose noise covariance V and prior precision 
 prior's means are zero. Nothing here is fast and nothing is optional: `balinp` computes the same
 with Kronecker factors in their eigenbases, and a test holds the two against each other, step by
 step. The tags at the lines are those of the notes in derivations/.
+
+Training is `step`, again and again, from random weights of shapes (D, K), the bias in the last row,
+and `memories = [None] * len(weights)`. Step t has the rate max(b, 1 / sqrt(t)), where b is the
+batch's share of the data, between .02 and .5 (NP-4).
 """
 
 import numpy as np
