@@ -18,7 +18,7 @@ from balinp import persistence
 from balinp._types import Activation, Covariance, LikelihoodName, Noise, Pass, Prior
 from balinp.coordinates import Coordinates, InputEigenbasis
 from balinp.damping import next_damping
-from balinp.data import Batch, Data, Stream, opened
+from balinp.data import Batch, Data, Stream
 from balinp.evidence import HyperPrior
 from balinp.exact_step import take_exact_step
 from balinp.history import History, Record
@@ -31,6 +31,7 @@ from balinp.model import Model
 from balinp.pages import keep_freed_pages
 from balinp.passes import PASSES, Present, forward_pass
 from balinp.priors import PRIORS
+from balinp.sources import opened
 from balinp.step import settle, take_step
 from balinp.threads import few_threads
 from balinp.uncertainty import Uncertainty

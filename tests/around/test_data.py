@@ -13,8 +13,9 @@ import pytest
 import balinp.data
 from balinp import BALI, Gaussian
 from balinp._types import Array
-from balinp.data import Batch, Data, Stream, opened, pieces
+from balinp.data import Batch, Data, Stream, pieces
 from balinp.passes import LinearisedClasses, Present
+from balinp.sources import opened
 from balinp.step import Pieces
 
 
