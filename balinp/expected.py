@@ -92,6 +92,8 @@ class Expected(DatumLikelihood):
 class ExpectedClasses(Expected):
     """The same for classes: from the mean of the curvatures, which has one dimension less.
 
+    Written apart, since one softmax is then enough for all that is asked at the same outputs.
+
     Derivation: FP-2
     """
 
