@@ -9,7 +9,8 @@ from pkgutil import resolve_name
 from typing import Any
 
 import balinp
-from balinp.cli import commands, data_commands, imported
+from balinp.cli import commands, data_commands
+from balinp.cli.interrupt import imported
 from balinp.experiments import UserError, require_extras
 from balinp.experiments.output import check_writable
 
