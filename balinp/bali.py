@@ -384,7 +384,7 @@ class BALI(Model):
         self, batch: Batch, N: float, coordinates: Coordinates, rate: float | None = None
     ) -> Record:
         N = batch.amount if batch.is_all else N
-        before = vars(self).copy(), vars(self.hyper).copy(), self.rng.bit_generator.state
+        before = vars(self).copy(), vars(self.hyper).copy(), self._random_state()
         states = [layer.state for layer in coordinates.layers]
         try:
             return self._next_step(batch, N, coordinates, rate)
@@ -394,11 +394,17 @@ class BALI(Model):
                 layer.state = state
             raise
 
+    def _random_state(self) -> Any:
+        """State of the generator, or None where a step draws nothing; to ask for it takes long."""
+        draws = self.likelihood.known_precision(self.network.widths[-1]) is None
+        return self.rng.bit_generator.state if draws else None
+
     def _restore(self, own: dict[str, Any], hyper: dict[str, Any], random_state: Any) -> None:
         """Let model, hyper-parameters and generator be as they were."""
         vars(self).update(own)
         vars(self.hyper).update(hyper)
-        self.rng.bit_generator.state = random_state
+        if random_state is not None:
+            self.rng.bit_generator.state = random_state
 
     def _next_step(
         self, batch: Batch, N: float, coordinates: Coordinates, rate: float | None

@@ -109,7 +109,7 @@ def tridiagonal(factors: Factors, right: Array, lam: float) -> tuple[Array, Dete
 def _tridiagonal_form(H: Array) -> tuple[Array, Array, Array]:
     """Diagonal (K,), numbers below it (K - 1,) and Q of H = Q T Q^T, by Householder's method."""
     reflectors, diagonal, below, scales, _ = dsytrd(H, lower=1)
-    Q = np.zeros_like(H)
+    Q = np.zeros(H.shape)
     Q[0, 0] = 1.0
     Q[1:, 1:], _, _ = dorgqr(reflectors[1:, :-1], scales)
     return diagonal, below, Q

@@ -165,7 +165,7 @@ class MatrixNormalLayer:
     @property
     def shift(self) -> Array:
         """M - M0 (D, K), how far the posterior mean is from the prior's."""
-        return shifted(self.mean, self._centre)
+        return shifted(self.state.mean, self._centre)
 
     @property
     def factors(self) -> Factors | None:

@@ -182,7 +182,7 @@ class Proposal:
 
     @lazily
     def _log_normaliser(self) -> float:
-        return self.prior.log_normaliser(self.change.shape[0], self.factors.outputs)
+        return self.prior.log_normaliser(self.change.shape, self.factors.outputs)
 
     def log_prior(self, mean: Array) -> float:
         """Log density of the layer's prior at a mean (D, K), in nats."""

@@ -31,10 +31,13 @@ class Forward(NamedTuple):
         For each layer, (B, n_in) array of what came in, without the 1 of the bias.
     outputs : list of array
         For each layer, (B, K) array of pre-activations; the last are the network's outputs.
+    slopes : dict of int to array, or None
+        phi' at the inputs of layers, kept here when they are first asked for; None keeps none.
     """
 
     inputs: list[Array]
     outputs: list[Array]
+    slopes: dict[int, Array] | None = None
 
 
 class MLP:
@@ -172,7 +175,7 @@ class MLP:
             if len(outputs) < len(weights):
                 h = self._activate(z)
                 inputs.append(h)
-        return Forward(inputs, outputs)
+        return Forward(inputs, outputs, {})
 
     def backward(
         self, weights: Sequence[Array], forward: Forward, output_rows: Array
@@ -209,11 +212,11 @@ class MLP:
         # Inside, the rows come first: the slopes then multiply whole blocks of data, and the
         # rows of all data lie one after another, as sums over them want to read them.
         rows = [np.ascontiguousarray(output_rows.swapaxes(0, 1))]
-        for W, h in zip(weights[:0:-1], forward.inputs[:0:-1], strict=True):
-            linear = W[:-1] if self.bias else W
+        for index in range(len(weights) - 1, 0, -1):
+            linear = weights[index][:-1] if self.bias else weights[index]
             C, B, K = rows[-1].shape
             pulled = (rows[-1].reshape(C * B, K) @ linear.T).reshape(C, B, len(linear))
-            pulled *= self._slope(h)
+            pulled *= self._slope(forward, index)
             rows.append(pulled)
         return [row.swapaxes(0, 1) for row in rows[::-1]]
 
@@ -266,7 +269,7 @@ class MLP:
         """
         W = weights[index]
         linear = W[:-1] if self.bias else W
-        sloped = self._slope(forward.inputs[index]) * dz
+        sloped = self._slope(forward, index) * dz
         carried = sloped.reshape(-1, len(linear)) @ linear  # one product for all of them
         return carried.reshape(*dz.shape[:-1], W.shape[1])
 
@@ -302,7 +305,14 @@ class MLP:
             return np.maximum(z, 0.0)
         return np.tanh(z) if self.activation == "tanh" else z
 
-    def _slope(self, h: Array) -> Array:
+    def _slope(self, forward: Forward, index: int) -> Array:
+        """phi'(z) of what comes into a layer, worked out once in a pass."""
+        kept = {} if forward.slopes is None else forward.slopes
+        if index not in kept:
+            kept[index] = self._slope_of(forward.inputs[index])
+        return kept[index]
+
+    def _slope_of(self, h: Array) -> Array:
         """phi'(z), from h = phi(z); the slope of relu at its kink is taken as 0."""
         if self.activation == "relu":
             return (h > 0).astype(h.dtype)

@@ -7,7 +7,7 @@ by the eigenvalues p (K,) of its precision, one for each column of the basis.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log, pi
+from math import log, pi, prod
 from typing import ClassVar
 
 import numpy as np
@@ -55,9 +55,9 @@ class Isotropic:
         flat = shift.ravel()
         return self.precision * float(flat @ flat)
 
-    def log_normaliser(self, D: int, outputs: Spectrum) -> float:
+    def log_normaliser(self, shape: tuple[int, ...], outputs: Spectrum) -> float:
         """Log density of weights (D, K) at the prior's mean, D sum_j log(p_j / 2 pi) / 2."""
-        return 0.5 * D * len(outputs) * log(self.precision / (2 * pi))
+        return 0.5 * prod(shape) * log(self.precision / (2 * pi))
 
     def column_factor(self, H: Array) -> Array:
         """The factor (K, K) of Lam0 = lam (factor kron I): I."""
@@ -85,9 +85,9 @@ class Conjugate(Isotropic):
         """vec(shift)^T Lam0 vec(shift): lam tr(shift H shift^T)."""
         return float((shift * self.times(shift, outputs)).sum())
 
-    def log_normaliser(self, D: int, outputs: Spectrum) -> float:
+    def log_normaliser(self, shape: tuple[int, ...], outputs: Spectrum) -> float:
         """Log density of weights (D, K) at the prior's mean, D sum_j log(p_j / 2 pi) / 2."""
-        return 0.5 * D * float(np.log(self.eigenvalues(outputs) / (2 * pi)).sum())
+        return 0.5 * shape[0] * float(np.log(self.eigenvalues(outputs) / (2 * pi)).sum())
 
     def column_factor(self, H: Array) -> Array:
         """The factor (K, K) of Lam0 = lam (factor kron I): H."""

@@ -14,7 +14,7 @@ from functools import wraps
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from balinp import evidence, joint_step, kernels, layer, likelihood, matrix_normal, spectral
+from balinp import evidence, joint_step, kernels, layer, likelihood, single, spectral
 from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
 from balinp.hyper_parameters import HyperParameters
 from balinp.kept_bases import Kept
@@ -76,7 +76,7 @@ ENTRIES: dict[Function, Entry] = {
     summed: Entry(TARGETS),
     **{function: Entry(part, within=TARGETS) for function, part in _PASS},
     likelihood.Gaussian.known_precision: Entry(BACKWARD),
-    matrix_normal.KroneckerGaussian.input_squares: Entry(DEVIATIONS),
+    single.single_squares: Entry(DEVIATIONS),
     Linearised.deviations: Entry(DEVIATIONS),
     kernels.gram: Entry(FACTORS, within=TARGETS),
     Exact.averaged: Entry(FACTORS),
