@@ -1,39 +1,33 @@
 """BALI: a Bayesian neural network trained by layerwise exact inference on pseudo-targets.
 
-The model as it is seen from outside: its settings, `fit` and its loop over epochs and batches,
-`predict`, `trace`, files. What a training step does is in `balinp.step`.
+The model as it is seen from outside: its settings, `fit`, `predict`, `trace`, files. The loop over
+epochs and batches is in `balinp.training`, and what a training step does in `balinp.step`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from balinp import persistence
 from balinp._types import Activation, Covariance, LikelihoodName, Noise, Pass, Prior
-from balinp.coordinates import Coordinates, InputEigenbasis
-from balinp.damping import next_damping
-from balinp.data import Batch, Data, Stream
+from balinp.data import Data
 from balinp.evidence import HyperPrior
-from balinp.exact_step import take_exact_step
 from balinp.history import History, Record
 from balinp.hyper_parameters import HyperParameters
-from balinp.joint_step import Outcome
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood, as_likelihood
 from balinp.mlp import ACTIVATIONS, MLP
 from balinp.model import Model
 from balinp.pages import keep_freed_pages
-from balinp.passes import PASSES, Present, forward_pass
+from balinp.passes import PASSES
 from balinp.priors import PRIORS
 from balinp.sources import opened
-from balinp.step import settle, take_step
 from balinp.threads import few_threads
+from balinp.training import step, train
 from balinp.uncertainty import Uncertainty
 from balinp.validation import (
     as_choice,
@@ -44,7 +38,7 @@ from balinp.validation import (
     as_share,
     as_widths,
 )
-from balinp.way import BASIS_TOLERANCE, chosen_way
+from balinp.way import BASIS_TOLERANCE
 
 
 class BALI(Model):
@@ -277,28 +271,11 @@ class BALI(Model):
         tolerance = None if tolerance is None else as_positive(tolerance, "tolerance")
         size = None if batch_size is None else as_count(batch_size, "batch_size")
         data = opened(X, Y, sample_weight, n_data, size, epochs, self._checked, self._check)
-        N = data.amount
         keep_freed_pages()
         if not self.layers:
-            self._start(data.first, N)
+            self._start(data.first, data.amount)
         self.uncertainty.check(self.network, data)
-        previous = np.inf
-        if self.targets_are_observations:  # of other data than these
-            self.layers[0].state = replace(self.layers[0].state, moments=None)
-        with self._coordinates(data, epochs) as coordinates:
-            for _ in range(epochs):
-                batches = coordinates.data.batches(size, self.rng)
-                with few_threads(self.network.widths):
-                    records = [self._step(batch, N, coordinates) for batch in batches]
-                if callback is not None and self._tell(callback, coordinates):
-                    break
-                log_joint = float(np.mean([record.log_joint for record in records])) / N
-                if tolerance is not None and abs(log_joint - previous) < tolerance:
-                    break
-                previous = log_joint
-            if self.steps and data.can_settle(size):
-                self._settle(coordinates, N)
-        self._look_back(data)
+        train(self, data, epochs, size, tolerance, callback)
         return self
 
     def step(
@@ -337,26 +314,8 @@ class BALI(Model):
         rate = None if rate is None else as_rate(rate)
         if not self.layers:
             self._start(data, N)
-        as_they_are = Coordinates(self.network, self.layers, data)
         with few_threads(self.network.widths):
-            return self._step(data.standing_for(N), N, as_they_are, rate)
-
-    @contextmanager
-    def _coordinates(self, data: Data | Stream, epochs: int) -> Iterator[Coordinates]:
-        """What training works with; afterwards the layers know what has been learnt."""
-        if (
-            isinstance(data, Stream)
-            or data.is_elsewhere  # turned rows would be a second copy of every chunk
-            or self.targets_are_observations
-            or epochs == 0
-        ):
-            coordinates = Coordinates(self.network, self.layers, data)
-        else:
-            coordinates = InputEigenbasis.of(self.network, self.layers, data)
-        try:
-            yield coordinates
-        finally:
-            coordinates.write_back()
+            return step(self, data.standing_for(N), N, self.as_it_is(data), rate)
 
     def _start(self, data: Data, N: float) -> None:
         """Lay out the network, and start what is learnt from the spread of the targets."""
@@ -379,82 +338,6 @@ class BALI(Model):
         ]
         if self.hyper.learns_noise:
             self.likelihood = self.hyper.first_noise(data)
-
-    def _step(
-        self, batch: Batch, N: float, coordinates: Coordinates, rate: float | None = None
-    ) -> Record:
-        N = batch.amount if batch.is_all else N
-        before = vars(self).copy(), vars(self.hyper).copy(), self._random_state()
-        states = [layer.state for layer in coordinates.layers]
-        try:
-            return self._next_step(batch, N, coordinates, rate)
-        except BaseException:  # also an interruption: a step is whole, or not at all
-            self._restore(*before)
-            for layer, state in zip(coordinates.layers, states, strict=True):
-                layer.state = state
-            raise
-
-    def _random_state(self) -> Any:
-        """State of the generator, or None where a step draws nothing; to ask for it takes long."""
-        draws = self.likelihood.known_precision(self.network.widths[-1]) is None
-        return self.rng.bit_generator.state if draws else None
-
-    def _restore(self, own: dict[str, Any], hyper: dict[str, Any], random_state: Any) -> None:
-        """Let model, hyper-parameters and generator be as they were."""
-        vars(self).update(own)
-        vars(self.hyper).update(hyper)
-        if random_state is not None:
-            self.rng.bit_generator.state = random_state
-
-    def _next_step(
-        self, batch: Batch, N: float, coordinates: Coordinates, rate: float | None
-    ) -> Record:
-        self.uncertainty = self.uncertainty.forgotten()
-        self.steps += 1
-        self.data_seen += batch.amount
-        now = self._present(batch, N, coordinates)
-        if self.targets_are_observations:
-            outcome, self.likelihood, rate = take_exact_step(now, batch, rate, self.hyper)
-        else:
-            outcome, rate = self._take_step(now, batch, rate)
-        record = Record.of(
-            outcome, rate, now.layers, self.likelihood, self.hyper.unsettled, self.hyper.parameters
-        )
-        self.history.append(record)
-        return self.history[-1]
-
-    def _take_step(self, now: Present, batch: Batch, rate: float | None) -> tuple[Outcome, float]:
-        way = chosen_way(self, batch, now.n_data, rate)
-        outcome, said = take_step(
-            now, batch, way, set_priors=lambda H: self.hyper.set_priors(now.layers, H)
-        )
-        if way.learns_damping:
-            self.damping = next_damping(self.damping, outcome.gain_ratio)
-        share = 1.0 if batch.is_all else way.rate
-        self.likelihood = self.hyper.learn(now, outcome, batch, said, way, share)
-        return outcome, way.rate
-
-    def _tell(self, callback: Callable[[BALI], Any], coordinates: Coordinates) -> bool:
-        """Call back with the model as it is; whether it says to stop."""
-        coordinates.write_back()
-        return callback(self) is True
-
-    def _settle(self, coordinates: Coordinates, N: float) -> None:
-        """Let posteriors after batches be those of all the data at the final weights (EX-4)."""
-        if self.targets_are_observations:
-            return
-        K, data = self.network.widths[-1], coordinates.data
-        step = self.steps + 1
-        forward = forward_pass(self.forward, self.likelihood, K, step, draws_labels=False)
-        now = self._present(data.first.whole, N, coordinates)
-        with few_threads(self.network.widths):
-            settle(now, data.batches(None, self.rng), forward)
-
-    def _look_back(self, data: Data | Stream) -> None:
-        """Work out what predictions need of all the data at the final weights (JP-1, JP-4)."""
-        if self.steps:
-            with few_threads(self.network.widths):
-                self.uncertainty = self.uncertainty.after(self, data)
 
     # -- files --------------------------------------------------------------------------------
 

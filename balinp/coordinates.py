@@ -88,11 +88,8 @@ class InputEigenbasis(Coordinates):
         """
         first, *others = layers
         D = first.n_in + first.bias
-        parts = data.parts(D)
-        A = np.zeros((D, D))
-        for X, _, w in parts:
-            A += gram(root_weighted(design(X, first.bias), w))
-        A /= data.amount
+        (squares,) = data.whole.total(D, _input_squares, first.bias)
+        A = squares / data.amount
         spectrum = decompose(A, "input factor")
         known = KnownFactor(np.diag(spectrum.values), Spectrum(spectrum.values, STANDARD))
         turned = MatrixNormalLayer(
@@ -117,6 +114,10 @@ class InputEigenbasis(Coordinates):
         state = self.layers[0].state
         if state.factors is not None:
             self.first.state = _turned(state, self.spectrum.vectors, self.A, self.spectrum)
+
+
+def _input_squares(X: Array, Y: Array, w: Array | None, bias: bool) -> tuple[Array]:
+    return (gram(root_weighted(design(X, bias), w)),)
 
 
 class TurnedRows:

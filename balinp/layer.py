@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
-from balinp.kernels import amount, design, is_same_amount, root_weighted
-from balinp.layer_state import LayerState, Proposal, Regression, combined, frozen, shifted
-from balinp.matrix_normal import KroneckerGaussian
-from balinp.natural_parameters import EXACT, Exact, Factors, Terms, log_prior_to_posterior
+from balinp.kernels import amount, design, is_same_amount
+from balinp.layer_posterior import LayerPosterior
+from balinp.layer_state import LayerState, Proposal, Regression, combined, frozen
+from balinp.natural_parameters import EXACT, Exact, Terms, log_prior_to_posterior
 from balinp.priors import PRIORS
 from balinp.validation import (
     LARGEST,
     as_choice,
     as_count,
-    as_covariance,
     as_finite,
     as_flag,
     as_matrix,
@@ -33,7 +32,7 @@ from balinp.validation import (
 )
 
 
-class MatrixNormalLayer:
+class MatrixNormalLayer(LayerPosterior):
     """A layer's Bayesian regression t = W^T x + e, e ~ N(0, V), with H = V^{-1} known.
 
     Two priors, both with any mean M0 and a precision lam:
@@ -118,87 +117,16 @@ class MatrixNormalLayer:
         kind = PRIORS[as_choice(prior, "prior", tuple(PRIORS))]
         lam = as_positive(prior_precision, "prior_precision")
         D, K = self.n_in + self.bias, self.n_out
-        zero = frozen(np.zeros((D, K)))
-        self.prior_mean = (
-            zero
-            if prior_mean is None
-            else frozen(as_matrix(prior_mean, "prior_mean", rows=D, columns=K))
-        )
+
+        def mean(value: Any, name: str, otherwise: Array) -> Array:
+            return frozen(otherwise if value is None else as_matrix(value, name, rows=D, columns=K))
+
+        zero = np.zeros((D, K))
+        self.prior_mean = mean(prior_mean, "prior_mean", zero)
         self._centre = self.prior_mean if self.prior_mean.any() else None
-        mean = (
-            self.prior_mean
-            if initial_mean is None
-            else frozen(as_matrix(initial_mean, "initial_mean", rows=D, columns=K))
-        )
-        self.state = LayerState(kind(lam), mean, last_change=zero)
+        start = mean(initial_mean, "initial_mean", self.prior_mean)
+        self.state = LayerState(kind(lam), start, last_change=frozen(zero))
         self._proposal: Proposal | None = None
-
-    def __repr__(self) -> str:
-        return (
-            f"MatrixNormalLayer({self.n_in}, {self.n_out}, prior={self.prior!r}, "
-            f"prior_precision={self.prior_precision:.4g}, bias={self.bias})"
-        )
-
-    # -- what the layer knows ------------------------------------------------------------------
-
-    @property
-    def prior(self) -> str:
-        """Name of the prior."""
-        return self.state.prior.name
-
-    @property
-    def prior_precision(self) -> float:
-        """Prior precision lam; setting it changes the posterior's covariance at once and its
-        mean from the next proposal on (NP-5).
-        """
-        return self.state.prior.precision
-
-    @prior_precision.setter
-    def prior_precision(self, value: float) -> None:
-        self.state = self.state.with_prior_precision(as_positive(value, "prior_precision"))
-
-    @property
-    def mean(self) -> Array:
-        """Posterior mean M (D, K), read-only; the bias is its last row."""
-        return self.state.mean
-
-    @property
-    def shift(self) -> Array:
-        """M - M0 (D, K), how far the posterior mean is from the prior's."""
-        return shifted(self.state.mean, self._centre)
-
-    @property
-    def factors(self) -> Factors | None:
-        """The factors of all data seen so far, or None before the first batch."""
-        return self.state.reported
-
-    @property
-    def last_change(self) -> Array:
-        """The change of the mean (D, K) that was accepted last; zero before that."""
-        return self.state.last_change
-
-    @property
-    def posterior(self) -> KroneckerGaussian:
-        """The layer's distribution over its weights: the prior's covariance before any data.
-
-        In a network with hidden layers a `MatrixNormal`, the one nearest to `exact_posterior`.
-
-        Derivation: MN-8
-
-        Raises
-        ------
-        ValueError
-            For the conjugate prior before any data: its covariance V / lam is not yet known.
-        """
-        return self.state.posterior if self.exact else self.state.nearest
-
-    @property
-    def exact_posterior(self) -> KroneckerGaussian:
-        """The exact posterior of the layer's regression, with which training solves changes.
-
-        Derivation: LR-1
-        """
-        return self.state.posterior
 
     # -- the regression ------------------------------------------------------------------------
 
@@ -330,19 +258,13 @@ class MatrixNormalLayer:
         likelihood_gradient = (n_data / terms.amount) * terms.gradient
         prior_gradient = prior.times(self.shift, factors.outputs)
         gradient = likelihood_gradient - prior_gradient
-        # The memory balances the share c of the prior's gradient, in a network 1 - rate.
+        # The memory balances a share c of the prior's gradient, in a network 1 - rate.
         right = rate * gradient
         if state.remembered is not None:
-            right += (rate - 1 + self._remembered_share(n_data, rate)) * prior_gradient
+            right += (rate - 1 + state.remembered_share(n_data, rate)) * prior_gradient
         change, factors = bases.solved(right, factors, prior)
         self._proposal = Proposal(state.mean, change, gradient, factors, prior, self._centre)
         return self._proposal
-
-    def _remembered_share(self, n_data: float, rate: float) -> float:
-        """Share c of the prior's gradient that the remembered data already balance."""
-        assert self.state.remembered is not None
-        n_before, precision_before = self.state.remembered
-        return (1 - rate) * (n_data / n_before) * (precision_before / self.prior_precision)
 
     def accept(self, step: float = 1.0, momentum: float = 0.0) -> None:
         """Take the last proposal: its factors, and `step` times its change of the mean.
@@ -373,13 +295,11 @@ class MatrixNormalLayer:
         if self._proposal is None:
             raise ValueError("accept: expected a call of propose before it, got none")
         step, momentum = as_finite(step, "step"), as_finite(momentum, "momentum")
-        proposal = self._proposal
+        p = self._proposal
         self.move(step, momentum)
-        self.state = replace(
-            self.state,
-            remembered=(proposal.factors.n_data, proposal.prior.precision),
-            regression=proposal.regression if step == 1 and momentum == 0 else None,
-        )
+        remembered = p.factors.n_data, p.prior.precision
+        regression = p.regression if step == 1 and momentum == 0 else None
+        self.state = replace(self.state, remembered=remembered, regression=regression)
 
     def move(self, step: float, momentum: float) -> None:
         """`accept` and `rebalance` as a network's step does them, whose numbers need no check.
@@ -435,14 +355,9 @@ class MatrixNormalLayer:
                [0.385]])
         """
         self.propose(
-            inputs,
-            pseudo_targets,
-            output_precision,
-            n_data=n_data,
-            rate=rate,
-            precision_is_known=precision_is_known,
-            sample_weight=sample_weight,
-        )
+            inputs, pseudo_targets, output_precision, n_data=n_data, rate=rate,
+            precision_is_known=precision_is_known, sample_weight=sample_weight,
+        )  # fmt: skip
         self.accept(1.0)
 
     def log_evidence(self) -> float:
@@ -473,16 +388,10 @@ class MatrixNormalLayer:
                 "log_evidence: expected the last accepted batch to be all the data "
                 "(n_data = B, rate = 1, step = 1), got another one or none"
             )
-        X, T, w, H, observed_under = regression
-        if observed_under != self.prior_precision:
+        if regression.prior_precision != self.prior_precision:
             raise ValueError(
                 "log_evidence: expected the prior precision under which the data were observed, "
-                f"{observed_under:.6g}, got {self.prior_precision:.6g}"
+                f"{regression.prior_precision:.6g}, got {self.prior_precision:.6g}"
             )
-        as_covariance(H, "output_precision")
-        residual = root_weighted(T - X @ self.mean, w)
-        log_likelihood = 0.5 * (
-            amount(X, w) * (np.linalg.slogdet(H)[1] - self.n_out * np.log(2 * np.pi))
-            - float((residual * (residual @ H)).sum())
-        )
+        log_likelihood = regression.log_likelihood(self.mean)
         return log_likelihood + log_prior_to_posterior(self.shift, factors.exact, self.state.prior)

@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from balinp._types import Array
+from balinp.kernels import amount, root_weighted
 from balinp.lazily import lazily
 from balinp.matrix_normal import KroneckerGaussian, MatrixNormal
 from balinp.moments import Moments
 from balinp.natural_parameters import Determined, Factors
 from balinp.nearest import nearest_matrix_normal
 from balinp.priors import Prior
+from balinp.validation import as_covariance
 
 
 class Regression(NamedTuple):
@@ -36,6 +38,19 @@ class Regression(NamedTuple):
     sample_weight: Array | None
     output_precision: Array
     prior_precision: float
+
+    def log_likelihood(self, mean: Array) -> float:
+        """Log N(T; X M, V) at a mean M (D, K), in nats.
+
+        Derivation: LR-4, LR-6
+        """
+        X, T, w, H, _ = self
+        as_covariance(H, "output_precision")
+        residual = root_weighted(T - X @ mean, w)
+        return 0.5 * (
+            amount(X, w) * float(np.linalg.slogdet(H)[1] - len(H) * np.log(2 * np.pi))
+            - float((residual * (residual @ H)).sum())
+        )
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,16 @@ class LayerState:
             type(self.prior)(precision), self.mean, self.last_change, self.factors,
             self.remembered, self.regression, self.settled, self.moments,
         )  # fmt: skip
+
+    def remembered_share(self, n_data: float, rate: float) -> float:
+        """Share c of the prior's gradient that the remembered data already balance.
+
+        Derivation: NP-5
+        """
+        if self.remembered is None:
+            return 1 - rate
+        n_before, precision_before = self.remembered
+        return (1 - rate) * (n_data / n_before) * (precision_before / self.prior.precision)
 
     @property
     def observed(self) -> Factors:

@@ -12,7 +12,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.coordinates import Coordinates
-from balinp.data import SMALL_PIECE, Batch, Check, Data
+from balinp.data import SMALL_PIECE, Batch, Check, Data, Stream
 from balinp.evidence import network_log_evidence
 from balinp.functions import sample_functions
 from balinp.history import History
@@ -162,8 +162,7 @@ class Model:
         """
         data = self._checked(X, Y, sample_weight)
         self._fitted()
-        as_they_are = Coordinates(self.network, self.layers, data)
-        now = self._present(data.whole, data.amount, as_they_are)
+        now = self._present(data.whole, data.amount, self.as_it_is(data))
         said = Pieces(data.whole, now, Mean(), SMALL_PIECE)
         with few_threads(self.network.widths):
             return network_log_evidence(self.layers, said)
@@ -292,6 +291,10 @@ class Model:
         if self.steps == 0:
             raise ValueError("BALI: expected a call of fit or step before this, got none")
         return self.layers
+
+    def as_it_is(self, data: Data | Stream) -> Coordinates:
+        """The model in the coordinates of the data."""
+        return Coordinates(self.network, self.layers, data)
 
     def _present(self, batch: Batch, n_data: float, coordinates: Coordinates) -> Present:
         rows, known = len(batch) * n_data / batch.amount, coordinates.known_inputs

@@ -1,0 +1,175 @@
+"""The loop of training: passes over the data, their steps, and what comes after the last of them.
+
+`BALI.fit` and `BALI.step` check what they are given and then come here. What a step does is in
+`balinp.step`, and what it learns of prior and noise in `balinp.hyper_parameters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from balinp.coordinates import Coordinates, InputEigenbasis
+from balinp.damping import next_damping
+from balinp.data import Batch, Data, Stream
+from balinp.exact_step import take_exact_step
+from balinp.history import Record
+from balinp.joint_step import Outcome
+from balinp.model import Model
+from balinp.passes import Present, forward_pass
+from balinp.step import settle, take_step
+from balinp.threads import few_threads
+from balinp.way import chosen_way
+
+
+def train(
+    model: Model,
+    data: Data | Stream,
+    epochs: int,
+    batch_size: int | None,
+    tolerance: float | None,
+    callback: Callable[[Any], Any] | None,
+) -> None:
+    """Pass over the data until training ends, and work out what is reported after it.
+
+    Parameters
+    ----------
+    model : Model
+        Model, laid out; it is changed.
+    data : Data or Stream
+        What it is trained on.
+    epochs, batch_size, tolerance, callback
+        Arguments of `BALI.fit`, checked.
+    """
+    N, previous = data.amount, np.inf
+    if model.targets_are_observations:  # of other data than these
+        model.layers[0].state = replace(model.layers[0].state, moments=None)
+    with coordinates_of(model, data, epochs) as coordinates:
+        for _ in range(epochs):
+            batches = coordinates.data.batches(batch_size, model.rng)
+            with few_threads(model.network.widths):
+                records = [step(model, batch, N, coordinates) for batch in batches]
+            if callback is not None and _tell(callback, model, coordinates):
+                break
+            log_joint = float(np.mean([record.log_joint for record in records])) / N
+            if tolerance is not None and abs(log_joint - previous) < tolerance:
+                break
+            previous = log_joint
+        if model.steps and data.can_settle(batch_size) and not model.targets_are_observations:
+            _settle(model, N, coordinates)
+    if model.steps:  # what predictions need of all the data at the final weights (JP-1, JP-4)
+        with few_threads(model.network.widths):
+            model.uncertainty = model.uncertainty.after(model, data)
+
+
+@contextmanager
+def coordinates_of(model: Model, data: Data | Stream, epochs: int) -> Iterator[Coordinates]:
+    """What training works with; afterwards the layers know what has been learnt."""
+    if (
+        isinstance(data, Stream)
+        or data.is_elsewhere  # turned rows would be a second copy of every chunk
+        or model.targets_are_observations
+        or epochs == 0
+    ):
+        coordinates = model.as_it_is(data)
+    else:
+        coordinates = InputEigenbasis.of(model.network, model.layers, data)
+    try:
+        yield coordinates
+    finally:
+        coordinates.write_back()
+
+
+def _tell(callback: Callable[[Any], Any], model: Model, coordinates: Coordinates) -> bool:
+    """Call back with the model as it is; whether it says to stop."""
+    coordinates.write_back()
+    return callback(model) is True
+
+
+def _settle(model: Model, N: float, coordinates: Coordinates) -> None:
+    """Let posteriors after batches be those of all the data at the final weights (EX-4)."""
+    K, data = model.network.widths[-1], coordinates.data
+    number = model.steps + 1
+    forward = forward_pass(model.forward, model.likelihood, K, number, draws_labels=False)
+    now = model._present(data.first.whole, N, coordinates)
+    with few_threads(model.network.widths):
+        settle(now, data.batches(None, model.rng), forward)
+
+
+# -- one step --------------------------------------------------------------------------------------
+
+
+def step(
+    model: Model, batch: Batch, N: float, coordinates: Coordinates, rate: float | None = None
+) -> Record:
+    """One step on a batch, whole or not at all: what fails leaves the model as it was.
+
+    Parameters
+    ----------
+    model : Model
+        Model, laid out; it is changed.
+    batch, N : Batch and float
+        The data, and the number of data that they stand for unless they are all.
+    coordinates : Coordinates
+        What training works with.
+    rate : float or None
+        Weight of the batch in the moving averages, or None for that of the schedule.
+    """
+    N = batch.amount if batch.is_all else N
+    before = vars(model).copy(), vars(model.hyper).copy(), _random_state(model)
+    states = [layer.state for layer in coordinates.layers]
+    try:
+        return _next_step(model, batch, N, coordinates, rate)
+    except BaseException:  # also an interruption
+        _restore(model, *before)
+        for layer, state in zip(coordinates.layers, states, strict=True):
+            layer.state = state
+        raise
+
+
+def _random_state(model: Model) -> Any:
+    """State of the generator, or None where a step draws nothing; to ask for it takes long."""
+    draws = model.likelihood.known_precision(model.network.widths[-1]) is None
+    return model.rng.bit_generator.state if draws else None
+
+
+def _restore(model: Model, own: dict[str, Any], hyper: dict[str, Any], random_state: Any) -> None:
+    """Let model, hyper-parameters and generator be as they were."""
+    vars(model).update(own)
+    vars(model.hyper).update(hyper)
+    if random_state is not None:
+        model.rng.bit_generator.state = random_state
+
+
+def _next_step(
+    model: Model, batch: Batch, N: float, coordinates: Coordinates, rate: float | None
+) -> Record:
+    model.uncertainty = model.uncertainty.forgotten()
+    model.steps += 1
+    model.data_seen += batch.amount
+    now, hyper = model._present(batch, N, coordinates), model.hyper
+    if model.targets_are_observations:
+        outcome, model.likelihood, rate = take_exact_step(now, batch, rate, hyper)
+    else:
+        outcome, rate = _take_step(model, now, batch, rate)
+    record = Record.of(
+        outcome, rate, now.layers, model.likelihood, hyper.unsettled, hyper.parameters
+    )
+    model.history.append(record)
+    return record
+
+
+def _take_step(
+    model: Model, now: Present, batch: Batch, rate: float | None
+) -> tuple[Outcome, float]:
+    way = chosen_way(model, batch, now.n_data, rate)
+    outcome, said = take_step(now, batch, way, lambda H: model.hyper.set_priors(now.layers, H))
+    if way.learns_damping:
+        model.damping = next_damping(model.damping, outcome.gain_ratio)
+    share = 1.0 if batch.is_all else way.rate
+    model.likelihood = model.hyper.learn(now, outcome, batch, said, way, share)
+    return outcome, way.rate
