@@ -258,10 +258,9 @@ class MatrixNormalLayer(LayerPosterior):
         likelihood_gradient = (n_data / terms.amount) * terms.gradient
         prior_gradient = prior.times(self.shift, factors.outputs)
         gradient = likelihood_gradient - prior_gradient
-        # The memory balances a share c of the prior's gradient, in a network 1 - rate.
-        right = rate * gradient
-        if state.remembered is not None:
-            right += (rate - 1 + state.remembered_share(n_data, rate)) * prior_gradient
+        c, right = state.remembered_share(n_data, rate), rate * gradient
+        if c != 1 - rate:  # in a network it always is
+            right += (rate - 1 + c) * prior_gradient
         change, factors = bases.solved(right, factors, prior)
         self._proposal = Proposal(state.mean, change, gradient, factors, prior, self._centre)
         return self._proposal

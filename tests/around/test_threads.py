@@ -61,8 +61,8 @@ def test_only_the_main_thread_changes_what_belongs_to_the_process(two_threads) -
 
 
 def test_training_and_predicting_use_one_and_leave_the_callers_alone(two_threads, monkeypatch):
-    import balinp.bali
     import balinp.model
+    import balinp.training
     import balinp.uncertainty
 
     seen = []
@@ -75,7 +75,7 @@ def test_training_and_predicting_use_one_and_leave_the_callers_alone(two_threads
         return call
 
     for module, name in (
-        (balinp.bali, "take_step"),
+        (balinp.training, "take_step"),
         (balinp.uncertainty, "linearised_outputs"),
         (balinp.model, "network_log_evidence"),
     ):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from cases import both_priors
 
-from balinp import BALI, coordinates, data
+from balinp import BALI, coordinates, data, training
 from balinp._types import Array
 from balinp.coordinates import Coordinates, InputEigenbasis, TurnedRows
 from balinp.data import PIECE
@@ -153,7 +153,7 @@ def test_batches_train_as_with_the_same_factor_in_the_coordinates_of_the_data(
         A = second_moment(X, w, bias)
         yield Coordinates(model.network, model.layers, rows, KnownFactor(A, decompose(A, "A")))
 
-    monkeypatch.setattr(BALI, "_coordinates", as_they_are)
+    monkeypatch.setattr(training, "coordinates_of", as_they_are)
     theirs.fit(X, Y, epochs=2, batch_size=9, sample_weight=w)
     assert_same(ours, theirs, rtol=1e-7)  # ten steps, each of which divides by small eigenvalues
 

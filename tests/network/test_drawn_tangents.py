@@ -11,7 +11,8 @@ from balinp._types import Array
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import Forward
 from balinp.normals import TABLE, normals
-from balinp.prediction import drawn_tangents, in_single, output_covariance
+from balinp.prediction import drawn_tangents, output_covariance
+from balinp.single import in_single
 
 DRAWS = 20_000
 NETWORKS = [

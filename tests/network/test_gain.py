@@ -20,7 +20,9 @@ from balinp.data import Data
 from balinp.gain import NOISE_THRESHOLD, Gain, first_precision, mean_density_without_weights
 from balinp.hyper_parameters import PRECISION_SHARE, HyperParameters
 from balinp.layer import MatrixNormalLayer
+from balinp.mlp import MLP
 from balinp.passes import LinearisedClasses
+from balinp.pseudo_targets import trace
 
 # The gain ---------------------------------------------------------------------------------------
 
@@ -38,9 +40,15 @@ def test_a_network_without_weights_has_outputs_of_zero(
         (np.eye(3)[classes], Categorical(), np.full(9, -np.log(3))),
         (Y, Gaussian(0.3), normal),
     ):
-        found = mean_density_without_weights(Data(X, targets, w).whole, likelihood)
-        assert_close(found, (w @ densities) / w.sum())
-    assert_close(mean_density_without_weights(Data(X, Y, None).whole, Gaussian(0.3)), normal.mean())
+        network, W = MLP([2, targets.shape[1]]), [np.ones((3, targets.shape[1]))]
+        said = trace(network, likelihood, W, X, targets, sample_weight=w)
+        batch = Data(X, targets, w).whole
+        for pieces in (said, [said, said]):  # of several the targets are read from the data
+            found = mean_density_without_weights(batch, pieces, likelihood)
+            assert_close(found, (w @ densities) / w.sum())
+    plain = trace(MLP([2, 1]), Gaussian(0.3), [np.ones((3, 1))], X, Y)
+    found = mean_density_without_weights(Data(X, Y, None).whole, plain, Gaussian(0.3))
+    assert_close(found, normal.mean())
 
 
 @pytest.mark.equation("GA-1", "EV-7")
