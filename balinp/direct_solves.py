@@ -121,7 +121,7 @@ def _tridiagonal_rows(  # pragma: no cover - jitted
 ) -> tuple[Array, Array]:
     D, K = right.shape
     solution, Psi = np.empty((D, K)), np.zeros((K, K))
-    down, up = np.empty(K), np.empty(K)  # pivots of elimination from either end
+    down, up, ratio = np.empty(K), np.empty(K), np.empty(K)  # pivots from either end
     for i in range(D):
         s = scales[i]
         down[0] = s * diagonal[0] + lam
@@ -132,18 +132,19 @@ def _tridiagonal_rows(  # pragma: no cover - jitted
             solution[i, j] = right[i, j] - factor * solution[i, j - 1]
         up[K - 1] = s * diagonal[K - 1] + lam
         for j in range(K - 2, -1, -1):
-            up[j] = s * diagonal[j] + lam - (s * below[j]) ** 2 / up[j + 1]
+            ratio[j + 1] = -s * below[j] / up[j + 1]
+            up[j] = s * diagonal[j] + lam + s * below[j] * ratio[j + 1]
         solution[i, K - 1] /= down[K - 1]
         for j in range(K - 2, -1, -1):
             solution[i, j] = (solution[i, j] - s * below[j] * solution[i, j + 1]) / down[j]
         for j in range(K):
-            # A diagonal entry of the inverse; those below it follow one from another.
+            # A diagonal entry of the inverse; those beside it follow one from another.
             entry = s / (down[j] + up[j] - (s * diagonal[j] + lam))
             Psi[j, j] += entry
             for k in range(j + 1, K):
-                entry *= -s * below[k - 1] / up[k]
-                Psi[k, j] += entry
+                entry *= ratio[k]
+                Psi[j, k] += entry
     for j in range(K):
         for k in range(j + 1, K):
-            Psi[j, k] = Psi[k, j]
+            Psi[k, j] = Psi[j, k]
     return solution, Psi

@@ -29,6 +29,8 @@ the Gram matrix itself, a sum over many data of products that cancel.
 """
 
 
+EPS = float(np.finfo(np.float64).eps)
+
 SMALLEST_SCALE = 1e-280
 """A curvature with a mean eigenvalue below this has no digits left and counts as zero."""
 
@@ -345,7 +347,7 @@ def eigenvalues(matrix: Array, name: str) -> Array:
 
 def rounding(size: int, largest: Any) -> Any:
     """What counts as rounding for matrices (size, size) of a given largest eigenvalue."""
-    return RANK_TOLERANCE * size * np.finfo(np.float64).eps * largest
+    return RANK_TOLERANCE * size * EPS * largest
 
 
 def _semidefinite(values: Array, name: str) -> Array:
