@@ -21,7 +21,7 @@ from balinp.priors import Prior
 from balinp.spectral import rounding
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class SolvedFactors(Factors):
     """Averages of which is known what they determine under one prior precision.
 

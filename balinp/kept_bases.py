@@ -25,7 +25,7 @@ NARROW = 128
 """Rows of A or H up to which both are decomposed in less time than a refinement takes."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class KeptFactors(Factors):
     """Averages in bases of older ones, with the squares that the present ones have along them.
 

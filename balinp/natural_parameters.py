@@ -28,7 +28,7 @@ class KnownFactor(NamedTuple):
     spectrum: Spectrum
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Terms:
     """Sums over a batch that its layer's regression on pseudo-targets T needs, about the mean M.
 
@@ -132,7 +132,7 @@ class Determined(NamedTuple):
     left_out: Array
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Factors:
     """What the posterior precision is made of: the averages A and H, in Kronecker eigenbases.
 

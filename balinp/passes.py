@@ -35,7 +35,7 @@ WIDE_OUTPUTS, SAMPLED_LABELS = 6, 4
 classes a step takes half the time, with the same likelihood (derivations/12)."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Present:
     """A network as it is when a step begins; its layers move on later.
 

@@ -250,7 +250,7 @@ class Sent(NamedTuple):
     keeps: bool
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Away(Present):
     """A network as it is sent: without its layers, and with their posteriors if they are needed.
 
