@@ -121,7 +121,7 @@ class Trace:
         rows[:, 0], rows[:, 1:] = gradient, self.output_rows
         return self._network.backward(self._weights, self.forward, rows)
 
-    @property
+    @lazily
     def gradients(self) -> list[Array]:
         return [rows[:, 0, :] for rows in self._rows]
 
@@ -218,7 +218,7 @@ class Trace:
             squares = squares.sum(axis=0, dtype=np.float64) if w is None else w @ squares
         return Terms.of(
             self.designs[index],
-            self._rows[index][:, 0, :],
+            self.gradients[index],
             self.curvature_sums[index],
             w,
             precision_is_known=known,
