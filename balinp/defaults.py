@@ -15,54 +15,86 @@ import numpy as np
 from balinp._types import Array
 from balinp.bali import BALI
 
+LEAST_PASSES = 10
+"""Passes over the data, however many they are."""
+
 
 @dataclass(frozen=True)
 class Training:
     """How BALI is set up and trained on standardised data.
+
+    How many rows a step takes, and how many passes there are over them, follows from their number
+    alone:
+
+    - up to `full_batch_up_to` rows a step takes all of them; beyond, batches of equal size, as few
+      as can be of at most `batch_size` rows;
+    - there are the epochs of `fit`, but at most `most_visits` / rows, so that a fit to more rows
+      takes about as long; only that it never has fewer than `LEAST_PASSES`.
 
     Attributes
     ----------
     model : mapping
         Arguments of `BALI`, the likelihood first.
     fit : mapping
-        Arguments of `BALI.fit`.
+        Arguments of `BALI.fit`; ``"epochs"`` is the largest number of passes.
     batch_size : int
-        Size of batches where there are more than `full_batch_up_to` data.
-    batch_epochs : int or None
-        Passes over the data in batches; None is those in `fit`.
+        Largest size of batches where there are more than `full_batch_up_to` rows.
+    full_batch_up_to : float
+        Rows up to which all of them are one step.
+    most_visits : float
+        Rows times passes, beyond which there are fewer passes.
+
+    Examples
+    --------
+    >>> rule = Training({}, {"epochs": 200}, batch_size=256, full_batch_up_to=400, most_visits=1e5)
+    >>> for rows in (400, 401, 2000, 60_000):
+    ...     batch_size = rule.batch_size_for(rows)
+    ...     batch_size, rule.epochs_for(rows, batch_size)
+    (None, 200)
+    (201, 200)
+    (250, 50)
+    (256, 10)
     """
 
     model: Mapping[str, Any]
     fit: Mapping[str, Any]
     batch_size: int = 256
-    batch_epochs: int | None = None
     full_batch_up_to: float = np.inf
+    most_visits: float = np.inf
 
     def batch_size_for(self, rows: int) -> int | None:
-        """Size of the batches for so many data; None is all of them."""
-        return None if rows <= self.full_batch_up_to else self.batch_size
+        """Size of the batches for so many rows; None is all of them."""
+        if rows <= self.full_batch_up_to:
+            return None
+        batches = -(-rows // self.batch_size)
+        return -(-rows // batches)
 
-    def epochs_for(self, batch_size: int | None) -> int:
-        """Passes over the data in batches of a size; None is all data at once."""
-        if batch_size is None or self.batch_epochs is None:
-            return int(self.fit["epochs"])
-        return self.batch_epochs
+    def epochs_for(self, rows: int, batch_size: int | None) -> int:
+        """Passes over so many rows; all of `fit`'s if a step takes all rows against the rule."""
+        most = int(self.fit["epochs"])
+        if batch_size is None and rows > self.full_batch_up_to:
+            return most
+        return int(min(most, max(LEAST_PASSES, self.most_visits / rows)))
 
     def trained(self, X: Array, Y: Array, seed: int, **changes: Any) -> BALI:
         """A model with `changes` of its arguments, trained on X (N, n_in) and Y (N, K)."""
         model = BALI(**{**self.model, **changes}, seed=seed)
         batch_size = self.batch_size_for(len(X))
-        options = {**self.fit, "epochs": self.epochs_for(batch_size)}
+        options = {**self.fit, "epochs": self.epochs_for(len(X), batch_size)}
         return model.fit(X, Y, batch_size=batch_size, **options)
 
 
 REGRESSION_TRAINING = Training(
     {"likelihood": "gaussian", "hidden": (50,), "covariance": "auto", "noise": "student"},
     {"epochs": 400},
+    batch_size=1024,
+    full_batch_up_to=25_000,
+    most_visits=4e6,
 )
 CLASSIFICATION_TRAINING = Training(
     {"likelihood": "categorical", "hidden": (50,)},
     {"epochs": 200},
-    batch_epochs=10,
-    full_batch_up_to=2000,
+    batch_size=256,
+    full_batch_up_to=400,
+    most_visits=1e5,
 )

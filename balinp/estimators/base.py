@@ -131,7 +131,7 @@ class BALIEstimator(Documented, BaseEstimator):
         X, Y, w_seen = self._as_trained_on(X, Y, w, members[0])
         batch_size = self._batch_size(len(X))
         options = {
-            "epochs": self._epochs(batch_size),
+            "epochs": self._epochs(len(X), batch_size),
             "batch_size": batch_size,
             "tolerance": self.tolerance,
             "sample_weight": w_seen,
@@ -308,10 +308,10 @@ class BALIEstimator(Documented, BaseEstimator):
             return self.training.batch_size_for(rows)
         return None if self.batch_size is None else as_count(self.batch_size, "batch_size")
 
-    def _epochs(self, batch_size: int | None) -> int:
+    def _epochs(self, rows: int, batch_size: int | None) -> int:
         if isinstance(self.epochs, str):
             as_choice(self.epochs, "epochs", ("auto",))
-            return self.training.epochs_for(batch_size)
+            return self.training.epochs_for(rows, batch_size)
         return as_count(self.epochs, "epochs")
 
     # -- prediction ----------------------------------------------------------------------------

@@ -37,9 +37,12 @@ class BALIClassifier(ClassifierMixin, BALIEstimator):
     ----------
     hidden, activation, forward, prior, prior_precision, bias
         As in `BALI`.
-    standardize, input_scale, epochs, batch_size, tolerance, warm_start, n_iter_no_change, \
-verbose, n_members, n_jobs, random_state
+    standardize, input_scale, tolerance, warm_start, n_iter_no_change, verbose, n_members, n_jobs, \
+random_state
         As in `BALIRegressor`; there are no targets to standardise.
+    epochs, batch_size
+        Likewise. ``"auto"``: 200 passes, of more than 500 rows 100,000 / rows, but at least 10;
+        all rows a step up to 400, and beyond batches of equal size, at most 256.
     early_stopping, validation_fraction
         Likewise; of each class the same share is held out.
     class_weight : dict or {"balanced"}, optional

@@ -56,9 +56,11 @@ class BALIRegressor(RegressorMixin, WithFunctions):
         deviation; ``"common"``: all by one number, for inputs of one unit such as pixels or spectra
         (see `balinp.standardise.Scale`).
     epochs : int or {"auto"}, default "auto"
-        Passes over the data in `fit`; ``"auto"`` follows the rule of `balinp.defaults`.
+        Passes over the data in `fit`. ``"auto"``: 400; of more than 10,000 rows fewer, 4,000,000 /
+        rows, but at least 10 (`balinp.defaults.Training`).
     batch_size : int or {"auto"} or None, default "auto"
-        Rows a step; None is all, ``"auto"`` likewise.
+        Rows a step; None is all. ``"auto"``: all up to 25,000 rows, and beyond batches of equal
+        size, as few as can be of at most 1,024. So it depends on the number of rows alone.
     tolerance : float, optional
         Stop where the log joint does, see `BALI.fit`.
     warm_start : bool, default False

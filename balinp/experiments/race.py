@@ -158,7 +158,7 @@ def bali_curve(case: Case) -> Curve:
     for step in islice(case.steps()[1], 2):  # compiles; the first is a mean pass
         step()
     fit = Underway(case)
-    epochs = case.training.epochs_for(case.batch_size)
+    epochs = case.training.epochs_for(case.n_data, case.batch_size)
     return trained(
         fit.step,
         lambda: float(fit.model.predict(X_test).logpdf(Y_test).mean()),

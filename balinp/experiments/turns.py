@@ -11,11 +11,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -36,6 +36,9 @@ FEWEST, TURN = 2, 0.2
 WARM_UP, LONGEST_WARM_UP = 20, 3.0
 """Steps before the first round, and seconds that the first two must stay within for all of them."""
 
+ENDLESS = 10**9
+"""Passes: the fit ends when it is no longer asked for steps."""
+
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 HERE = Path(balinp.__file__).parents[1]
@@ -43,7 +46,7 @@ HERE = Path(balinp.__file__).parents[1]
 
 
 class Taken(NamedTuple):
-    """What some steps have cost.
+    """What some steps or passes have cost.
 
     Attributes
     ----------
@@ -51,14 +54,17 @@ class Taken(NamedTuple):
         Of the processor.
     page_faults : int
         Pages of memory that the system had to give.
+    log_likelihood : float or None
+        Mean of held-out data after passes, in nats; None after steps.
     """
 
     seconds: float
     page_faults: int
+    log_likelihood: float | None = None
 
 
 Take: TypeAlias = Callable[[int], Taken]
-"""Takes so many steps."""
+"""Takes so many steps, or passes."""
 
 
 def turns(case: Case, repeats: int, other: Path | None = None) -> Record:
@@ -81,11 +87,14 @@ def turns(case: Case, repeats: int, other: Path | None = None) -> Record:
         up to the first step; ``page_faults`` and ``other_page_faults`` of a step. None for what is
         not there.
     """
+    X, Y = case.data()
+    options = {"epochs": ENDLESS, "batch_size": case.batch_size}
+    fit = {"X": X, "Y": Y}, case.arguments(), options
     with ExitStack() as stack:
-        first, here = stack.enter_context(build(HERE, case))
+        first, here = stack.enter_context(build(HERE, *fit))
         takers = {"fit": here}
         if other is not None:
-            takers["other"] = stack.enter_context(build(other, case))[1]
+            takers["other"] = stack.enter_context(build(other, *fit))[1]
         if available("torch"):
             takers["adam"] = adam_steps(case)
         sizes = {name: turn_length(take, repeats) for name, take in takers.items()}
@@ -125,38 +134,46 @@ def turn_length(take: Take, repeats: int) -> int:
 
 
 @contextmanager
-def build(tree: Path, case: Case) -> Iterator[tuple[Taken, Take]]:
-    """A fit of the package in a directory: what it takes up to its first step, and what takes more.
+def build(
+    tree: Path, data: Mapping[str, Array], arguments: Mapping[str, Any], options: Mapping[str, Any]
+) -> Iterator[tuple[Taken, Take]]:
+    """A fit of the package in a directory: what it takes to begin with, and what takes more.
+
+    Parameters
+    ----------
+    tree : Path
+        The directory.
+    data : mapping of str to array
+        X and Y, and X_held and Y_held if the fit goes on pass by pass.
+    arguments, options : mapping
+        Of `BALI` and of its `fit`, such as JSON can hold.
 
     Raises
     ------
     UserError
         If the package cannot train.
     """
-    X, Y = case.data()
     program = Path(fit_steps.__file__).read_text(encoding="utf-8")
-    options = json.dumps([case.arguments(), case.batch_size])
-    environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
-    environment["PYTHONPATH"] = str(tree.resolve())
+    environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": str(tree.resolve())}
     with TemporaryDirectory() as folder:
         path = Path(folder, "data.npz")
-        np.savez(path, X=X, Y=Y)
-        command = [sys.executable, "-c", program, str(path), options]
+        np.savez(path, **dict(data))  # type: ignore[arg-type]
         with subprocess.Popen(
-            command, cwd=tree, env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-c", program, str(path), json.dumps([arguments, options])],
+            cwd=tree, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         ) as process:  # fmt: skip
             assert process.stdin is not None
             assert process.stdout is not None
+            lines = process.stdout
 
             def answer() -> Taken:
-                line = process.stdout.readline()  # type: ignore[union-attr]
+                line = lines.readline()
                 if not line:
                     raise UserError(f"{tree}: its fit ended with code {process.wait()}")
                 return Taken(*json.loads(line))
 
-            def take(steps: int) -> Taken:
-                print(steps, file=process.stdin, flush=True)
+            def take(count: int) -> Taken:
+                print(count, file=process.stdin, flush=True)
                 return answer()
 
             try:

