@@ -143,7 +143,9 @@ class Underway:
 
 
 @lru_cache(maxsize=1)
-def generated(rows: int, n_in: int, K: int, kind: str) -> tuple[Array, Array, Array]:
+def generated(
+    rows: int, n_in: int, K: int, kind: str, noise: float = NOISE
+) -> tuple[Array, Array, Array]:
     """Data from a teacher that is neither of the networks that learn from them.
 
     Inputs are normal and correlated as real ones are: the variances of their principal components,
@@ -151,9 +153,9 @@ def generated(rows: int, n_in: int, K: int, kind: str) -> tuple[Array, Array, Ar
     first-order methods, a few large components second-order ones. The teacher is a sum of
     `TEACHER_UNITS` sines of random projections, so that neither tanh nor relu is at home; an input
     component matters as much as it varies, so that something can be learnt from the rows there
-    are. The K outputs have mean 0 and variance 1. Targets of a regression have noise of standard
-    deviation `NOISE`; classes are drawn with probabilities softmax(`CONTRAST` f). So the largest
-    possible log-likelihood is known.
+    are. The K outputs have mean 0 and variance 1. Noise is added to targets of a regression;
+    classes are drawn with probabilities softmax(`CONTRAST` f). So the largest possible
+    log-likelihood is known.
 
     Parameters
     ----------
@@ -161,6 +163,8 @@ def generated(rows: int, n_in: int, K: int, kind: str) -> tuple[Array, Array, Ar
         Sizes.
     kind : str
         ``"regression"`` or ``"classification"``.
+    noise : float, optional
+        Standard deviation of a regression's noise.
 
     Returns
     -------
@@ -179,8 +183,8 @@ def generated(rows: int, n_in: int, K: int, kind: str) -> tuple[Array, Array, Ar
     f = units @ rng.standard_normal((TEACHER_UNITS, K))
     f = (f - f.mean(axis=0)) / f.std(axis=0)
     if kind == REGRESSION:
-        Y = f + NOISE * rng.standard_normal(f.shape)
-        log_densities = norm.logpdf(Y, f, NOISE).sum(axis=1)
+        Y = f + noise * rng.standard_normal(f.shape)
+        log_densities = norm.logpdf(Y, f, noise).sum(axis=1)
     else:
         log_probabilities = log_softmax(CONTRAST * f, axis=1)
         labels = (log_probabilities + rng.gumbel(size=f.shape)).argmax(axis=1)
