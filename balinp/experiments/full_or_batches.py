@@ -97,7 +97,7 @@ def report(
         lines.append(["all" if size is None else str(size), str(passes), *cells])
     titles = ["batch", "passes", *(f"{share:.0%}" for share in LOOKS), "end"]
     return markdown(titles, [list(column) for column in zip(*lines, strict=True)]) + (
-        f"\n\n{name}, {rows} rows, seeds: {seeds}. Mean log-likelihood of held-out data, nats, after "
+        f"\n\n{name}, {rows} rows, {seeds} seeds. Mean held-out log-likelihood, nats, after "
         "shares of the passes, with the layers' own covariances, and at the end of `fit`; "
         "processor seconds until then.\n"
     )
