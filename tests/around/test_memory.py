@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import sys
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from likelihoods import Poisson
+from processes import python
 
 from balinp import BALI, BALIClassifier, BALIRegressor
 from balinp.diagnostics import diagnose
@@ -177,3 +180,30 @@ def test_a_history_forgets_what_lies_far_back() -> None:
     assert len(history) == REMEMBERED
     assert history[0].log_joint == 5.0
     assert history[-1].log_joint == REMEMBERED + 4.0
+
+
+FAULTS = """
+import resource
+import numpy as np
+from balinp.pages import keep_freed_pages
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.ones(300_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+before = faults()
+keep_freed_pages()
+faults()
+print(before, faults())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_freed_pages_are_kept_where_dask_asks_for_them() -> None:
+    """Its workers have a threshold set, from which on glibc does not learn another."""
+    asked = os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"}
+    before, after = map(int, python("-c", FAULTS, env=asked).stdout.split())
+    assert before > 5000  # 20 arrays of 586 pages
+    assert after < 100

@@ -39,6 +39,7 @@ from balinp.passes import LinearisedClasses
 from balinp.spread_data import Chunk, ChunkPieces, Sent
 from balinp.validation import as_matrix
 
+dask = pytest.importorskip("dask", reason="needs the extra 'dask'")
 da = pytest.importorskip("dask.array", reason="needs the extra 'dask'")
 cloudpickle = pytest.importorskip("cloudpickle", reason="needs the extra 'dask'")
 distributed = pytest.importorskip("distributed", reason="needs the extra 'dask'")
@@ -48,8 +49,12 @@ ROWS = 400
 
 @pytest.fixture(scope="module")
 def two_processes() -> Iterator[Any]:
-    """A client of a cluster of two processes on this machine."""
-    with local_cluster(2) as made, distributed.Client(made) as client:
+    """A client of a cluster of two processes on this machine, where chunks stay (see the page)."""
+    with (
+        dask.config.set({"distributed.scheduler.work-stealing": False}),
+        local_cluster(2) as made,
+        distributed.Client(made) as client,
+    ):
         yield client
 
 
@@ -132,8 +137,8 @@ def test_draws_of_many_classes_are_those_of_the_same_pieces(
     arrays = chunked(X, Y, rows=(80,) * 10)[:2]
     with monkeypatch.context() as patch:
         patch.setattr(balinp.data, "PIECE", 80 * (1 + classes) * 12)
-        memory = BALI((12,), "categorical").fit(X, Y, epochs=4)
-    model = BALI((12,), "categorical").fit(*arrays, epochs=4)
+        memory = BALI((12,), "categorical").fit(X, Y, epochs=2)
+    model = BALI((12,), "categorical").fit(*arrays, epochs=2)
     assert_same_model(model, memory)
 
 
@@ -144,13 +149,13 @@ def test_many_chunks_are_added_in_groups_and_nothing_need_be_kept(
 ) -> None:
     hidden, likelihood, _ = CASES[case]
     X, Y = data("classes" if likelihood == "categorical" else "regression")
-    memory = BALI(hidden, likelihood).fit(X, Y, epochs=3)
+    memory = BALI(hidden, likelihood).fit(X, Y, epochs=2)
     many = chunked(X, Y, rows=(40,) * 10)
     assert many[0].numblocks[0] > cluster.GROUP
-    model = BALI(hidden, likelihood).fit(*many[:2], epochs=3)
+    model = BALI(hidden, likelihood).fit(*many[:2], epochs=2)
     assert_same_model(model, memory)
     monkeypatch.setattr(balinp.data, "PIECE", 1)  # here, where it is decided what is kept there
-    again = BALI(hidden, likelihood).fit(*many[:2], epochs=3)
+    again = BALI(hidden, likelihood).fit(*many[:2], epochs=2)
     assert_same_model(again, model, 0)
 
 
@@ -225,7 +230,7 @@ def test_a_killed_worker_costs_time_alone(
     """In the middle of a step, while a pass is under way."""
     X, Y = data("classes")
     arrays = chunked(X, Y)[:2]
-    expected = BALI((5,), "categorical").fit(*arrays, epochs=5)
+    expected = BALI((5,), "categorical").fit(*arrays, epochs=3)
     usual, calls = cluster.Workers.brought, []
 
     def kill(workers: cluster.Workers, futures: Any) -> Any:
@@ -236,20 +241,15 @@ def test_a_killed_worker_costs_time_alone(
         return usual(workers, futures)
 
     monkeypatch.setattr(cluster.Workers, "brought", kill)
-    model = BALI((5,), "categorical").fit(*arrays, epochs=5)
-    assert len(calls) > 20
+    model = BALI((5,), "categorical").fit(*arrays, epochs=3)
+    assert len(calls) > 14
     assert_same_model(model, expected, 0)
 
 
 def test_the_number_of_rows_does_not_change_what_travels(two_processes: Any) -> None:
-    """Of two chunks: one's sums go to the other, and theirs here, by way of the scheduler.
-
-    Now and then dask gives a chunk to a worker that is idle, on a busy machine in most steps: the
-    least of six is that of none.
-    """
+    """Of two chunks: one's sums go to the other, and theirs here, by way of the scheduler."""
     few, many = (
-        min(cost(two_processes, MEASURED[0], rows, 2, steps=1).bytes for _ in range(6))
-        for rows in (500, 40_000)
+        cost(two_processes, MEASURED[0], rows, 2, steps=1).bytes for rows in (500, 40_000)
     )
     assert 3 * 8 * MEASURED[0].numbers < few
     assert many - few < 0.2 * 40_000 * 9 * 8  # a step may take more passes
@@ -561,7 +561,7 @@ def test_the_page_runs(two_processes: Any) -> None:
     for block in re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE):
         exec(block, namespace)
     X, Y, model = (namespace[name] for name in ("X", "Y", "model"))
-    assert_same_model(model, BALI((20,)).fit(X.compute(), Y.compute(), epochs=10))
+    assert_same_model(model, BALI((20,)).fit(X.compute(), Y.compute(), epochs=5))
     mapped = X.map_blocks(lambda x: model.predict(x).mean, chunks=(X.chunks[0], 2), dtype=float)
     # Products of five rows and of a chunk may be rounded differently.
     np.testing.assert_allclose(mapped[:5].compute(), namespace["predictive"].mean, rtol=1e-12)

@@ -3,22 +3,22 @@
     python tests/tools              # all, and writes tests/tools.md
     python tests/tools mapie shap   # these alone, on the screen
 
-Needs uv and a network. Each package has an environment of its own, with the versions that are named
-beside its trials and otherwise the newest that go with them, and so none of them hinders another.
-Exit status 1 if anything was not as it is written down in the trials.
+Needs uv and a network. As many packages as go together share an environment, with the versions that
+are named beside their trials and otherwise the newest that go with them. Exit status 1 if anything
+was not as it is written down in the trials.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from configparser import ConfigParser
 from importlib import import_module
 from importlib.metadata import version
-from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypedDict
@@ -29,12 +29,12 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TOPICS = ("selection", "search", "explaining", "uncertainty", "tables", "causes", "files")
 PYTHON = "3.12"
-SECONDS = 900
-"""After which an environment's trials are ended."""
+SECONDS = 600
+"""After which a trial is ended."""
 
 LEFT_OUT = {
-    "autogluon, pycaret, mljar-supervised": "install more than 300 MB",
-    "torchcp, botorch, trieste, alibi-detect": "install PyTorch or TensorFlow",
+    "autogluon, pycaret, mljar-supervised, tpot, flaml": "install XGBoost, and more than 300 MB",
+    "torchcp, botorch, trieste, alibi-detect, netcal": "install PyTorch or TensorFlow",
     "ray, causalml, h2o": "install more than 300 MB",
     "auto-sklearn, nonconformist, scikit-multiflow": "no release for the Pythons of today",
     "sklearn2pmml, jpmml": "need Java, and know estimators by their names",
@@ -69,64 +69,87 @@ def requirements() -> list[str]:
 def tried(trial: Trial) -> Row:
     """Run a trial in this environment."""
     remark, result = "", "worked"
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(SECONDS)
     try:
         remark = trial.run() or ""
     except BaseException as error:
         traceback.print_exc()
         lines = str(error).strip().splitlines() or [""]
         result, remark = "did not", trial.fails or f"{type(error).__name__}: {lines[0]}"[:300]
-    expected = (result == "did not") == bool(trial.fails)
-    name = name_of(trial.requirement)
+    finally:
+        signal.alarm(0)
+    return row(trial, version(name_of(trial.requirement)), result, remark)
+
+
+def _too_long(*_: object) -> None:
+    raise TimeoutError(f"not finished in {SECONDS} seconds")
+
+
+def row(trial: Trial, number: str, result: str, why: str) -> Row:
+    """A row of the table."""
     return Row(
-        tool=name, version=version(name), asked=trial.asked, result=result, why=remark,
-        expected=expected,
+        tool=name_of(trial.requirement), version=number, asked=trial.asked, result=result, why=why,
+        expected=(result == "did not") == bool(trial.fails),
     )  # fmt: skip
 
 
-def apart(trials: list[Trial], topic: str) -> list[Row]:
-    """Run the trials of one package in an environment of its own."""
-    first = trials[0]
-    packages = dict.fromkeys(
-        [*requirements(), first.requirement, *(a for t in trials for a in t.also)]
-    )
-    options = [part for package in packages for part in ("--with", package)]
+def go_together(trials: list[Trial]) -> str:
+    """What uv says against an environment of them all; nothing if there is one."""
+    command = ["uv", "pip", "compile", "--quiet", "--python-version", PYTHON, "-"]
+    asked = "\n".join(packages(trials))
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
+    return done.stderr.strip() if done.returncode else ""
+
+
+def packages(trials: list[Trial]) -> list[str]:
+    """What has to be installed for them."""
+    asked = [part for trial in trials for part in (trial.requirement, *trial.also)]
+    return list(dict.fromkeys([*requirements(), *asked]))
+
+
+def environments(trials: list[Trial]) -> Iterator[tuple[list[Trial], str]]:
+    """Trials that can share an environment; and what is against that of a single package."""
+    against = go_together(trials)
+    names = list(dict.fromkeys(trial.requirement for trial in trials))
+    if not against or len(names) == 1:
+        yield trials, against
+        return
+    first = names[: len(names) // 2]
+    yield from environments([trial for trial in trials if trial.requirement in first])
+    yield from environments([trial for trial in trials if trial.requirement not in first])
+
+
+def together(trials: list[Trial], topic: str) -> Iterator[Row]:
+    """Run trials in one environment; in another process if one is the end of a process."""
     with TemporaryDirectory() as directory:
-        results = Path(directory) / "results.json"
-        command = [
-            *("uv", "run", "--quiet", "--no-project", "--python", PYTHON, *options),
-            *("python", "-W", "ignore", str(HERE), "--inside", topic, first.requirement),
-            str(results),
-        ]  # fmt: skip
-        try:
+        while trials:
+            results = Path(directory) / "results.jsonl"
+            results.write_text("")
+            options = [part for package in packages(trials) for part in ("--with", package)]
+            command = [
+                *("uv", "run", "--quiet", "--no-project", "--python", PYTHON, *options),
+                *("python", "-W", "ignore", str(HERE), "--inside", topic, str(results)),
+                *(str(trial.number) for trial in trials),
+            ]
             done = subprocess.run(
-                command, cwd=directory, capture_output=True, text=True, timeout=SECONDS, check=False
+                command, cwd=directory, capture_output=True, text=True, check=False
             )
-            said = done.stderr
-        except subprocess.TimeoutExpired:
-            said = f"not finished in {SECONDS} seconds"
-        if results.exists():
-            rows: list[Row] = json.loads(results.read_text())
-            if not all(row["expected"] for row in rows):
-                print(said[-3000:], file=sys.stderr)
-            return rows
-    print(said[-3000:], file=sys.stderr)
-    number = first.requirement.partition("==")[2]
-    why = first.fails or (said.strip().splitlines() or [""])[-1][:300]
-    return [
-        Row(tool=name_of(first.requirement), version=number, asked=t.asked, result="did not",
-            why=why, expected=bool(first.fails))
-        for t in trials
-    ]  # fmt: skip
+            rows: list[Row] = [json.loads(line) for line in results.read_text().splitlines()]
+            yield from rows
+            if not all(row["expected"] for row in rows) or done.returncode:
+                print(done.stderr[-20000:], file=sys.stderr)
+            trials = trials[len(rows) :]
+            if trials:
+                last = (done.stderr.strip().splitlines() or [""])[-1][:300]
+                yield row(trials.pop(0), "", "did not", f"the process ended: {last}")
 
 
 def loaded(topics: Iterable[str]) -> dict[str, list[Trial]]:
     """The trials of each topic."""
-    found = {}
     for topic in topics:
-        before = len(TRIALS)
         import_module(topic)
-        found[topic] = TRIALS[before:]
-    return found
+    return {topic: [trial for trial in TRIALS if trial.run.__module__ == topic] for topic in topics}
 
 
 def document(rows: list[tuple[str, list[Row]]]) -> str:
@@ -138,9 +161,8 @@ def document(rows: list[tuple[str, list[Row]]]) -> str:
         "# Tools that were tried",
         "",
         f"{len(every)} uses of {len(packages)} packages on balinp's estimators: {worked} worked, "
-        f"{len(every) - worked} did not. Written by `python tests/tools`, which installs each "
-        "package into an environment of its own and runs what is in [tools](tools); it is no part "
-        "of the tests.",
+        f"{len(every) - worked} did not. Written by `python tests/tools`, which installs them into "
+        "environments of their own and runs what is in [tools](tools); it is no part of the tests.",
         "",
     ]
     for topic, some in rows:
@@ -161,32 +183,38 @@ def main(chosen: list[str]) -> int:
     """Try tools; of all of them a document is made."""
     rows: list[tuple[str, list[Row]]] = []
     for topic, trials in loaded(TOPICS).items():
+        asked = [t for t in trials if not chosen or {name_of(t.requirement), topic} & {*chosen}]
         some: list[Row] = []
-        for requirement, of_one in groupby(trials, key=lambda trial: trial.requirement):
-            if chosen and name_of(requirement) not in chosen and topic not in chosen:
-                continue
-            for row in apart(list(of_one), topic):
-                mark = "  " if row["expected"] else "! "
+        for group, against in environments(asked) if asked else ():
+            if against:
+                why = group[0].fails or against.splitlines()[-1].strip()[:300]
+                found = iter([row(trial, "", "did not", why) for trial in group])
+            else:
+                found = together(group, topic)
+            for one in found:
+                mark = "  " if one["expected"] else "! "
                 print(
-                    f"{mark}{row['tool']}: {row['asked']}: {row['result']} {row['why']}", flush=True
+                    f"{mark}{one['tool']}: {one['asked']}: {one['result']} {one['why']}", flush=True
                 )
-                some.append(row)
+                some.append(one)
         rows.append((topic, some))
     if not chosen:
         (HERE.parent / "tools.md").write_text(document(rows), "utf-8")
-    return int(not all(row["expected"] for _, some in rows for row in some))
+    return int(not all(one["expected"] for _, some in rows for one in some))
 
 
-def inside(topic: str, requirement: str, results: Path) -> None:
-    """Run the trials of a package, in its environment."""
+def inside(topic: str, results: Path, numbers: list[int]) -> None:
+    """Run trials of a topic, by their numbers, in their environment."""
     sys.path.insert(0, str(ROOT))
-    (trials,) = loaded([topic]).values()
-    rows = [tried(trial) for trial in trials if trial.requirement == requirement]
-    results.write_text(json.dumps(rows))
+    trials = loaded([topic])[topic]
+    for number in numbers:
+        found = tried(trials[number])
+        with results.open("a") as file:
+            file.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--inside"]:
-        inside(sys.argv[2], sys.argv[3], Path(sys.argv[4]))
+        inside(sys.argv[2], Path(sys.argv[3]), [int(number) for number in sys.argv[4:]])
     else:
         sys.exit(main(sys.argv[1:]))

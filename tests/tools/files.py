@@ -92,6 +92,7 @@ def mlflow() -> None:
     np.testing.assert_array_equal(
         mlflow.pyfunc.load_model(info.model_uri).predict(X), model.predict(X)
     )
+    mlflow.sklearn.autolog(disable=True)
 
 
 @tool(
@@ -111,16 +112,6 @@ def m2cgen() -> None:
     import m2cgen
 
     m2cgen.export_to_c(regressor().fit(*numbers()))
-
-
-@tool("scikit-learn-intelex==2026.2.0", "patch_sklearn before everything else")
-def intelex() -> None:
-    from sklearnex import patch_sklearn
-
-    patch_sklearn(verbose=False)
-    from sklearn.model_selection import cross_val_score
-
-    cross_val_score(regressor(), *numbers(), cv=3)
 
 
 @tool("pins==0.9.2", "a board in a directory")
@@ -251,3 +242,13 @@ def rich() -> None:
     from rich.console import Console
 
     rich.inspect(regressor().fit(*numbers()), console=Console(file=io.StringIO()), methods=True)
+
+
+@tool("scikit-learn-intelex==2026.2.0", "patch_sklearn before everything else")
+def intelex() -> None:
+    from sklearnex import patch_sklearn
+
+    patch_sklearn(verbose=False)
+    from sklearn.model_selection import cross_val_score
+
+    cross_val_score(regressor(), *numbers(), cv=3)

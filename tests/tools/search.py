@@ -140,48 +140,6 @@ def genetic() -> None:
     ).fit(*numbers())
 
 
-@tool("flaml==2.7.0", "AutoML with a learner of one's own", also=("flaml[automl]",))
-def flaml() -> None:
-    from flaml import AutoML, tune
-    from flaml.automl.model import SKLearnEstimator
-
-    from balinp import BALIRegressor
-
-    class Learner(SKLearnEstimator):
-        def __init__(self, task: object = "regression", **config: object) -> None:
-            super().__init__(task, **config)
-            self.estimator_class = BALIRegressor
-
-        @classmethod
-        def search_space(cls, data_size: object, task: object) -> dict[str, object]:
-            return {"hidden": {"domain": tune.randint(lower=1, upper=6), "init_value": 2}}
-
-    automl = AutoML()
-    automl.add_learner("bali", Learner)
-    X, y = numbers()
-    automl.fit(X, y, task="regression", estimator_list=["bali"], max_iter=3, verbose=0)
-    assert np.isfinite(automl.predict(X)).all()
-
-
-@tool("tpot==1.1.0", "a pipeline search that has BALIRegressor among its parts")
-def tpot() -> None:
-    import tpot
-    from ConfigSpace import ConfigurationSpace, Integer
-
-    from balinp import BALIRegressor
-
-    node = tpot.search_spaces.nodes.EstimatorNode(
-        method=BALIRegressor, space=ConfigurationSpace({"epochs": Integer("epochs", (3, 10))})
-    )
-    search = tpot.TPOTEstimator(
-        scorers=["neg_root_mean_squared_error"], scorers_weights=[1], classification=False,
-        search_space=node, population_size=3, generations=2, cv=3, verbose=0, n_jobs=1,
-    )  # fmt: skip
-    X, y = numbers()
-    search.fit(X.to_numpy(), y.to_numpy())
-    search.predict(X.to_numpy())
-
-
 @tool("dask-ml==2025.1.0", "GridSearchCV, ParallelPostFit, Incremental by partial_fit")
 def dask_ml() -> None:
     import dask.array as da

@@ -27,6 +27,8 @@ class Trial(NamedTuple):
         Raises if it did not work; may return a remark.
     fails : str
         Why it does not work and whose fault that is, where this is known; else empty.
+    number : int
+        Its place among those of its topic.
     """
 
     requirement: str
@@ -34,6 +36,7 @@ class Trial(NamedTuple):
     asked: str
     run: Run
     fails: str
+    number: int
 
 
 TRIALS: list[Trial] = []
@@ -45,7 +48,8 @@ def tool(
     """Note a function down as a trial."""
 
     def noted(run: Run) -> Run:
-        TRIALS.append(Trial(requirement, also, asked, run, fails))
+        number = sum(trial.run.__module__ == run.__module__ for trial in TRIALS)
+        TRIALS.append(Trial(requirement, also, asked, run, fails, number))
         return run
 
     return noted

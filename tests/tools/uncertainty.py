@@ -114,17 +114,6 @@ def venn_abers() -> None:
         model.predict_proba(X_held)
 
 
-@tool("netcal==1.4.0", "ECE, TemperatureScaling of probabilities")
-def netcal() -> None:
-    from netcal.metrics import ECE
-    from netcal.scaling import TemperatureScaling
-
-    X, y, X_held, y_held = halves(classes())
-    p = classifier().fit(X, y).predict_proba(X_held)[:, 1]
-    ECE(5).measure(p, y_held)
-    TemperatureScaling().fit(p, y_held).transform(p)
-
-
 @tool("betacal==1.1.0", "BetaCalibration of probabilities")
 def betacal() -> None:
     from betacal import BetaCalibration
