@@ -1,6 +1,7 @@
 """Try tools of the ecosystem on balinp's estimators, and write down how it went.
 
     python tests/tools              # all, and writes tests/tools.md
+    python tests/tools explaining   # a topic, of which it writes the part anew
     python tests/tools mapie shap   # these alone, on the screen
 
 Needs uv and a network. As many packages as go together share an environment, with the versions that
@@ -27,6 +28,7 @@ from trial import TRIALS, Trial
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+PAGE = HERE.parent / "tools.md"
 TOPICS = ("selection", "search", "explaining", "uncertainty", "tables", "causes", "files")
 PYTHON = "3.12"
 SECONDS = 600
@@ -152,55 +154,68 @@ def loaded(topics: Iterable[str]) -> dict[str, list[Trial]]:
     return {topic: [trial for trial in TRIALS if trial.run.__module__ == topic] for topic in topics}
 
 
-def document(rows: list[tuple[str, list[Row]]]) -> str:
-    """The page."""
-    every = [row for _, some in rows for row in some]
-    worked = sum(row["result"] == "worked" for row in every)
-    packages = {row["tool"] for row in every}
+def title(topic: str) -> str:
+    """The first line of a topic's module."""
+    return (import_module(topic).__doc__ or "").strip().splitlines()[0].rstrip(".")
+
+
+def section(rows: list[Row]) -> list[str]:
+    """Lines of a table."""
+    cells = [(r["tool"], r["version"], r["asked"], r["result"], r["why"]) for r in rows]
+    head = ("tool", "version", "asked of it", "", "remark"), ("---",) * 5
+    return [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in (*head, *cells)]
+
+
+def document(found: dict[str, list[Row]], before: str) -> str:
+    """The page; topics that were not tried are as they were before."""
+    known = {}
+    for part in before.split("\n## ")[1:]:
+        name, *lines = part.strip().splitlines()
+        known[name] = [line for line in lines if line]
+    known |= {title(topic): section(rows) for topic, rows in found.items()}
+    sections = {name: known[name] for name in map(title, TOPICS) if name in known}
+    uses = [line.split(" | ") for lines in sections.values() for line in lines[2:]]
+    worked, packages = sum(use[3] == "worked" for use in uses), {use[0] for use in uses}
     lines = [
         "# Tools that were tried",
         "",
-        f"{len(every)} uses of {len(packages)} packages on balinp's estimators: {worked} worked, "
-        f"{len(every) - worked} did not. Written by `python tests/tools`, which installs them into "
+        f"{len(uses)} uses of {len(packages)} packages on balinp's estimators: {worked} worked, "
+        f"{len(uses) - worked} did not. Written by `python tests/tools`, which installs them into "
         "environments of their own and runs what is in [tools](tools); it is no part of the tests.",
-        "",
     ]
-    for topic, some in rows:
-        title = (import_module(topic).__doc__ or "").strip().splitlines()[0].rstrip(".")
-        lines += [f"## {title}", "", "| tool | version | asked of it | | remark |"]
-        lines += ["| --- | --- | --- | --- | --- |"]
-        lines += [
-            f"| {r['tool']} | {r['version']} | {r['asked']} | {r['result']} | {r['why']} |"
-            for r in some
-        ]
-        lines += [""]
-    lines += ["## Not tried", "", "| tools | why |", "| --- | --- |"]
-    lines += [f"| {names} | {why} |" for names, why in LEFT_OUT.items()]
+    sections["Not tried"] = ["| tools | why |", "| --- | --- |"]
+    sections["Not tried"] += [f"| {names} | {why} |" for names, why in LEFT_OUT.items()]
+    for name, table in sections.items():
+        lines += ["", f"## {name}", "", *table]
     return "\n".join(lines) + "\n"
 
 
 def main(chosen: list[str]) -> int:
-    """Try tools; of all of them a document is made."""
-    rows: list[tuple[str, list[Row]]] = []
+    """Try tools; whole topics are written down."""
+    found: dict[str, list[Row]] = {}
     for topic, trials in loaded(TOPICS).items():
         asked = [t for t in trials if not chosen or {name_of(t.requirement), topic} & {*chosen}]
-        some: list[Row] = []
-        for group, against in environments(asked) if asked else ():
-            if against:
-                why = group[0].fails or against.splitlines()[-1].strip()[:300]
-                found = iter([row(trial, "", "did not", why) for trial in group])
-            else:
-                found = together(group, topic)
-            for one in found:
-                mark = "  " if one["expected"] else "! "
-                print(
-                    f"{mark}{one['tool']}: {one['asked']}: {one['result']} {one['why']}", flush=True
-                )
-                some.append(one)
-        rows.append((topic, some))
-    if not chosen:
-        (HERE.parent / "tools.md").write_text(document(rows), "utf-8")
-    return int(not all(one["expected"] for _, some in rows for one in some))
+        rows = list(shown(asked, topic)) if asked else []
+        if asked == trials:
+            found[topic] = rows
+            before = PAGE.read_text("utf-8") if PAGE.exists() else ""
+            PAGE.write_text(document({topic: rows}, before), "utf-8")
+    return int(not all(row["expected"] for rows in found.values() for row in rows))
+
+
+def shown(trials: list[Trial], topic: str) -> Iterator[Row]:
+    """Rows of trials, each printed when it is there."""
+    for group, against in environments(trials):
+        if against:
+            why = group[0].fails or against.splitlines()[-1].strip()[:300]
+            rows = iter([row(trial, "", "did not", why) for trial in group])
+        else:
+            rows = together(group, topic)
+        for one in rows:
+            mark = "  " if one["expected"] else "! "
+            words = f"{one['asked']}: {one['result']} {one['why']}"
+            print(f"{mark}{one['tool']}: {words}", flush=True)
+            yield one
 
 
 def inside(topic: str, results: Path, numbers: list[int]) -> None:

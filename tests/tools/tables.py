@@ -105,14 +105,15 @@ def numba() -> None:
     near(mean(X, *model.weights), model.predict(X).mean, rtol=1e-9)
 
 
-@tool("sklearn-pandas==2.2.0", "DataFrameMapper before it")
-def sklearn_pandas() -> None:
+@tool("sklearn-pandas==2.2.0", "DataFrameMapper before it", also=("six",))
+def sklearn_pandas() -> str:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn_pandas import DataFrameMapper
 
     X, y = numbers()
     make_pipeline(DataFrameMapper([(["bmi", "bp"], StandardScaler())]), regressor()).fit(X, y)
+    return "needs six, and does not say so"
 
 
 @tool("feature-engine==1.9.4", "encoders and imputers in a pipeline; selection by shuffling")
@@ -125,7 +126,7 @@ def feature_engine() -> None:
     X, y = numbers()
     words = X.assign(site=np.where(X.age > 0, "a", "b"))
     make_pipeline(MeanMedianImputer(), OneHotEncoder(), regressor()).fit(words, y)
-    SelectByShuffling(regressor(), cv=3, random_state=SEED).fit(X, y)
+    SelectByShuffling(regressor(), scoring="r2", cv=3, random_state=SEED).fit(X, y)
 
 
 @tool("category-encoders==2.11.2", "TargetEncoder in a pipeline, NestedCVWrapper")

@@ -164,7 +164,7 @@ def scoringrules() -> None:
     draws = model.sample_y(X_held, 2000)
     predictive = model.predict_distribution(X_held)
     ours = metrics.crps_student(
-        y_held[:, None], predictive.mean, predictive.std, predictive.freedom[0]
+        y_held[:, None], predictive.mean, predictive.std, predictive.freedom
     )
     near(scoringrules.crps_ensemble(y_held, draws).mean(), ours, rtol=0.02)
 
@@ -207,14 +207,14 @@ def emcee() -> None:
 
     X, Y = (np.asarray(part, float)[:40] for part in numbers())
     X, Y = X[:, :1] * 20, (Y[:, None] - Y.mean()) / Y.std()
-    model = BALI((2,), noise_variance=0.5, prior_precision=1.0).fit(X, Y, epochs=50)
+    model = BALI((2,), activation="tanh", noise_variance=0.5, prior_precision=1.0).fit(X, Y, epochs=50)
     shapes = [weights.shape for weights in model.weights]
     sizes = np.cumsum([0, *(np.prod(shape) for shape in shapes)])
 
     def log_density(theta: np.ndarray) -> float:
         parts = zip(sizes[:-1], sizes[1:], shapes, strict=True)
         W, V = (theta[a:b].reshape(shape) for a, b, shape in parts)
-        f = model.network.activation.value(X @ W[:-1] + W[-1]) @ V[:-1] + V[-1]
+        f = np.tanh(X @ W[:-1] + W[-1]) @ V[:-1] + V[-1]
         return float(-((Y - f) ** 2).sum() / (2 * 0.5) - (theta**2).sum() / 2)
 
     start = np.concatenate([weights.ravel() for weights in model.weights])
@@ -224,7 +224,6 @@ def emcee() -> None:
 
 @tool("skpro==2.16.0", "ResidualDouble around it; its CRPS of our moments")
 def skpro() -> None:
-    import pandas as pd
     from skpro.distributions import Normal
     from skpro.metrics import CRPS
     from skpro.regression.residual import ResidualDouble
@@ -234,7 +233,7 @@ def skpro() -> None:
     model = ResidualDouble(regressor()).fit(X, y)
     model.predict_interval(X[:5], coverage=0.9)
     mean, std = regressor(noise="gaussian").fit(X, y).predict(X, return_std=True)
-    forecast = Normal(pd.DataFrame(mean, X.index, y.columns), pd.DataFrame(std, X.index, y.columns))
+    forecast = Normal(mean[:, None], std[:, None], index=X.index, columns=y.columns)
     assert np.isfinite(CRPS()(y, forecast))
 
 
