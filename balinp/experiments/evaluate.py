@@ -200,7 +200,7 @@ def _report(records: Sequence[Record], dataset: Dataset, leaked: Sequence[Leakag
     text = table(records, dataset.kind)
     if dataset.note:
         text += f"\n{dataset.name}: {dataset.note}\n"
-    text += f"\n{leakage_report(leaked)}"
+    text += f"\n{leakage_report(leaked, dataset.inputs)}"
     if dataset.group_columns is not None:
         text += f"\n{group_report(dataset)}"
     if dataset.gap_columns is not None:

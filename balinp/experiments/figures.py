@@ -132,6 +132,8 @@ def _draw_scores(axes: Any, outcomes: Sequence[Outcome], kind: str) -> None:
     methods = method_names(records)
     values, reference = _compared(records, methods, kind)
     low, high = window(values[[method != reference for method in methods]])
+    if reference is not None:  # whose own place, 0, is always shown
+        low, high = min(low, 0.0), max(high, 0.0)
     shown = np.clip(values, low, high)
     for row, style in enumerate(styles(methods)):
         if style.name == reference:

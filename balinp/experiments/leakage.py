@@ -112,8 +112,15 @@ def _but_one(
     return np.isin(rest[split.test], rest[split.train])
 
 
-def leakage_report(found: Sequence[Leakage]) -> str:
+def leakage_report(found: Sequence[Leakage], inputs: Sequence[str] = ()) -> str:
     """A Markdown table of what was found in the splits of one data set; a sentence if nothing was.
+
+    Parameters
+    ----------
+    found : sequence of Leakage
+        Of each split.
+    inputs : sequence of str, default ()
+        Names of the inputs, if they have any.
 
     Examples
     --------
@@ -125,6 +132,8 @@ def leakage_report(found: Sequence[Leakage]) -> str:
     | all but one input as in training | 50.0 % | 50.0 % | 50.0 % |
     <BLANKLINE>
     Test rows and training rows, over 2 splits. Where all but one agree, it is mostly input 3.
+    >>> leakage_report([Leakage(0.0, 0.0, 0.5, 1)], ["age", "site"]).splitlines()[-1][-17:]
+    "is mostly 'site'."
     """
     shares = 100 * np.array([one[:3] for one in found])
     if not shares.any():
@@ -137,7 +146,8 @@ def leakage_report(found: Sequence[Leakage]) -> str:
     text = markdown(["test rows", "mean", "least", "most"], [list(TITLES), *cells])
     line = f"Test rows and training rows, over {_splits(len(found))}."
     if (most := _most(found)) is not None:
-        line += f" Where all but one agree, it is mostly input {most}."
+        name = f"{inputs[most]!r}" if inputs else f"input {most}"
+        line += f" Where all but one agree, it is mostly {name}."
     return f"{text}\n\n{line}\n"
 
 

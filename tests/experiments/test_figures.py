@@ -84,6 +84,7 @@ def test_differences_are_taken_split_by_split(rng, tmp_path, monkeypatch):
     saved = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: saved.append(self))
     scores = rng.standard_normal((3, 4)) + 5 * rng.standard_normal(4)  # splits differ most
+    scores[1] += 30  # all others lie on one side of the reference
     names = ["first", REFERENCE, "third"]
     found = [
         Outcome(
@@ -112,6 +113,8 @@ def test_differences_are_taken_split_by_split(rng, tmp_path, monkeypatch):
         expected = difference.mean() - error, difference.mean() + error
         np.testing.assert_allclose(segments[0][:, 0], expected, rtol=1e-12)
     assert f"minus that of {REFERENCE}" in left.get_xlabel()
+    assert "beyond" not in left.get_xlabel()
+    assert left.get_xlim()[0] < -20 < 0 < left.get_xlim()[1]
     # ten rows that are tested twice and twenty that are tested once, 40 tests in all
     variance = (10 * 2**2 + 20) / 40**2
     assert independent_rows(found, dataset) == pytest.approx(1 / variance, rel=1e-12)

@@ -207,7 +207,9 @@ def emcee() -> None:
 
     X, Y = (np.asarray(part, float)[:40] for part in numbers())
     X, Y = X[:, :1] * 20, (Y[:, None] - Y.mean()) / Y.std()
-    model = BALI((2,), activation="tanh", noise_variance=0.5, prior_precision=1.0).fit(X, Y, epochs=50)
+    model = BALI((2,), activation="tanh", noise_variance=0.5, prior_precision=1.0).fit(
+        X, Y, epochs=50
+    )
     shapes = [weights.shape for weights in model.weights]
     sizes = np.cumsum([0, *(np.prod(shape) for shape in shapes)])
 
