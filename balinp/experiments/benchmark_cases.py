@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from scipy.stats import norm
 
+from balinp import training
 from balinp._types import Array
 from balinp.bali import BALI
 from balinp.coordinates import InputEigenbasis
@@ -133,7 +134,7 @@ class Underway:
         """The step on a batch of these rows; as many as there are are all data at once."""
         data = self._data
         batch = data.whole if len(rows) == len(data) else Batch(data, rows)
-        return self._model._step(batch, float(len(data)), self._coordinates)
+        return training.step(self._model, batch, float(len(data)), self._coordinates)
 
     @property
     def model(self) -> BALI:
