@@ -97,8 +97,7 @@ class BALIRegressor(RegressorMixin, WithFunctions):
         nats; the mean over members. Not there after `partial_fit`.
     history_
         A `balinp.history.Record` of each step of the first member, also of earlier calls that this
-        one went on from; pickles and files keep fewer, or none. Member k's are
-        ``members_[k].history``, and `balinp.plot.convergence` draws those of all members.
+        one went on from; pickles and files keep fewer, or none. Of others ``members_[k].history``.
     n_iter_
         Passes over the data that the last `fit` made; of several members, the most.
     validation_scores_ : array
