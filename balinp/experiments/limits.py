@@ -81,8 +81,8 @@ def products(
     - backward: 1 + C rows a datum through all layers but the first, 2 B (1 + C) n K. C is the
       number of outputs, for classes one less, or that of drawn labels.
     - output deviations, for classes: X Q_A, 2 B D^2, except in the first layer; its squares times
-      1 / L, 2 B D K, and m / 2 tangents, times Q_H^T, B m K^2, and from layer to layer, B m n K,
-      all three in single precision; the m draws to and from the combinations that matter.
+      1 / L, 2 B D K; m / 2 tangents, times Q_H^T, B m K^2, and from layer to layer, B m n K; all
+      of this in single precision; the m draws to and from the combinations that matter.
     - factors: X^T G, 2 B D K; X^T X, B D (D + 1), except in the first layer; S^T S, B C K (K + 1),
       unless H is the likelihood's own.
     - solve: in and out of eigenbases, 4 D K (D + K), in the first layer 4 D K^2. For one output
@@ -135,7 +135,7 @@ def products(
         if not layer.is_first:
             flops[FACTORS] += B * layer.D * (layer.D + 1)
         if categorical:
-            squares = 0 if layer.is_first else 2 * B * layer.D**2
+            squares = 0 if layer.is_first else B * layer.D**2
             flops[DEVIATIONS] += squares + B * layer.D * K + draws / 2 * (B * K**2 + back / 2)
         solve, after = _solve(layer, keeps_bases and not known, direct=not categorical)
         flops[SOLVE] += solve
