@@ -95,8 +95,9 @@ class BALI(Model):
         outputs, are at most 2,048. For one layer both are the same.
     noise : Noise, default "gaussian"
         ``"gaussian"``, or ``"student"``: tails and size of a learnt noise are fitted to what each
-        datum left out says at the end of `fit` (JP-4). Where that would take too long, or there are
-        fewer than five data, the noise is Gaussian, as the repr then says; so it is after `step`.
+        datum left out says at the end of `fit` (JP-4), and a joint covariance doubts the scale of a
+        learnt prior: predictions are mixtures of three (JP-6). Where that would take too long, or
+        there are fewer than five data, all is Gaussian, as the repr then says, and after `step`.
 
     Attributes
     ----------

@@ -21,7 +21,9 @@ from balinp.validation import LARGEST, as_count, as_matrix
 
 
 class WeightPosterior(Protocol):
-    """A Gaussian over all weights of a network: `LayerwisePosterior` or `JointPosterior`.
+    """A Gaussian over all weights of a network, or a mixture of such of the same means.
+
+    `LayerwisePosterior`, `JointPosterior` or `MixedPosterior`.
 
     Attributes
     ----------
@@ -106,6 +108,49 @@ class LayerwisePosterior:
         Derivation: PR-6
         """
         return [q.with_mean(np.zeros_like(q.mean)).sample(rng) for q in self.posteriors]
+
+
+class MixedPosterior:
+    """Equal mixture of posteriors over the weights of one network that have the same means.
+
+    Derivation: JP-6, PR-6
+
+    Parameters
+    ----------
+    members : sequence of WeightPosterior
+        What is mixed.
+
+    Attributes
+    ----------
+    members : list of WeightPosterior
+        What is mixed.
+    network : MLP
+        The network.
+    weights : sequence of array
+        Means of the weights.
+
+    Examples
+    --------
+    >>> from balinp.matrix_normal import MatrixNormal
+    >>> line, means = MLP([1, 1]), [[2.0], [0.0]]
+    >>> parts = [LayerwisePosterior(line, [MatrixNormal(means, U, [[1.0]])])
+    ...          for U in (np.eye(2), 3 * np.eye(2))]
+    >>> MixedPosterior(parts).between_rows([[1.0], [3.0]])[:, 0, :, 0]  # 2 (x x' + 1)
+    array([[ 4.,  8.],
+           [ 8., 20.]])
+    """
+
+    def __init__(self, members: Sequence[WeightPosterior]) -> None:
+        self.members = list(members)
+        self.network, self.weights = members[0].network, members[0].weights
+
+    def between_rows(self, X: Any) -> Array:
+        """Covariance (B, K, B, K) of the linearised outputs at all rows of X (B, n_in)."""
+        return np.asarray(np.mean([member.between_rows(X) for member in self.members], axis=0))
+
+    def draw(self, rng: np.random.Generator) -> list[Array]:
+        """A draw of all weights about their means, from a member drawn before."""
+        return self.members[rng.integers(len(self.members))].draw(rng)
 
 
 def sample_functions(

@@ -127,6 +127,26 @@ class JointPosterior:
         >>> round(fit.epistemic([[2.0]]).item(), 12)  # (2^2 + 1) / 3
         1.666666666667
         """
+        args = network, weights, prior_precisions, noise_covariance, data
+        return cls.at_scales(*args, (1.0,), prior_scale=prior_scale, form=form)[0]
+
+    @classmethod
+    def at_scales(
+        cls,
+        network: MLP,
+        weights: Sequence[Array],
+        prior_precisions: Sequence[Array],
+        noise_covariance: Array,
+        data: Data | Stream,
+        factors: Sequence[float],
+        *,
+        prior_scale: float | None = 1.0,
+        form: str | None = None,
+    ) -> list[JointPosterior]:
+        """Posteriors as of `of` whose `prior_scale` is multiplied by each factor, from one pass.
+
+        Derivation: JP-1, JP-6
+        """
         P, rows = sizes(network, data)
         by_weights = P <= rows if form is None else form == "weights"
         if (P if by_weights else rows) > LARGEST_FACTOR:
@@ -148,9 +168,13 @@ class JointPosterior:
             pairs = zip(weights, prior_precisions, strict=True)
             size = sum(float((W * (W @ G)).sum()) for W, G in pairs)
             prior_scale = evidence_scale(made.spectrum(), size)
-        made.factorise(prior_scale)
-        roots = prior_roots(prior_precisions, prior_scale)
-        return cls(network, weights, roots, noise_covariance, made, prior_scale)
+        return [
+            cls(
+                network, weights, prior_roots(prior_precisions, scale), noise_covariance,
+                made.factorised(scale), scale,
+            )
+            for scale in (prior_scale * factor for factor in factors)
+        ]  # fmt: skip
 
     def outputs(self, X: Array) -> tuple[Array, Array]:
         """Outputs (B, K) of the mean network at X (B, n_in), and their covariance (B, K, K).

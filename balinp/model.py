@@ -172,8 +172,9 @@ class Model:
     def predict(self, X: Any, *, samples: int | None = None, seed: int = 0) -> Any:
         """Predictive distribution at inputs X (B, n_in), as the likelihood's `predictive` makes it.
 
-        A `GaussianPredictive`, a `StudentPredictive` where tails were fitted, a `MixturePredictive`
-        of drawn networks, or for classes a `CategoricalPredictive`; for a likelihood of one's own
+        A `GaussianPredictive`, where tails were fitted a `StudentPredictive` or, with a joint
+        covariance, an equal mixture of three, a `MixturePredictive` of drawn networks, or for
+        classes a `CategoricalPredictive`; for a likelihood of one's own
         that does not say, an `OutputPredictive`: the outputs, and the density of targets averaged
         over them.
 

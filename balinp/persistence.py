@@ -6,7 +6,7 @@ The file holds a JSON header (format, version, settings, random state) and the a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, replace
 from itertools import pairwise
 from pathlib import Path
@@ -42,7 +42,7 @@ from balinp.validation import (
 AnyModel = TypeVar("AnyModel", bound=Model)
 
 FORMAT = "balinp"
-VERSION = 2
+VERSION = 3
 FACTOR_ARRAYS = ("A", "H", "a", "Q_A", "h", "Q_H", "numbers")
 LAYER_ARRAYS = ("mean", "prior_mean", "last_change", "balanced", *FACTOR_ARRAYS)
 SETTLED_ARRAYS = tuple(f"settled_{name}" for name in FACTOR_ARRAYS)
@@ -87,21 +87,24 @@ def packed(model: Model) -> dict[str, Array]:
         "random_state": model.rng.bit_generator.state,
         "settled": model.layers[0].state.settled is not None,
         "moments": model.layers[0].state.moments is not None,
-        "joint": None,
+        "joint": [[part.form.name, part.prior_scale] for part in _joint(model)],
         "tails": model.uncertainty.tails,
     }
-    joint = model.uncertainty.joint
-    if joint is not None:
-        header["joint"] = [joint.form.name, joint.prior_scale]
     arrays: dict[str, Any] = {"header": encoded(header, FORMAT, VERSION)}
     if isinstance(model.likelihood, Gaussian):
         arrays["noise_covariance"] = model.likelihood.covariance(model.network.widths[-1])
     for index, layer in enumerate(model.layers):
         for name, array in _layer_arrays(layer).items():
             arrays[f"layer{index}_{name}"] = array
-    if joint is not None:
-        arrays |= {f"joint_{name}": array for name, array in joint.form.arrays().items()}
+    for index, part in enumerate(_joint(model)):
+        arrays |= {f"joint{index}_{name}": a for name, a in part.form.arrays().items()}
     return arrays
+
+
+def _joint(model: Model) -> list[JointPosterior]:
+    """Posteriors of all weights together, one for each scale of the prior."""
+    found = model.uncertainty
+    return [] if found.joint is None else [found.joint, *found.others]
 
 
 def load(path: str | os.PathLike[str], make: Callable[..., AnyModel]) -> AnyModel:
@@ -201,9 +204,8 @@ def _rebuilt(
     if isinstance(model.likelihood, Gaussian):
         names.append("noise_covariance")
         model.likelihood = Gaussian(arrays["noise_covariance"])
-    joint = {n.removeprefix("joint_"): a for n, a in arrays.items() if n.startswith("joint_")}
-    if header["joint"] is not None:
-        names += [f"joint_{name}" for name in joint]
+    joint = [_named(arrays, f"joint{index}_") for index in range(len(header["joint"]))]
+    names += [f"joint{index}_{name}" for index, part in enumerate(joint) for name in part]
     of_layer = list(LAYER_ARRAYS)
     of_layer += SETTLED_ARRAYS if header["settled"] else ()
     of_layer += MOMENT_ARRAYS if header["moments"] else ()
@@ -217,23 +219,28 @@ def _rebuilt(
     return model
 
 
-def _uncertainty(model: Model, header: dict[str, Any], arrays: Mapping[str, Array]) -> Uncertainty:
+def _named(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def _uncertainty(
+    model: Model, header: dict[str, Any], joint: Sequence[Mapping[str, Array]]
+) -> Uncertainty:
     """What predictions are made with beside the layers."""
-    joint = None
-    if header["joint"] is not None:
-        name, scale = header["joint"]
-        network, scale = model.network, as_positive(scale, "prior_scale")
+    network, posteriors = model.network, []
+    for (name, scale), arrays in zip(header["joint"], joint, strict=True):
         form = FORMS[name].restored(arrays, network.shapes, network.widths[-1])
         only(arrays, form.arrays(), "joint")
         precisions = [layer.state.prior_output_precision for layer in model.layers]
-        roots = prior_roots(precisions, scale)
+        roots = prior_roots(precisions, as_positive(scale, "prior_scale"))
         V = noise_covariance(model)
-        joint = JointPosterior(network, model.weights, roots, V, form, scale)
+        posteriors.append(JointPosterior(network, model.weights, roots, V, form, scale))
     tails = header["tails"]
     if tails is not None:
         noise_factor, freedom = tails
         tails = Tails(as_positive(noise_factor, "tails"), as_positive(freedom, "tails"))
-    return replace(model.uncertainty, joint=joint, tails=tails)
+    first = posteriors[0] if posteriors else None
+    return replace(model.uncertainty, joint=first, others=tuple(posteriors[1:]), tails=tails)
 
 
 def _restore_hyper_parameters(model: Model, header: dict[str, Any]) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from copy import copy
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -18,6 +19,8 @@ from balinp._types import Array
 from balinp.features import Features
 from balinp.spectral import eigenvalues, root
 from balinp.validation import as_stored
+
+AnyForm = TypeVar("AnyForm", bound="Form")
 
 
 class Form(ABC):
@@ -33,14 +36,16 @@ class Form(ABC):
         return len(self._matrix)
 
     def spectrum(self) -> Array:
-        """Eigenvalues of Phi^T Phi, but for zeros; before `factorise`."""
+        """Eigenvalues of Phi^T Phi, but for zeros; before it is `factorised`."""
         return eigenvalues(self._matrix, "joint precision")
 
-    def factorise(self, scale: float) -> None:
-        """Multiply the prior's variance by c, the scale, and factorise."""
+    def factorised(self: AnyForm, scale: float) -> AnyForm:
+        """The form with the prior's variance multiplied by c, the scale, and factorised."""
+        form = copy(self)
         matrix = scale * self._matrix
         matrix[np.diag_indices_from(matrix)] += 1.0
-        self._matrix = np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
+        form._matrix = np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
+        return form
 
     @abstractmethod
     def arrays(self) -> dict[str, Array]:
@@ -95,7 +100,7 @@ class InWeights(Form):
             self._matrix += phi.T @ phi
 
     def __add__(self, other: InWeights) -> InWeights:
-        """The form of the data of both, before `factorise`."""
+        """The form of the data of both, before it is `factorised`."""
         form = InWeights([], self._shapes)
         form._matrix = self._matrix + other._matrix
         return form
@@ -175,9 +180,10 @@ class InData(Form):
             **{f"rows{i}": self._data.rows[i] for i in layers},
         }
 
-    def factorise(self, scale: float) -> None:
-        super().factorise(scale)
-        self._data = self._data.scaled(np.full(len(self._data.rows[0]), np.sqrt(scale)))
+    def factorised(self, scale: float) -> InData:
+        form = super().factorised(scale)
+        form._data = self._data.scaled(np.full(len(self._data.rows[0]), np.sqrt(scale)))
+        return form
 
     def _half(self, features: Features) -> Array:
         return solve(self._matrix, self._data.products(features))

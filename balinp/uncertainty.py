@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from balinp._types import Array
 from balinp.data import Data, Stream
-from balinp.functions import LayerwisePosterior, WeightPosterior
+from balinp.functions import LayerwisePosterior, MixedPosterior, WeightPosterior
 from balinp.hyper_parameters import HyperParameters
 from balinp.joint_posterior import LARGEST_FACTOR, JointPosterior, sizes
 from balinp.layer import MatrixNormalLayer
@@ -20,7 +20,7 @@ from balinp.leave_one_out import Tails, fitted_tails, leave_one_out
 from balinp.likelihood import Gaussian, Likelihood
 from balinp.mlp import MLP
 from balinp.prediction import linearised_outputs
-from balinp.predictive import GaussianPredictive, StudentPredictive
+from balinp.predictive import GaussianPredictive, StudentPredictive, equal_mixture
 from balinp.validation import as_choice
 
 COVARIANCES = ("layerwise", "joint", "auto")
@@ -28,6 +28,10 @@ NOISES = ("gaussian", "student")
 
 LARGEST_AUTO = 2048
 """Weights, or data times outputs where these are fewer, up to which a pass is made unasked."""
+
+DOUBTS = (1 / 8, 8.0)
+"""Factors of a learnt prior's scale, each as probable as 1: data tell the scale of weights that
+they see, and little of the others."""
 
 MOST_BROUGHT = 2**22
 """Data times outputs, in other processes, whose residuals are brought here for the tails: of each
@@ -68,6 +72,8 @@ class Uncertainty:
         ``"gaussian"`` or ``"student"``.
     joint : JointPosterior or None
         Posterior of all weights together, or None where the layers' own are used.
+    others : tuple of JointPosterior
+        With Student tails, posteriors for other scales of a learnt prior, as probable as `joint`.
     tails : Tails or None
         Tails of the noise, or None for a Gaussian.
     """
@@ -75,6 +81,7 @@ class Uncertainty:
     covariance: str
     noise: str
     joint: JointPosterior | None = None
+    others: tuple[JointPosterior, ...] = ()
     tails: Tails | None = None
 
     @classmethod
@@ -112,7 +119,9 @@ class Uncertainty:
 
     def forgotten(self) -> Uncertainty:
         """What was asked for: the weights have moved on."""
-        return self if self.joint is self.tails is None else replace(self, joint=None, tails=None)
+        if self.joint is self.tails is None:
+            return self
+        return Uncertainty(self.covariance, self.noise)
 
     def check(self, network: MLP, data: Data | Stream) -> None:
         """Raise ValueError if a joint covariance is asked for that these data cannot give."""
@@ -136,9 +145,9 @@ class Uncertainty:
         The prior's scale follows the number of parameters that all weights together have, unless
         the prior was given, or there is one layer, whose own count is exact. Tails are fitted to
         noise that is learnt, and taken for Gaussian where data or weights are too many, data too
-        few, or too many residuals elsewhere.
+        few, or too many residuals elsewhere. With them a scale that was found is in doubt.
 
-        Derivation: JP-1, JP-4, JP-5
+        Derivation: JP-1, JP-4, JP-5, JP-6
         """
         gaussian = isinstance(model.likelihood, Gaussian)
         largest = LARGEST_FACTOR if self.covariance == "joint" else LARGEST_AUTO
@@ -149,35 +158,42 @@ class Uncertainty:
         wants_tails = self.noise == "student" and model.hyper.learns_noise and not stays
         if not (gaussian and fits and (wants_joint or wants_tails)):
             return self.forgotten()
-        learnt = model.hyper.given_precision is None
-        joint = JointPosterior.of(
+        learnt = deep and model.hyper.given_precision is None
+        joint, *others = JointPosterior.at_scales(
             model.network,
             [layer.mean for layer in model.layers],
             [layer.state.prior_output_precision for layer in model.layers],
             noise_covariance(model),
             data,
-            prior_scale=None if learnt and deep else 1.0,
+            (1.0, *DOUBTS) if learnt and wants_joint and wants_tails else (1.0,),
+            prior_scale=None if learnt else 1.0,
         )
+        tails = fitted_tails(leave_one_out(joint, data)) if wants_tails else None
         return replace(
             self,
             joint=joint if wants_joint else None,
-            tails=fitted_tails(leave_one_out(joint, data)) if wants_tails else None,
+            others=() if tails is None else tuple(others),
+            tails=tails,
         )
 
     def weight_posterior(self, model: Trained) -> WeightPosterior:
         """The posterior of all weights that predictions are made with."""
         if self.joint is not None:
-            return self.joint
+            return MixedPosterior((self.joint, *self.others)) if self.others else self.joint
         return LayerwisePosterior(model.network, [layer.posterior for layer in model.layers])
 
     def predictive(self, model: Trained, X: Array) -> Any:
         """Predictive distribution at X (B, n_in), of the network linearised about its means."""
-        if self.joint is not None:
-            outputs = self.joint.outputs(X)
-        else:
+        if self.joint is None:
             R = model.likelihood.combinations(model.network.widths[-1])
             outputs = linearised_outputs(model.network, model.layers, X, combinations=R.T @ R)
-        predictive = model.likelihood.predictive(*outputs)
+            return self._with_tails(model.likelihood.predictive(*outputs))
+        outputs_at_scales = (part.outputs(X) for part in (self.joint, *self.others))
+        return equal_mixture(
+            [self._with_tails(model.likelihood.predictive(*found)) for found in outputs_at_scales]
+        )
+
+    def _with_tails(self, predictive: Any) -> Any:
         if self.tails is None:
             return predictive
         assert isinstance(predictive, GaussianPredictive)

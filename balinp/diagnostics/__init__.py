@@ -22,6 +22,9 @@ from balinp.validation import as_count, as_matrix, as_rate
 FEWEST = 20
 """Fewer data than this say too little, and the tests of the shape are then not accurate."""
 
+LARGEST_RESIDUAL = 1e60
+"""In predicted std; the fourth powers of larger ones, of which the tests take sums, overflow."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -145,7 +148,7 @@ def diagnose(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the form above, or the residuals are all equal.
+        If an argument is not of the form above, or the residuals are all equal or too large.
 
     Notes
     -----
@@ -177,6 +180,11 @@ def diagnose(
         predictive = as_regression(predictive)
         rows = _enough(len(predictive.mean))
         z = standardised_residuals(predictive, Y, output=output)
+        if not (np.abs(z) < LARGEST_RESIDUAL).all():
+            raise ValueError(
+                f"Y: expected targets within {LARGEST_RESIDUAL:g} predicted std of what is "
+                f"predicted, got one that is further off"
+            )
         if np.ptp(z) == 0:
             raise ValueError("Y: expected residuals that differ, got equal ones")
         names: list[str] = []

@@ -6,17 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_ndtr, logsumexp, ndtri, ndtri_exp
+from scipy.special import ndtri_exp
 from scipy.stats import rankdata
 
 from balinp._types import Array
 from balinp.asking import as_targets
-from balinp.predictive import (
-    GaussianPredictive,
-    MixturePredictive,
-    StudentMixture,
-    StudentPredictive,
-)
+from balinp.predictive import GaussianPredictive
 from balinp.validation import as_count
 
 PERMUTATIONS = 999
@@ -29,8 +24,8 @@ def standardised_residuals(
     """Residuals (N,) of one output as normal scores: standard normal where all is right.
 
     (y - mean) / std for a Gaussian predictive. For a mixture, and for Student tails, the normal
-    quantile of its distribution function at y, worked out from the nearer tail, of Gaussians in
-    logarithms, so that targets far outside keep their digits.
+    quantile of its distribution function at y, worked out from the nearer tail and in logarithms,
+    so that targets far outside keep their digits.
 
     Derivation: DG-1
 
@@ -57,18 +52,10 @@ def standardised_residuals(
     predictive = as_regression(predictive)
     B, K = predictive.mean.shape
     y, k = as_targets(Y, "Y", rows=B, columns=K), as_output(output, K)
-    if isinstance(predictive, (StudentPredictive, StudentMixture)):
-        mirrored = predictive.rescaled(np.zeros(K), -np.ones(K))
-        below, above = predictive.cdf(y)[:, k], mirrored.cdf(-y)[:, k]
-        return np.where(below < above, ndtri(below), -ndtri(above))
-    if not isinstance(predictive, MixturePredictive):
+    if type(predictive) is GaussianPredictive:  # a subclass has another distribution
         return np.asarray((y[:, k] - predictive.mean[:, k]) / predictive.std[:, k])
-    variance = predictive.noise_covariances[:, None, k, k]  # of the components, (S or 1, B or 1)
-    if predictive.spread is not None:
-        variance = variance + predictive.spread[:, :, k, k]
-    u = (y[:, k] - predictive.outputs[:, :, k]) / np.sqrt(variance)
-    log_S = np.log(len(u))
-    below, above = (logsumexp(log_ndtr(side), axis=0) - log_S for side in (u, -u))
+    mirrored = predictive.rescaled(np.zeros(K), -np.ones(K))
+    below, above = predictive.logcdf(y)[:, k], mirrored.logcdf(-y)[:, k]
     return np.where(below < above, ndtri_exp(below), -ndtri_exp(above))
 
 

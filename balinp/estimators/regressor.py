@@ -278,8 +278,8 @@ class BALIRegressor(RegressorMixin, WithFunctions):
         """Predictive distribution of each row of X, in original units.
 
         A `StudentPredictive`, or a `GaussianPredictive` where no tails were fitted, or a mixture of
-        such of several members: mean, epistemic and aleatoric covariance apart, intervals,
-        densities, samples; outputs always a matrix.
+        such, for three scales of the prior and for several members: mean, epistemic and aleatoric
+        covariance apart, intervals, densities, samples; outputs always a matrix.
 
         Examples
         --------

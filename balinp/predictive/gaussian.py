@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import log_ndtr, ndtr, ndtri
 
 from balinp._types import Array
 from balinp.validation import as_count, as_level, as_matrix
@@ -99,6 +99,17 @@ class GaussianPredictive:
         array([[0.691]])
         """
         return np.asarray(ndtr((self._checked(Y) - self.mean) / self.std))
+
+    def logcdf(self, Y: Any) -> Array:
+        """Logarithm of `cdf`, (B, K), which keeps its digits where that underflows.
+
+        Examples
+        --------
+        >>> p = GaussianPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1))
+        >>> p.logcdf([[-200.0]]).round(3)
+        array([[-5005.524]])
+        """
+        return np.asarray(log_ndtr((self._checked(Y) - self.mean) / self.std))
 
     def quantile(self, q: float) -> Array:
         """Quantile (B, K) of each output, noise included.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp, ndtr, ndtri
+from scipy.special import log_ndtr, logsumexp, ndtr, ndtri
 
 from balinp._types import Array
 from balinp.predictive.gaussian import GaussianPredictive, gaussian_log_density
@@ -79,6 +79,15 @@ class MixturePredictive(GaussianPredictive):
         """
         return cls(*stacked(members))
 
+    @property
+    def parts(self) -> list[GaussianPredictive]:
+        """The predictives of which it is the equal mixture."""
+        S, B, K = self.outputs.shape
+        noises = np.broadcast_to(self.noise_covariances, (S, K, K))
+        spread = np.zeros((S, B, K, K)) if self.spread is None else self.spread
+        components = zip(self.outputs, spread, noises, strict=True)
+        return [GaussianPredictive(*component) for component in components]
+
     def rescaled(self, mean: Array, std: Array) -> MixturePredictive:
         """The distribution of std y + mean, for (K,) arrays.
 
@@ -136,6 +145,18 @@ class MixturePredictive(GaussianPredictive):
         array([[0.739]])
         """
         return np.asarray(ndtr((self._checked(Y) - self.outputs) / self.component_std).mean(axis=0))
+
+    def logcdf(self, Y: Any) -> Array:
+        """Logarithm of `cdf`, (B, K), which keeps its digits where that underflows.
+
+        Examples
+        --------
+        >>> p = MixturePredictive(np.array([[[-1.0]], [[1.0]]]), np.eye(1))
+        >>> p.logcdf([[-100.0]]).round(3)
+        array([[-4906.707]])
+        """
+        logs = log_ndtr((self._checked(Y) - self.outputs) / self.component_std)
+        return np.asarray(logsumexp(logs, axis=0) - np.log(len(self.outputs)))
 
     def quantile(self, q: float) -> Array:
         """Quantile (B, K) of the mixture of each output; errors as for `GaussianPredictive`.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import lcm
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln, logsumexp, stdtr, stdtrit
+from scipy.special import logsumexp, stdtr, stdtrit
 
 from balinp._types import Array
 from balinp.predictive.gaussian import GaussianPredictive
 from balinp.predictive.mixture import MixturePredictive, bisected, stacked
+from balinp.predictive.student_t import student_log_cdf, student_log_density
 from balinp.validation import as_count, as_level
 
 
@@ -91,6 +93,17 @@ class StudentPredictive(GaussianPredictive):
         array([[0.726]])
         """
         return np.asarray(stdtr(self.freedom, (self._checked(Y) - self.mean) / self._scales))
+
+    def logcdf(self, Y: Any) -> Array:
+        """Logarithm of `cdf`, (B, K), which keeps its digits where that underflows.
+
+        Examples
+        --------
+        >>> p = StudentPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1), 5.0)
+        >>> p.logcdf([[-1e100]]).round(2)
+        array([[-1146.85]])
+        """
+        return student_log_cdf((self._checked(Y) - self.mean) / self._scales, self.freedom)
 
     def quantile(self, q: float) -> Array:
         """Quantile (B, K) of each output; errors as for `GaussianPredictive`.
@@ -186,6 +199,11 @@ class StudentMixture(MixturePredictive):
         """The equal mixture of predictives for the same data."""
         return cls(members)
 
+    @property
+    def parts(self) -> list[GaussianPredictive]:
+        """The predictives of which it is the equal mixture."""
+        return self.members
+
     def rescaled(self, mean: Array, std: Array) -> StudentMixture:
         """The distribution of std y + mean, for (K,) arrays.
 
@@ -212,6 +230,20 @@ class StudentMixture(MixturePredictive):
         array([[0.738]])
         """
         return np.mean([member.cdf(Y) for member in self.members], axis=0)
+
+    def logcdf(self, Y: Any) -> Array:
+        """Logarithm of `cdf`, (B, K), which keeps its digits where that underflows.
+
+        Examples
+        --------
+        >>> E, V = np.zeros((1, 1, 1)), np.eye(1)
+        >>> members = [StudentPredictive(np.full((1, 1), m), E, V, 5.0) for m in (-1.0, 1.0)]
+        >>> p = StudentMixture(members)
+        >>> p.logcdf([[-1e100]]).round(2)
+        array([[-1150.32]])
+        """
+        logs = np.stack([member.logcdf(Y) for member in self.members])
+        return np.asarray(logsumexp(logs, axis=0) - np.log(len(self.members)))
 
     def _lower_end(self, tail: float) -> Array:
         """Where the mixture has the probability `tail` below: between its members' quantiles."""
@@ -253,32 +285,15 @@ class StudentMixture(MixturePredictive):
 def equal_mixture(members: Sequence[GaussianPredictive]) -> GaussianPredictive:
     """The equal mixture of predictives for the same data; a single one is itself.
 
+    Mixtures among them are taken apart, such that every part has the weight that it would have.
+
     Derivation: PR-5
     """
     if len(members) == 1:
         return members[0]
-    if any(isinstance(member, StudentPredictive) for member in members):
-        return StudentMixture(members)
-    return MixturePredictive.of(members)
-
-
-def student_log_density(squares: Array, log_variances: Array, freedom: float) -> Array:
-    """Log density (B,) of a multivariate Student t of a given covariance.
-
-    Derivation: JP-4
-
-    Parameters
-    ----------
-    squares : array
-        (B, K) array of squared residuals over variances, in uncorrelated axes.
-    log_variances : array
-        (B, K) array of the logarithms of these variances.
-    freedom : float
-        Number nu above 2.
-    """
-    nu, K = freedom, squares.shape[1]
-    constant = gammaln(0.5 * (nu + K)) - gammaln(0.5 * nu) - 0.5 * K * np.log(np.pi * (nu - 2))
-    distances = squares.sum(axis=1)
-    return np.asarray(
-        constant - 0.5 * log_variances.sum(axis=1) - 0.5 * (nu + K) * np.log1p(distances / (nu - 2))
-    )
+    parts = [m.parts if isinstance(m, MixturePredictive) else [m] for m in members]
+    most = lcm(*map(len, parts))
+    same = [part for found in parts for part in found for _ in range(most // len(found))]
+    if any(isinstance(part, StudentPredictive) for part in same):
+        return StudentMixture(same)
+    return MixturePredictive.of(same)

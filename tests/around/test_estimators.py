@@ -453,7 +453,9 @@ def test_predictions_have_student_tails_and_the_covariance_of_all_layers(members
     model = BALIRegressor(n_members=members, **QUICK).fit(X, y)
     assert all("'auto' (joint), noise='student')" in repr(member) for member in model.members_)
     p = model.predict_distribution(X)
-    assert isinstance(p, StudentPredictive if members == 1 else StudentMixture)
+    assert isinstance(p, StudentMixture)
+    assert len(p.members) == 3 * members  # three scales of the prior each
+    assert all(isinstance(part, StudentPredictive) for part in p.members)
     Z, scale, shift = model._input_scale.to_standard(X), y.std(), y.mean()
     parts = [member.predict(Z) for member in model.members_]
     densities = [np.exp(part.logpdf((y[:, None] - shift) / scale)) for part in parts]

@@ -47,7 +47,7 @@ def saved(rng, path):
 @pytest.mark.parametrize(
     "change",
     [
-        header(version=3),
+        header(version=2),
         header(format="other"),
         header(widths=[3, 5, 2]),
         header(settings={}),
@@ -107,16 +107,17 @@ def test_covariance_and_tails_are_kept(rng, tmp_path, rows, covariance, noise):
 @pytest.mark.parametrize(
     "change",
     [
-        header(joint=["weights", -1.0]),
-        header(joint=["data", 1.0]),
-        header(joint=["other", 1.0]),
+        header(joint=3 * [["weights", -1.0]]),
+        header(joint=3 * [["data", 1.0]]),
+        header(joint=3 * [["other", 1.0]]),
+        header(joint=2 * [["weights", 1.0]]),
         header(joint=None),
         header(tails=[1.0]),
         header(tails=[1.0, -3.0]),
-        without("joint_factor"),
-        replaced("joint_factor", np.eye(3)),
-        replaced("joint_other", np.eye(3)),
-        lambda arrays: arrays.update(joint_factor=np.full_like(arrays["joint_factor"], np.nan)),
+        without("joint0_factor"),
+        replaced("joint1_factor", np.eye(3)),
+        replaced("joint1_other", np.eye(3)),
+        lambda arrays: arrays.update(joint2_factor=np.full_like(arrays["joint2_factor"], np.nan)),
     ],
 )
 def test_a_covariance_that_is_not_understood_is_refused(rng, tmp_path, change):

@@ -185,7 +185,9 @@ def test_an_ensemble_is_the_mixture_of_members_with_their_own_seeds(
     variance = np.mean([m.covariance[:, 0, 0] for m in members], axis=0) + means[..., 0].var(axis=0)
     np.testing.assert_allclose(got.covariance[:, 0, 0], variance, rtol=1e-10)
     densities = []
-    for m in members:  # Student tails, of the member's own freedom and of its variance
+    parts = [part for m in members for part in m.members]  # for three scales of the prior
+    assert len(parts) == 9
+    for m in parts:  # Student tails, of the member's own freedom and of its variance
         scale = np.sqrt(m.covariance[:, 0, 0] * (m.freedom - 2) / m.freedom)
         densities.append(student(m.freedom, m.mean[:, 0], scale).pdf(Y_test[:, 0]))
     np.testing.assert_allclose(got.logpdf(Y_test), np.log(np.mean(densities, axis=0)), rtol=1e-9)

@@ -171,10 +171,10 @@ def test_rules_for_gaps(toy: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     X, Y = toy.X[:40] * 20, (toy.Y[:40] - 150) / 80
     model = BALI((4,), covariance="auto", noise="student").fit(X, Y, epochs=20)
     found = gap_rules.predictives(model, X, Y, X[:3])
-    default = found["joint, Student (default)"]
+    default = found["the same, scale in doubt by 8"]
     np.testing.assert_allclose(default.covariance, model.predict(X[:3]).covariance, rtol=1e-9)
     narrow = found["joint, prior as in training, Student"]
-    wide = found["joint, prior variance times 4, Student"]
+    wide = found["the same, prior variance times 4"]
     assert (wide.epistemic > narrow.epistemic).all()
     G = [layer.state.prior_output_precision for layer in model.layers]
     args = (model.network, model.weights, G, noise_covariance(model), Data(X, Y, None))
@@ -184,8 +184,9 @@ def test_rules_for_gaps(toy: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     short = replace(gap_rules.REGRESSION_TRAINING, fit={"epochs": 3})
     monkeypatch.setattr(gap_rules, "REGRESSION_TRAINING", short)
     monkeypatch.setattr(gap_rules, "PEERS", ("BayesianRidge",))
-    lines = gap_rules.report(["toy"]).splitlines()
-    assert len(lines) == 2 + 7
+    lines = gap_rules.report(["toy"], peers=True).splitlines()
+    assert len(lines) == 2 + 6 + 3 + 1
+    assert len(gap_rules.report(["toy"], rows=40).splitlines()) == len(lines) - 1
     gaps = with_gaps(training_part(toy))
     assert f"toy ({gaps.n_splits})" in lines[0]
     ridge = select("regression", ["BayesianRidge"])[0]

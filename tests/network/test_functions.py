@@ -11,7 +11,7 @@ from cases import DeepCase, assert_close, deep, parametrize_deep, worst_error
 from balinp import KroneckerGaussian
 from balinp._types import Array
 from balinp.data import Data
-from balinp.functions import LayerwisePosterior, sample_functions
+from balinp.functions import LayerwisePosterior, MixedPosterior, sample_functions
 from balinp.joint_posterior import JointPosterior
 
 pytestmark = pytest.mark.equation("PR-6")
@@ -52,6 +52,15 @@ def joint(problem: Any) -> JointPosterior:
     return JointPosterior.of(problem.network, problem.weights, G, V, data)
 
 
+def mixed(problem: Any) -> MixedPosterior:
+    G = [np.eye(W.shape[1]) for W in problem.weights]
+    V = problem.likelihood.covariance(problem.Y.shape[1])
+    data, factors = Data(problem.X, problem.Y, None), (1.0, 30.0)
+    return MixedPosterior(
+        JointPosterior.at_scales(problem.network, problem.weights, G, V, data, factors)
+    )
+
+
 @pytest.mark.parametrize("make", [layerwise, joint])
 def test_draws_have_the_mean_and_the_covariance(make: Any, rng: np.random.Generator) -> None:
     problem, S = deep(DeepCase("functions", (3, 4, 2))), 20_000
@@ -67,6 +76,21 @@ def test_draws_have_the_mean_and_the_covariance(make: Any, rng: np.random.Genera
     assert worst_error(flat.mean(axis=0), mean.ravel(), np.sqrt(np.diag(C) / S)) < 4
     error = np.sqrt((np.outer(np.diag(C), np.diag(C)) + C**2) / S)
     assert worst_error(np.cov(flat.T), C, error) < 4
+
+
+@pytest.mark.equation("JP-6")
+def test_draws_of_a_mixture_have_the_average_covariance(rng: np.random.Generator) -> None:
+    problem, S = deep(DeepCase("functions", (3, 4, 2))), 20_000
+    posterior, X = mixed(problem), rng.normal(size=(2, 3))
+    flat = sample_functions(posterior, X, np.random.default_rng(1), S).reshape(S, 4)
+    first, second = (part.between_rows(X).reshape(4, 4) for part in posterior.members)
+    assert np.diag(second).min() > 2 * np.diag(first).min()
+    C = posterior.between_rows(X).reshape(4, 4)
+    assert_close(C, 0.5 * (first + second))
+    deviations = flat - problem.network.forward(problem.weights, X).outputs[-1].ravel()
+    assert worst_error(deviations.mean(axis=0), np.zeros(4), np.sqrt(np.diag(C) / S)) < 4
+    products = deviations[:, :, None] * deviations[:, None]
+    assert worst_error(products.mean(axis=0), C, products.std(axis=0) / np.sqrt(S)) < 4
 
 
 def test_a_draw_is_the_linearised_network_with_these_weights(rng: np.random.Generator) -> None:

@@ -11,7 +11,7 @@ from balinp._types import Array
 from balinp.data import Data
 from balinp.joint_posterior import JointPosterior
 from balinp.leave_one_out import FREEDOM, LeaveOneOut, Tails, fitted_tails, leave_one_out
-from balinp.predictive.student import student_log_density
+from balinp.predictive.student_t import student_log_density
 
 both_forms = pytest.mark.parametrize("form", ["weights", "data"])
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cases import assert_close, random_covariance, worst_error
-from scipy import stats
+from scipy import integrate, stats
 
 from balinp._types import Array
+from balinp.diagnostics import diagnose
 from balinp.diagnostics.residuals import standardised_residuals
 from balinp.predictive import GaussianPredictive, MixturePredictive
 from balinp.predictive.student import StudentMixture, StudentPredictive, equal_mixture
+from balinp.predictive.student_t import student_log_cdf
 
 pytestmark = pytest.mark.equation("JP-4")
 
@@ -152,6 +154,25 @@ def test_an_equal_mixture_is_of_the_kind_that_its_members_ask_for() -> None:
     assert np.isfinite(mixed.sample(np.random.default_rng(0), 3)).all()
 
 
+def test_mixtures_of_mixtures_keep_the_weights_of_their_parts() -> None:
+    a, b, c, d, e, f = (student(seed, K=1) for seed in range(6))
+    gaussians = [GaussianPredictive(p.mean, p.epistemic, p.noise_covariance) for p in (d, e, f)]
+    two, three = StudentMixture([a, b]), MixturePredictive.of(gaussians)
+    p = equal_mixture([two, three, c])
+    Y = targets(c)
+    densities = [np.exp(part.logpdf(Y)) for part in (two, three, c)]
+    assert_close(p.logpdf(Y), np.log(np.mean(densities, axis=0)))
+    assert_close(p.cdf(Y), np.mean([part.cdf(Y) for part in (two, three, c)], axis=0))
+    means = np.array([part.mean for part in (two, three, c)])
+    within = np.mean([part.epistemic for part in (two, three, c)], axis=0)
+    assert_close(p.mean, means.mean(axis=0))
+    assert_close(p.epistemic[:, :, 0], within[:, :, 0] + means.var(axis=0))
+    assert not any(hasattr(part, "members") for part in p.members)  # type: ignore[attr-defined]
+    again = equal_mixture([three, three])
+    assert type(again) is MixturePredictive
+    assert_close(again.logpdf(Y), three.logpdf(Y))
+
+
 def test_gaussians_and_their_mixtures_in_other_units() -> None:
     mean, std = np.array([3.0, -1.0]), np.array([10.0, 0.1])
     one, two = (GaussianPredictive(p.mean, p.epistemic, p.noise_covariance)
@@ -176,6 +197,53 @@ def test_residuals_as_normal_scores() -> None:
     far = standardised_residuals(p, p.mean + 1e6 * p.std)  # no digits are lost next to 1
     assert np.isfinite(far).all()
     assert_close(far, -standardised_residuals(p, p.mean - 1e6 * p.std))
+
+
+def log_tail(t: float, nu: float) -> float:
+    """Log probability beyond t > 0, by the integral of the density over its value at t."""
+    width = (nu + t**2) / ((nu + 1) * t)  # over which the density falls by e
+
+    def ratio(steps: float) -> float:
+        growth = np.log((nu + (t + width * steps) ** 2) / (nu + t**2))
+        return float(np.exp(-0.5 * (nu + 1) * growth))
+
+    integral, _ = integrate.quad(ratio, 0, np.inf, epsabs=0, epsrel=1e-12, limit=200)
+    return float(stats.t(nu).logpdf(t) + np.log(width * integral))
+
+
+@pytest.mark.parametrize("nu", [30.0, 300.0, 3000.0, 1e6])
+def test_logarithms_of_the_distribution_function(nu: float) -> None:
+    near, far = np.array([-20.0, -1.0, 0.0, 2.0]), [50.0, 70.0, 300.0, 1e4, 1e30]
+    assert_close(student_log_cdf(near, nu), stats.t(nu).logcdf(near))
+    found = student_log_cdf(-np.array(far), nu)
+    assert_close(found, np.array([log_tail(t, nu) for t in far]))
+    np.testing.assert_allclose(np.expm1(student_log_cdf(np.array(far), nu)), 0, atol=1e-25)
+
+
+def test_logarithms_of_distribution_functions_of_predictives() -> None:
+    gaussian = GaussianPredictive(np.array([[1.0, 2.0]]), np.diag([3.0, 5.0])[None], np.eye(2))
+    t = StudentPredictive(gaussian.mean, gaussian.epistemic, np.eye(2), 3000.0)
+    for p in (gaussian, t, MixturePredictive.of([gaussian, gaussian]), StudentMixture([t, t])):
+        for Y in ([[0.0, 3.0]], [[-20.0, 40.0]]):
+            assert_close(p.logcdf(Y), np.log(p.cdf(Y)))
+        assert (p.cdf([[-1e3, -1e3]]) == 0).all()
+        assert np.isfinite(p.logcdf([[-1e3, -1e3]])).all()
+
+
+@pytest.mark.equation("DG-1")
+@pytest.mark.filterwarnings("error")
+def test_diagnosis_where_distribution_functions_underflow() -> None:
+    rng, zeros = np.random.default_rng(0), np.zeros((30, 1))
+    t = StudentPredictive(zeros, np.zeros((30, 1, 1)), np.eye(1), 3000.0)
+    two = MixturePredictive(np.zeros((2, 30, 1)), np.eye(1))
+    for p in (t, StudentMixture([t, t]), two):
+        for side in (1, -1):
+            found = diagnose(p, side * rng.uniform(1e3, 2e3, (30, 1)))
+            assert found["bias"].found
+            assert np.sign(found["bias"].statistic) == side
+    assert found["bias"].statistic == pytest.approx(-1500, rel=0.2)
+    with pytest.raises(ValueError, match="Y: expected targets within 1e"):
+        diagnose(two, rng.uniform(1e90, 2e90, (30, 1)))
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -0.1, 1.5])

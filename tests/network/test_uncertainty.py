@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import assert_close
+from scipy.stats import multivariate_t
 
 from balinp import BALI, MatrixNormal, dense
 from balinp._types import Array
 from balinp.data import Data
 from balinp.joint_posterior import JointPosterior
 from balinp.leave_one_out import fitted_tails, leave_one_out
-from balinp.predictive import GaussianPredictive, StudentPredictive
+from balinp.predictive import GaussianPredictive, StudentMixture, StudentPredictive
+from balinp.uncertainty import DOUBTS
 
 
 def data(rng: np.random.Generator, N: int = 60, K: int = 1) -> tuple[Array, Array]:
@@ -97,6 +99,48 @@ def test_layers_of_a_network_report_the_nearest_matrix_normal(
     assert single.layers[0].posterior is single.layers[0].exact_posterior
 
 
+# The prior's scale ------------------------------------------------------------------------------
+
+
+@pytest.mark.equation("JP-6")
+@pytest.mark.parametrize("N", [12, 60], ids=["by data", "by weights"])
+def test_a_learnt_scale_of_the_prior_is_in_doubt(N: int, rng: np.random.Generator) -> None:
+    X, Y = data(rng, N, 2)
+    options: dict[str, Any] = {"covariance": "joint", "noise": "student"}
+    model, X_new = trained(X, Y, **options), rng.normal(size=(7, 2))
+    p, found = model.predict(X_new), model.uncertainty
+    J, J_new = dense.jacobian(model, X), dense.jacobian(model, X_new)  # type: ignore[arg-type]
+    inverse = np.linalg.inv(model.likelihood.covariance(2))
+    precision = np.einsum("nkp,kl,nlq->pq", J, inverse, J)
+    prior = np.concatenate([np.diag(matrix) for matrix in model.prior_precisions])
+    assert found.joint is not None
+    parts = []
+    for factor, posterior in zip((1.0, *DOUBTS), (found.joint, *found.others), strict=True):
+        assert posterior.prior_scale == pytest.approx(factor * found.joint.prior_scale)
+        covariance = np.linalg.inv(precision + np.diag(prior / posterior.prior_scale))
+        parts.append(np.einsum("bkp,pq,clq->bkcl", J_new, covariance, J_new))
+    between = np.mean(parts, axis=0)
+    assert_close(model.between_rows(X_new), between, rtol=1e-8)
+    assert_close(p.epistemic, np.einsum("bkbl->bkl", between), rtol=1e-8)
+    assert found.tails is not None
+    V = found.tails.noise_factor * model.likelihood.covariance(2)
+    scale = (found.tails.freedom - 2) / found.tails.freedom  # of a covariance
+    densities = [
+        [
+            multivariate_t(m, scale * (part[b, :, b] + V), found.tails.freedom).pdf(m + 1)
+            for b, m in enumerate(p.mean)
+        ]
+        for part in parts
+    ]
+    assert_close(p.logpdf(p.mean + 1), np.log(np.mean(densities, axis=0)), rtol=1e-8)
+    flat = model.sample_functions(X_new, np.random.default_rng(0), 4000).reshape(4000, 14)
+    squares = (flat - p.mean.ravel()) ** 2
+    error = squares.std(axis=0) / np.sqrt(4000)
+    assert np.abs((squares.mean(axis=0) - np.diag(between.reshape(14, 14))) / error).max() < 4
+    for literal in ({"prior_precision": 2.0}, {"noise": "gaussian"}, {"covariance": "layerwise"}):
+        assert not trained(X, Y, **(options | literal)).uncertainty.others
+
+
 # Tails ------------------------------------------------------------------------------------------
 
 
@@ -107,17 +151,19 @@ def test_tails_are_those_of_the_data_left_out(covariance: str, rng: np.random.Ge
     model = trained(X, Y, covariance=covariance, noise="student")
     gaussian = trained(X, Y, covariance=covariance)
     p, q = model.predict(X[:5]), gaussian.predict(X[:5])
-    assert isinstance(p, StudentPredictive)
+    assert type(p) is (StudentMixture if covariance == "joint" else StudentPredictive)
     assert type(q) is GaussianPredictive
     joint = trained(X, Y, covariance="joint").uncertainty.joint
     assert joint is not None
     tails = fitted_tails(leave_one_out(joint, Data(X, Y, None)))
     assert model.uncertainty.tails == tails
     assert tails is not None
-    assert p.freedom == tails.freedom
-    np.testing.assert_array_equal(p.mean, q.mean)
-    np.testing.assert_array_equal(p.epistemic, q.epistemic)
-    np.testing.assert_array_equal(p.aleatoric, tails.noise_factor * q.aleatoric)
+    parts = getattr(p, "members", [p])
+    assert [part.freedom for part in parts] == [tails.freedom] * len(parts)
+    np.testing.assert_array_equal(parts[0].mean, q.mean)
+    np.testing.assert_array_equal(parts[0].epistemic, q.epistemic)
+    for part in parts:
+        np.testing.assert_array_equal(part.aleatoric, tails.noise_factor * q.aleatoric)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +191,9 @@ def test_a_step_forgets_and_a_fit_without_epochs_finds_again(rng: np.random.Gene
     model.step(X, Y)
     assert "covariance='auto' (layerwise), noise='student' (gaussian)" in repr(model)
     assert type(model.predict(X)) is GaussianPredictive
+    assert not model.uncertainty.others
     model.fit(X, Y, epochs=0)
-    assert isinstance(model.predict(X), StudentPredictive)
+    assert isinstance(model.predict(X), StudentMixture)
     assert "noise='student' (gaussian)" in repr(BALI(noise="student"))
 
 
@@ -156,7 +203,7 @@ def test_streams_are_gone_through_once_more_unless_they_end(rng: np.random.Gener
     options: Any = {"covariance": "auto", "noise": "student", "epochs": 1}
     model = trained(batches, **options)  # type: ignore[arg-type]
     again = BALI((5,), covariance="joint", noise="student").fit(batches, epochs=1)
-    assert isinstance(model.predict(X), StudentPredictive)
+    assert isinstance(model.predict(X), StudentMixture)
     np.testing.assert_array_equal(model.predict(X).covariance, again.predict(X).covariance)
     ended = BALI((5,), covariance="auto", noise="student").fit(iter(batches), epochs=1, n_data=60)
     assert type(ended.predict(X)) is GaussianPredictive
@@ -208,9 +255,8 @@ def test_what_is_too_large(rng: np.random.Generator, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("balinp.uncertainty.LARGEST_AUTO", 20)  # there are 21 weights
     auto = trained(X, Y, covariance="auto", noise="student")
     assert type(auto.predict(X)) is GaussianPredictive
-    assert isinstance(
-        trained(X, Y, covariance="joint", noise="student").predict(X), StudentPredictive
-    )
+    asked = trained(X, Y, covariance="joint", noise="student")
+    assert isinstance(asked.predict(X), StudentMixture)
     monkeypatch.setattr("balinp.uncertainty.LARGEST_FACTOR", 20)
     with pytest.raises(ValueError, match="covariance: expected .* more than 20 weights.* for 21"):
         trained(X, Y, covariance="joint")
