@@ -244,7 +244,7 @@ def test_a_killed_worker_costs_time_alone(
 def test_the_number_of_rows_does_not_change_what_travels(two_processes: Any) -> None:
     """Of two chunks: one's sums go to the other, and theirs here, by way of the scheduler.
 
-    On a busy machine dask gives a chunk to a worker that is idle, mostly one without counts.
+    On a busy machine dask gives a chunk to an idle worker in most steps: one without will do.
     """
 
     def moved(rows: int) -> float:
