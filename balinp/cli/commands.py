@@ -116,7 +116,7 @@ def add_demo(commands: Commands) -> None:
     """A first look."""
     command = commands.add_parser(
         "demo",
-        help="a curve with a gap in the data, in a few seconds",
+        help="a curve with a gap in the data, in a few seconds once Numba has compiled",
         description=(
             "Fit a curve with a gap in its data: one layer against the dense posterior, "
             "convergence, and the uncertainty in the gap."

@@ -35,6 +35,9 @@ PASSES = 5
 """Sums over all chunks in a step: terms, products along directions, the likelihood before and after
 it, and what the noise follows, or for classes the density without weights."""
 
+MEASURED_WORKERS = 2
+"""Workers of which costs are measured."""
+
 LATENCY, BANDWIDTH = 5e-4, 1.25e8
 """Seconds of a message between two machines, and bytes a second: a network of 1 Gbit/s."""
 
@@ -179,6 +182,8 @@ class Rates(NamedTuple):
     ----------
     fixed, each_chunk : float
         Of client and scheduler, which wait for nothing, and for each chunk.
+    each_worker : float
+        Of a worker, whatever it holds: messages, and what it does by the clock.
     task : float
         Task of a worker, for each chunk, whatever its rows.
     row : float
@@ -189,6 +194,7 @@ class Rates(NamedTuple):
 
     fixed: float
     each_chunk: float
+    each_worker: float
     task: float
     row: float
     memory_row: float
@@ -203,7 +209,8 @@ class Rates(NamedTuple):
         travel = levels * GROUP * 8 * case.numbers / BANDWIDTH
         waiting = PASSES * 2 * (levels + 2) * LATENCY
         here = self.fixed + self.each_chunk * workers
-        return here + self.task + self.row * rows / workers + travel + waiting
+        there = self.each_worker + self.task + self.row * rows / workers
+        return here + there + travel + waiting
 
 
 def rates(costs: Sequence[tuple[int, int, Cost]], memory_row: float) -> Rates:
@@ -213,10 +220,11 @@ def rates(costs: Sequence[tuple[int, int, Cost]], memory_row: float) -> Rates:
         np.column_stack([np.ones(len(costs)), chunks]), [c.here for c in found], rcond=None
     )[0]
     there = np.linalg.lstsq(
-        np.column_stack([chunks, rows]), [c.workers for c in found], rcond=None
+        np.column_stack([np.full(len(costs), MEASURED_WORKERS), chunks, rows]),
+        [c.workers for c in found],
+        rcond=None,
     )[0]
-    fixed, each_chunk, task, row = map(float, (*here, *there))
-    return Rates(fixed, each_chunk, task, row, memory_row)
+    return Rates(*map(float, (*here, *there)), memory_row)
 
 
 def in_memory(case: Case, rows: int, steps: int = STEPS) -> float:
@@ -244,7 +252,7 @@ def same_table() -> str:
 
     cells: list[list[str]] = [[], [], [], []]
     for case in CASES:
-        with local_cluster(2) as cluster, Client(cluster) as client:
+        with local_cluster(MEASURED_WORKERS) as cluster, Client(cluster) as client:
             largest = difference(case)
             bits, killed, usual = bits_after_a_kill(client, case)
         row = case.name, f"{largest:.1e}", str(bits), f"{killed - usual:.1f}"
@@ -299,7 +307,7 @@ def main() -> int:
     found: list[tuple[Case, int, int, Cost]] = []
     forecast: list[tuple[Case, Rates]] = []
     print(same_table(), flush=True)
-    with local_cluster(2) as cluster, Client(cluster) as client:
+    with local_cluster(MEASURED_WORKERS) as cluster, Client(cluster) as client:
         for case in CASES:
             costs = grid(client, case)
             found += [(case, *one) for one in costs]

@@ -571,14 +571,14 @@ def test_the_page_runs(two_processes: Any) -> None:
 
 
 def test_rates_are_found_again_in_costs_that_they_make() -> None:
-    true = Rates(fixed=0.1, each_chunk=0.02, task=0.03, row=1e-5, memory_row=2e-5)
+    true = Rates(fixed=0.1, each_chunk=0.02, each_worker=0.04, task=0.03, row=1e-5, memory_row=2e-5)
     costs = [
-        (rows, chunks, Cost(0.1 + 0.02 * chunks, 0.03 * chunks + 1e-5 * rows, 0.0, 0.0))
+        (rows, chunks, Cost(0.1 + 0.02 * chunks, 0.08 + 0.03 * chunks + 1e-5 * rows, 0.0, 0.0))
         for rows, chunks in ((100, 2), (5000, 2), (100, 9))
     ]
     assert rates(costs, 2e-5) == pytest.approx(true)
     case = MEASURED[0]
     # Eight: one level, so that sums of eight chunks arrive at one worker.
     travel, waiting = 8 * 8 * case.numbers / BANDWIDTH, PASSES * 6 * LATENCY
-    assert true.step(case, 8000, 8) == pytest.approx(0.1 + 0.16 + 0.03 + 0.01 + travel + waiting)
+    assert true.step(case, 8000, 8) == pytest.approx(0.1 + 0.16 + 0.07 + 0.01 + travel + waiting)
     assert case.numbers == 9**2 + 50**2 + 9 * 50 + 51**2 + 1 + 51

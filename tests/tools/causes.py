@@ -49,9 +49,7 @@ def doubleml() -> None:
     about_one(doubleml.DoubleMLIRM(data, regressor(), classifier(), n_folds=2).fit().coef)
 
 
-@tool(
-    "dowhy==0.14", "a causal model's effect by EconML's estimator with networks", also=("econml",)
-)
+@tool("dowhy==0.14", "propensity weighting with a network", also=("econml",))
 def dowhy() -> None:
     import pandas as pd
     from dowhy import CausalModel

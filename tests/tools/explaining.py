@@ -71,7 +71,7 @@ def dalex() -> None:
     explainer.predict_parts(X[:1])
 
 
-@tool("alibi==0.9.6", "ALE, AnchorTabular, KernelShap")
+@tool("alibi==0.9.6", "ALE, AnchorTabular")
 def alibi() -> None:
     from alibi.explainers import ALE, AnchorTabular
 
@@ -82,7 +82,7 @@ def alibi() -> None:
     anchors.fit(X.to_numpy()).explain(X.to_numpy()[0], threshold=0.8, batch_size=20)
 
 
-@tool("interpret==0.7.8", "PartialDependence, MorrisSensitivity, LimeTabular, ShapKernel")
+@tool("interpret==0.7.8", "PartialDependence, MorrisSensitivity, ShapKernel")
 def interpret() -> None:
     from interpret.blackbox import MorrisSensitivity, PartialDependence, ShapKernel
 
@@ -159,7 +159,7 @@ def shapash() -> None:
     SmartExplainer(model=regressor().fit(X, y)).compile(x=X[:10])
 
 
-@tool("salib==1.6.0", "Sobol and Morris sensitivities of the mean")
+@tool("salib==1.6.0", "Sobol indices of the mean")
 def salib() -> None:
     from SALib.analyze import sobol
     from SALib.sample import sobol as sampled
@@ -180,9 +180,7 @@ def treeinterpreter() -> None:
     treeinterpreter.predict(regressor().fit(X, y), X)
 
 
-@tool(
-    "model-diagnostics==1.5.0", "compute_bias, plot_reliability_diagram, compute_partial_dependence"
-)
+@tool("model-diagnostics==1.5.0", "compute_bias, plot_reliability_diagram")
 def model_diagnostics() -> None:
     from model_diagnostics.calibration import compute_bias, plot_reliability_diagram
 
@@ -203,7 +201,7 @@ def dashboard() -> None:
     explainer.get_importances_df()
 
 
-@tool("deepchecks==0.19.1", "suites of a model's evaluation")
+@tool("deepchecks==0.19.1", "SimpleModelComparison")
 def deepchecks() -> None:
     from deepchecks.tabular import Dataset
     from deepchecks.tabular.checks import SimpleModelComparison
@@ -216,7 +214,7 @@ def deepchecks() -> None:
     SimpleModelComparison().run(first, second, regressor().fit(X[:80], y[:80]))
 
 
-@tool("evidently==0.7.23", "report of a regression's quality and of drift")
+@tool("evidently==0.7.23", "report of a regression's quality")
 def evidently() -> None:
     from evidently import DataDefinition, Dataset, Regression, Report
     from evidently.presets import RegressionPreset

@@ -234,7 +234,7 @@ def memory() -> None:
     assert len(memory_usage((regressor().fit, numbers()), interval=0.05)) > 1
 
 
-@tool("rich==15.0.0", "a table of scores; inspect of an estimator")
+@tool("rich==15.0.0", "inspect of an estimator")
 def rich() -> None:
     import io
 

@@ -85,7 +85,9 @@ def surrogate() -> None:
     assert optimizer.get_result().fun < 0.2
 
 
-@tool("bayesian-optimization==3.4.0", "settings; and as surrogate in place of its Gaussian process")
+@tool(
+    "bayesian-optimization==3.4.0", "a search with BALIRegressor in place of its Gaussian process"
+)
 def bayes_opt() -> None:
     from bayes_opt import BayesianOptimization
 
@@ -228,7 +230,7 @@ def modal() -> None:
 
 
 @tool(
-    "scikit-activeml==1.0.1", "uncertainty sampling with SklearnClassifier, expected model variance"
+    "scikit-activeml==1.0.1", "UncertaintySampling with SklearnClassifier; SklearnNormalRegressor"
 )
 def skactiveml() -> None:
     from skactiveml.classifier import SklearnClassifier

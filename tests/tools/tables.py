@@ -129,7 +129,7 @@ def feature_engine() -> None:
     SelectByShuffling(regressor(), scoring="r2", cv=3, random_state=SEED).fit(X, y)
 
 
-@tool("category-encoders==2.11.2", "TargetEncoder in a pipeline, NestedCVWrapper")
+@tool("category-encoders==2.11.2", "TargetEncoder in a pipeline")
 def category_encoders() -> None:
     from category_encoders import TargetEncoder
     from sklearn.model_selection import cross_val_score
@@ -187,7 +187,7 @@ def scikit_lego() -> None:
     Thresholder(classifier(), threshold=0.3).fit(X, y).predict(X)
 
 
-@tool("sktime==1.2.0", "make_reduction: recursive and direct forecasts; evaluate")
+@tool("sktime==1.2.0", "make_reduction: recursive and direct forecasts")
 def sktime() -> None:
     from sktime.forecasting.compose import make_reduction
 
@@ -198,7 +198,7 @@ def sktime() -> None:
         assert abs(forecast.to_numpy() - 10).max() < 2
 
 
-@tool("skforecast==0.26.0", "ForecasterRecursive and ForecasterDirect, intervals, backtesting")
+@tool("skforecast==0.26.0", "ForecasterRecursive, with intervals")
 def skforecast() -> None:
     from skforecast.recursive import ForecasterRecursive
 
@@ -207,10 +207,10 @@ def skforecast() -> None:
     forecaster = ForecasterRecursive(estimator=regressor(), lags=12)
     forecaster.fit(y=y, store_in_sample_residuals=True)
     forecaster.predict(steps=3)
-    forecaster.predict_interval(steps=3, interval=[5, 95])
+    forecaster.predict_interval(steps=3, interval=[0.05, 0.95])
 
 
-@tool("mlforecast==1.1.0", "MLForecast with lags, prediction intervals")
+@tool("mlforecast==1.1.0", "MLForecast with lags")
 def mlforecast() -> None:
     import pandas as pd
     from mlforecast import MLForecast
@@ -220,7 +220,7 @@ def mlforecast() -> None:
     MLForecast(models={"bali": regressor()}, freq="MS", lags=[1, 12]).fit(frame).predict(3)
 
 
-@tool("darts==0.48.1", "SKLearnModel with lags; backtest")
+@tool("darts==0.48.1", "SKLearnModel with lags")
 def darts() -> None:
     from darts import TimeSeries
     from darts.models import SKLearnModel
@@ -273,7 +273,7 @@ def river() -> None:
     assert np.isfinite(streamed.predict_one(x))
 
 
-@tool("cleanlab==2.9.0", "CleanLearning of both kinds; find_label_issues")
+@tool("cleanlab==2.9.0", "CleanLearning of both kinds")
 def cleanlab() -> None:
     from cleanlab.classification import CleanLearning
     from cleanlab.regression.learn import CleanLearning as CleanRegression
@@ -284,7 +284,7 @@ def cleanlab() -> None:
     CleanRegression(regressor(), cv_n_folds=3, n_boot=2, seed=SEED).fit(X.to_numpy(), y.to_numpy())
 
 
-@tool("fairlearn==0.15.0", "MetricFrame, ThresholdOptimizer, ExponentiatedGradient, GridSearch")
+@tool("fairlearn==0.15.0", "MetricFrame, ThresholdOptimizer, ExponentiatedGradient")
 def fairlearn() -> None:
     from fairlearn.metrics import MetricFrame
     from fairlearn.postprocessing import ThresholdOptimizer
@@ -303,7 +303,7 @@ def fairlearn() -> None:
     ).predict(X)
 
 
-@tool("aif360==0.6.1", "sklearn-like Reweighing and group metrics")
+@tool("aif360==0.6.1", "ReweighingMeta, statistical_parity_difference")
 def aif360() -> None:
     from aif360.sklearn.metrics import statistical_parity_difference
     from aif360.sklearn.preprocessing import Reweighing, ReweighingMeta
@@ -315,7 +315,7 @@ def aif360() -> None:
     statistical_parity_difference(y, prot_attr="group")
 
 
-@tool("deslib==0.3.7", "dynamic selection among networks (KNORAU, METADES)")
+@tool("deslib==0.3.7", "dynamic selection among networks (KNORAU)")
 def deslib() -> None:
     from deslib.des import KNORAU
 
@@ -324,7 +324,7 @@ def deslib() -> None:
     KNORAU(pool).fit(X, y).predict(X)
 
 
-@tool("combo==0.1.3", "SimpleClassifierAggregator, Stacking")
+@tool("combo==0.1.3", "SimpleClassifierAggregator")
 def combo() -> None:
     from combo.models.classifier_comb import SimpleClassifierAggregator
 
