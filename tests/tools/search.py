@@ -86,7 +86,7 @@ def surrogate() -> None:
 
 
 @tool(
-    "bayesian-optimization==3.4.0", "a search with BALIRegressor in place of its Gaussian process"
+    "bayesian-optimization==3.4.0", "a search with BALIRegressor for its Gaussian process"
 )
 def bayes_opt() -> None:
     from bayes_opt import BayesianOptimization
