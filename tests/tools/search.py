@@ -85,9 +85,7 @@ def surrogate() -> None:
     assert optimizer.get_result().fun < 0.2
 
 
-@tool(
-    "bayesian-optimization==3.4.0", "a search with BALIRegressor for its Gaussian process"
-)
+@tool("bayesian-optimization==3.4.0", "a search with BALIRegressor for its Gaussian process")
 def bayes_opt() -> None:
     from bayes_opt import BayesianOptimization
 

@@ -315,7 +315,11 @@ def aif360() -> None:
     statistical_parity_difference(y, prot_attr="group")
 
 
-@tool("deslib==0.3.7", "dynamic selection among networks (KNORAU)")
+@tool(
+    "deslib==0.3.7",
+    "dynamic selection among networks (KNORAU)",
+    fails="its own: calls _validate_data, which scikit-learn has no longer",
+)
 def deslib() -> None:
     from deslib.des import KNORAU
 
@@ -329,7 +333,9 @@ def combo() -> None:
     from combo.models.classifier_comb import SimpleClassifierAggregator
 
     X, y = (part.to_numpy() for part in classes())
-    SimpleClassifierAggregator([classifier(), classifier(hidden=())]).fit(X, y).predict_proba(X)
+    model = SimpleClassifierAggregator([classifier(), classifier(hidden=())])
+    model.fit(X, y)  # returns nothing
+    model.predict_proba(X)
 
 
 @tool("autofeat==2.1.3", "AutoFeatRegressor's features before it")
@@ -343,7 +349,11 @@ def autofeat() -> None:
     )
 
 
-@tool("metric-learn==0.7.0", "NCA before it")
+@tool(
+    "metric-learn==0.7.0",
+    "NCA before it",
+    fails="its own: says force_all_finite, which scikit-learn has no longer",
+)
 def metric_learn() -> None:
     from metric_learn import NCA
     from sklearn.pipeline import make_pipeline
