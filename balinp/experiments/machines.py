@@ -224,7 +224,7 @@ def rates(costs: Sequence[tuple[int, int, Cost]], memory_row: float) -> Rates:
         [c.workers for c in found],
         rcond=None,
     )[0]
-    return Rates(*map(float, (*here, *there)), memory_row)
+    return Rates(*here.tolist(), *there.tolist(), memory_row)
 
 
 def in_memory(case: Case, rows: int, steps: int = STEPS) -> float:
