@@ -224,7 +224,8 @@ def rates(costs: Sequence[tuple[int, int, Cost]], memory_row: float) -> Rates:
         [c.workers for c in found],
         rcond=None,
     )[0]
-    return Rates(*here.tolist(), *there.tolist(), memory_row)
+    (fixed, each_chunk), (each_worker, task, row) = here.tolist(), there.tolist()
+    return Rates(fixed, each_chunk, each_worker, task, row, memory_row)
 
 
 def in_memory(case: Case, rows: int, steps: int = STEPS) -> float:
