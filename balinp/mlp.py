@@ -211,7 +211,8 @@ class MLP:
         """
         # Inside, the rows come first: the slopes then multiply whole blocks of data, and the
         # rows of all data lie one after another, as sums over them want to read them.
-        rows = [np.ascontiguousarray(output_rows.swapaxes(0, 1))]
+        first = output_rows.swapaxes(0, 1)
+        rows = [first if first.flags.c_contiguous else first.copy()]
         for index in range(len(weights) - 1, 0, -1):
             linear = weights[index][:-1] if self.bias else weights[index]
             C, B, K = rows[-1].shape

@@ -349,7 +349,7 @@ def test_products_of_the_noise(flops: Any) -> None:
 def test_the_matrices_that_a_step_decomposes() -> None:
     """H of both layers and A of the second; of a layer with one output neither.
 
-    A softmax has no curvature along its last direction: its H is decomposed for its floor alone.
+    A softmax has no curvature along its last direction: the spectrum of the floored H is kept.
     """
     for K, output_layer in ((1, []), (4, [4, 6])):
         _, steps = Case((3, 5, K), 32, 320).steps()
