@@ -155,19 +155,8 @@ class KroneckerPrecision:
         >>> P.output_variances(np.array([[1.0, 2.0]]))
         array([[4.25]])
         """
-        return self.input_squares(X) @ (1.0 / self.precisions)
-
-    def input_squares(self, X: Array) -> Array:
-        """Squares (B, D) of the rows of X in the row basis, (Q_A^T x)_i^2.
-
-        Examples
-        --------
-        >>> P = KroneckerPrecision(np.eye(2), np.eye(1), np.array([[4.0], [1.0]]))
-        >>> P.input_squares(np.array([[1.0, 2.0]]))
-        array([[1., 4.]])
-        """
         rotated = X @ self.row_basis
-        return np.square(rotated, out=None if rotated is X else rotated)
+        return (rotated * rotated) @ (1.0 / self.precisions)
 
     @property
     def log_det_precision(self) -> float:

@@ -50,7 +50,7 @@ def propose(
     X, T, H = layer.design(batch[0]), *batch[1:]
     squares = None
     if layer.factors:
-        rows = layer.state.working_posterior.input_squares(X)
+        rows = (X @ layer.state.working_posterior.row_basis) ** 2
         squares = rows.sum(axis=0) if weights is None else weights @ rows
     gradients = decompose(H, "H").times_rows(T - X @ layer.mean)
     terms = replace(Terms.of(X, gradients, amount(X, weights) * H, weights), squares=squares)
