@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import count, islice, repeat
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from balinp import coordinates, kept_bases, kernels, pseudo_targets, spectral
 from balinp import step as training_step
 from balinp.bali import BALI
 from balinp.cli import main
-from balinp.experiments import CLASSIFICATION, KINDS, REGRESSION, UserError, race
+from balinp.experiments import CLASSIFICATION, KINDS, REGRESSION, UserError, memory, race
 from balinp.experiments.benchmark import TWINS, fitted_exponent, run_mean, step_parts, warm_up
 from balinp.experiments.benchmark_cases import (
     CASES,
@@ -29,7 +30,7 @@ from balinp.experiments.benchmark_cases import (
     generated,
 )
 from balinp.experiments.limits import decomposed, dgemm_rate, products
-from balinp.experiments.memory import STATUS, peak_memory, process_peak, resident_peak
+from balinp.experiments.memory import STATUS, own_peak, peak_memory, process_peak, resident_peak
 from balinp.experiments.race import Curve, bali_curve, batches, compared, race_record, trained
 from balinp.experiments.step_parts import (
     BACKWARD,
@@ -380,6 +381,36 @@ def test_process_peak_is_that_of_its_own_data() -> None:
     assert large is not None
     assert 30 < small < here > 1e-6 * array.nbytes
     assert 48 + 16 < large - small < 1000  # X, Y; and what making them takes
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="needs Linux")
+def test_memory_of_a_fit_from_a_map_is_bounded(capsys: pytest.CaptureFixture[str]) -> None:
+    """96 MB of rows, of which the process has but what a batch and a piece take."""
+    found = []
+    for options in (["--map"], []):
+        memory.main(["1000000", "--batch-size", "100000", *options])
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        found.append({key: float(value) for key, value in lines})
+    mapped, read = found
+    assert mapped["rows"] == read["rows"] == 1e6
+    assert read["before_mb"] - mapped["before_mb"] > 80
+    assert read["own_peak_mb"] > mapped["own_peak_mb"] + 80
+    assert read["peak_mb"] < 600
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="needs Linux")
+def test_own_memory_is_without_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "zeros.npy", np.zeros(10**7))
+    mapped = np.load(tmp_path / "zeros.npy", mmap_mode="r")
+    before = own_peak(lambda: None)
+    assert own_peak(lambda: mapped.sum()) - before < 20
+
+    def hold() -> None:
+        array = np.ones(10**7)
+        sleep(0.1)
+        assert array[0] == 1
+
+    assert 75 < own_peak(hold) - before < 100
 
 
 # -- summaries -------------------------------------------------------------------------------------
