@@ -75,7 +75,7 @@ def skops() -> None:
     comes_back(back)
 
 
-@tool("mlflow==3.18.0", "log_model and load_model; autolog of fit")
+@tool("mlflow==3.17.2", "log_model and load_model; autolog of fit")
 def mlflow() -> None:
     import mlflow
 

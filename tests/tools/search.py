@@ -109,16 +109,6 @@ def hyperopt() -> None:
     )  # fmt: skip
 
 
-@tool("nevergrad==1.0.12", "a search over settings")
-def nevergrad() -> None:
-    import nevergrad
-
-    space = nevergrad.p.Instrumentation(
-        hidden=nevergrad.p.Scalar(lower=1, upper=6).set_integer_casting(), epochs=10
-    )
-    nevergrad.optimizers.OnePlusOne(parametrization=space, budget=4).minimize(loss)
-
-
 @tool("cma==4.5.0", "a search over the prior precision by the evidence")
 def cma() -> None:
     import cma
@@ -319,3 +309,13 @@ def pymoo() -> None:
             out["F"] = [width, -evidence]
 
     minimize(Sizes(), NSGA2(pop_size=4), ("n_gen", 2), seed=1)
+
+
+@tool("nevergrad==1.0.12", "a search over settings")
+def nevergrad() -> None:
+    import nevergrad
+
+    space = nevergrad.p.Instrumentation(
+        hidden=nevergrad.p.Scalar(lower=1, upper=6).set_integer_casting(), epochs=10
+    )
+    nevergrad.optimizers.OnePlusOne(parametrization=space, budget=4).minimize(loss)
