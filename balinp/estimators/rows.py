@@ -30,9 +30,10 @@ TIMES = (date, time, timedelta, np.datetime64, np.timedelta64)
 """What is a date or a duration, also in pandas."""
 
 IN_DAYS = "say it in numbers, such as days since a first day"
+IMPUTE = "impute what is missing, as sklearn.impute.SimpleImputer does"
 ONE_HOT = "one-hot encode it, as sklearn.preprocessing.OneHotEncoder does"
 FOR_CLASSES = "for classes there is BALIClassifier"
-"""What to do with dates, with text among inputs, and with text among targets of regression."""
+"""What to do with dates, missing inputs, text among inputs, and text among targets of regression."""
 
 
 def refuse_text(value: Any, name: str, hint: str = ONE_HOT) -> None:
@@ -116,7 +117,8 @@ def finite(matrix: Any, name: str, source: Any, names: Any = None) -> Array:
             raise
         row, column = np.argwhere(wrong)[0]
         place = f"{found_in(source, column, names)}," if dimensions(source) != 1 else " in"
-        raise ValueError(f"{error}, the first{place} row {row}") from None
+        todo = f"; {IMPUTE}" if name == "X" and np.isnan(matrix[row, column]) else ""
+        raise ValueError(f"{error}, the first{place} row {row}{todo}") from None
 
 
 def found_in(source: Any, column: int, names: Any = None) -> str:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from balinp import BALI
+from balinp import BALI, cluster
 from balinp._types import Array, LikelihoodName, Pass
 from balinp.cluster import GROUP
 from balinp.experiments.table import markdown
@@ -85,10 +85,23 @@ def one_hot(scores: Array) -> Array:
 
 
 class Cost(NamedTuple):
-    """Of one step: processors' seconds of client and scheduler and of all workers, and bytes."""
+    """Of one step: seconds of processors and on the clock, and bytes.
+
+    Attributes
+    ----------
+    here, workers : float
+        Processors' seconds of client and scheduler, and of all workers.
+    tasks : float
+        Those of workers without dask's own threads, which take some by the clock.
+    seconds : float
+        On the clock.
+    bytes : float
+        That are written to sockets.
+    """
 
     here: float
     workers: float
+    tasks: float
     seconds: float
     bytes: float
 
@@ -109,8 +122,16 @@ def local_cluster(n_workers: int, *, processes: bool = True) -> Any:
     )
 
 
-def spent() -> tuple[float, int]:
-    """Processor's seconds of this process, and bytes that it has written, from the first call."""
+class Spent(NamedTuple):
+    """Of a process: its seconds, and from the first call those in tasks and bytes written."""
+
+    processor: float
+    tasks: float
+    bytes: int
+
+
+def spent() -> Spent:
+    """What this process has spent."""
     from distributed.comm.tcp import TCP
 
     if not hasattr(TCP, "bytes_of_balinp"):
@@ -121,22 +142,41 @@ def spent() -> tuple[float, int]:
             TCP.bytes_of_balinp += written
             return int(written)
 
-        TCP.write, TCP.bytes_of_balinp = write, 0
-    return time.process_time(), TCP.bytes_of_balinp
+        TCP.write, TCP.bytes_of_balinp, TCP.tasks_of_balinp = write, 0, 0.0
+    return Spent(time.process_time(), TCP.tasks_of_balinp, TCP.bytes_of_balinp)
+
+
+def watch_tasks() -> None:
+    """Let this worker count the seconds of its tasks; not for the client, which sends them."""
+    from distributed.comm.tcp import TCP
+
+    usual = cluster._applied
+    if usual.__name__ == "timed":
+        return
+
+    def timed(one: Any, asked: Any) -> Any:
+        start = time.thread_time()
+        try:
+            return usual(one, asked)
+        finally:
+            TCP.tasks_of_balinp += time.thread_time() - start
+
+    cluster._applied = timed
 
 
 def cost(client: Any, case: Case, rows: int, chunks: int, steps: int = STEPS) -> Cost:
     """What a step costs on the workers of a client, for so many rows in so many chunks."""
     arrays = case.data(rows, chunks)
-    marks: list[tuple[float, float, float, int]] = []
+    marks: list[Cost] = []
 
     def mark(model: BALI) -> None:
         if model.steps in (steps, 2 * steps):
             there, here = client.run(spent).values(), spent()
-            seconds, written = (sum(values) for values in zip(*there, strict=True))
-            marks.append((here[0], seconds, time.perf_counter(), written + here[1]))
+            seconds, tasks, written = (sum(values) for values in zip(*there, strict=True))
+            clock = time.perf_counter()
+            marks.append(Cost(here.processor, seconds, tasks, clock, written + here.bytes))
 
-    spent(), client.run(spent)
+    spent(), client.run(spent), client.run(watch_tasks)
     case.model().fit(*arrays, epochs=2 * steps, callback=mark)
     before, after = marks
     return Cost(*((b - a) / steps for a, b in zip(before, after, strict=True)))
@@ -216,16 +256,17 @@ class Rates(NamedTuple):
 def rates(costs: Sequence[tuple[int, int, Cost]], memory_row: float) -> Rates:
     """From costs with their numbers of rows and chunks, by least squares."""
     rows, chunks, found = zip(*costs, strict=True)
-    here = np.linalg.lstsq(
-        np.column_stack([np.ones(len(costs)), chunks]), [c.here for c in found], rcond=None
-    )[0]
-    there = np.linalg.lstsq(
-        np.column_stack([np.full(len(costs), MEASURED_WORKERS), chunks, rows]),
-        [c.workers for c in found],
-        rcond=None,
-    )[0]
-    (fixed, each_chunk), (each_worker, task, row) = here.tolist(), there.tolist()
-    return Rates(fixed, each_chunk, each_worker, task, row, memory_row)
+    each = np.full(len(costs), MEASURED_WORKERS)
+    fixed, each_chunk = _fitted([np.ones(len(costs)), chunks], [c.here for c in found])
+    each_worker, task = _fitted([each, chunks], [c.workers - c.tasks for c in found])
+    asked, row = _fitted([chunks, rows], [c.tasks for c in found])
+    return Rates(fixed, each_chunk, each_worker, task + asked, row, memory_row)
+
+
+def _fitted(parts: Sequence[Any], seconds: Sequence[float]) -> tuple[float, float]:
+    """What each of two parts takes, by least squares."""
+    first, second = np.linalg.lstsq(np.column_stack(parts), seconds, rcond=None)[0]
+    return float(first), float(second)
 
 
 def in_memory(case: Case, rows: int, steps: int = STEPS) -> float:
@@ -253,7 +294,7 @@ def same_table() -> str:
 
     cells: list[list[str]] = [[], [], [], []]
     for case in CASES:
-        with local_cluster(MEASURED_WORKERS) as cluster, Client(cluster) as client:
+        with local_cluster(MEASURED_WORKERS) as made, Client(made) as client:
             largest = difference(case)
             bits, killed, usual = bits_after_a_kill(client, case)
         row = case.name, f"{largest:.1e}", str(bits), f"{killed - usual:.1f}"
@@ -267,13 +308,13 @@ def cost_table(found: Sequence[tuple[Case, int, int, Cost]]) -> str:
     """What travels in a step, next to the sums of one chunk, and what a step takes."""
     titles = [
         "network", "rows", "chunks", "kB a step", "in sums of a chunk", "client and scheduler, ms",
-        "workers, ms", "clock, ms",
+        "workers, ms", "in tasks, ms", "clock, ms",
     ]  # fmt: skip
     rows = [
         (
             case.name, f"{rows:,}", str(chunks), f"{c.bytes / 1e3:.0f}",
             f"{c.bytes / 8 / case.numbers:.1f}", f"{1e3 * c.here:.0f}", f"{1e3 * c.workers:.0f}",
-            f"{1e3 * c.seconds:.0f}",
+            f"{1e3 * c.tasks:.0f}", f"{1e3 * c.seconds:.0f}",
         )
         for case, rows, chunks, c in found
     ]  # fmt: skip
@@ -308,7 +349,7 @@ def main() -> int:
     found: list[tuple[Case, int, int, Cost]] = []
     forecast: list[tuple[Case, Rates]] = []
     print(same_table(), flush=True)
-    with local_cluster(MEASURED_WORKERS) as cluster, Client(cluster) as client:
+    with local_cluster(MEASURED_WORKERS) as made, Client(made) as client:
         for case in CASES:
             costs = grid(client, case)
             found += [(case, *one) for one in costs]
@@ -317,6 +358,9 @@ def main() -> int:
         costs = [one[1:] for one in found if one[0] is case]
         forecast.append((case, rates(costs, in_memory(case, case.rows))))
     print(forecast_table(forecast))
+    for case, made_of in forecast:
+        there, here = 1e6 * made_of.row, 1e6 * made_of.memory_row
+        print(f"{case.name}: a row takes {there:.1f} us on a worker, {here:.1f} us in memory")
     return 0
 
 

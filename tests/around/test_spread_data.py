@@ -573,7 +573,11 @@ def test_the_page_runs(two_processes: Any) -> None:
 def test_rates_are_found_again_in_costs_that_they_make() -> None:
     true = Rates(fixed=0.1, each_chunk=0.02, each_worker=0.04, task=0.03, row=1e-5, memory_row=2e-5)
     costs = [
-        (rows, chunks, Cost(0.1 + 0.02 * chunks, 0.08 + 0.03 * chunks + 1e-5 * rows, 0.0, 0.0))
+        (
+            rows,
+            chunks,
+            Cost(0.1 + 0.02 * chunks, 0.08 + 0.03 * chunks + 1e-5 * rows, 1e-5 * rows, 0.0, 0.0),
+        )
         for rows, chunks in ((100, 2), (5000, 2), (100, 9))
     ]
     assert rates(costs, 2e-5) == pytest.approx(true)
