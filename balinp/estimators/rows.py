@@ -33,7 +33,7 @@ IN_DAYS = "say it in numbers, such as days since a first day"
 IMPUTE = "impute what is missing, as sklearn.impute.SimpleImputer does"
 ONE_HOT = "one-hot encode it, as sklearn.preprocessing.OneHotEncoder does"
 FOR_CLASSES = "for classes there is BALIClassifier"
-"""What to do with dates, missing inputs, text among inputs, and text among targets of regression."""
+"""What to do with dates, with missing inputs, with text among inputs and among targets."""
 
 
 def refuse_text(value: Any, name: str, hint: str = ONE_HOT) -> None:

@@ -360,7 +360,7 @@ FRAME = pd.DataFrame(
             "when",
             "got the date 2024-01-01 00:00:00 in column 'when'; say it in numbers",
         ),
-        ("gap", "got 1 NaN or infinite entries, the first in column 'gap', row 7; impute what is missing, as sklearn"),
+        ("gap", "got 1 NaN or infinite entries, the first in column 'gap', row 7; impute what is "),
         ("huge", r"got one of size 1e\+200, the first in column 'huge', row 0"),
         ("tiny", "got 3.14e-161 in column 'tiny'"),
     ],

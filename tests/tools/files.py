@@ -178,8 +178,8 @@ def tensorboard() -> None:
     )
 
 
-@tool("sacred==0.8.7", "a run with its seed")
-def sacred() -> None:
+@tool("sacred==0.8.7", "a run with its seed", also=("setuptools<81",))
+def sacred() -> str:
     from sacred import Experiment
 
     experiment = Experiment("balinp", save_git_info=False)
@@ -189,6 +189,7 @@ def sacred() -> None:
         return regressor(random_state=_seed).fit(*numbers()).log_evidence_
 
     experiment.run(config_updates={"seed": 1}, options={"--capture": "no"})
+    return "needs pkg_resources of an older setuptools, and does not say so"
 
 
 @tool("hypothesis==6.170.15", "estimators drawn with their options")
