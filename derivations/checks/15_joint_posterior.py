@@ -132,12 +132,37 @@ def scale():
     assert np.argmax([ours(x) for x in grid]) == 200
 
 
+def doubt():
+    J, V, L0, w, _ = problem(4)
+    Phi, _, _ = whitened(J, V, L0, w)
+    kappa, Q = np.linalg.eigh(Phi.T @ Phi)
+    c0, factors = 1.7, (1 / 8, 1.0, 8.0)
+    variances = [
+        np.diag(Q.T @ np.linalg.inv(np.eye(P) / (c0 * b) + Phi.T @ Phi) @ Q) for b in factors
+    ]
+    for b, found in zip(factors, variances, strict=True):
+        assert_allclose(found, c0 * b / (1 + c0 * b * kappa), rtol=1e-8)
+        assert_allclose(
+            np.linalg.slogdet(precision(J, V, L0 / (c0 * b), w))[1] - np.linalg.slogdet(L0)[1],
+            -np.log(found).sum(),
+            rtol=1e-8,
+        )
+    unseen = np.mean([c0 * b for b in factors]) / c0
+    assert_allclose(unseen, 3.04, atol=5e-3)
+    ratio = np.mean(variances, axis=0) / variances[1]
+    assert ((ratio > 0.8) & (ratio <= unseen + 1e-9)).all()
+    # equal means: the covariance of an equal mixture is the mean of the parts'
+    draws = RNG.standard_normal((200_000, 3)) * np.sqrt([c0 * b for b in factors])
+    assert_allclose((draws**2).mean(), c0 * unseen, rtol=0.02)
+
+
 CHECKS = {
     "JP-1": forms,
     "JP-2": draws,
     "JP-3": left_out,
     "JP-4": tails,
     "JP-5": scale,
+    "JP-6": doubt,
 }
 
 if __name__ == "__main__":
