@@ -21,7 +21,7 @@ from balinp import BALI, BALIRegressor
 from balinp.predictive import Predictive
 from balinp.standardise import Scale
 
-MARGIN = 0.1
+MARGIN, ROUNDING = 0.1, 1e-12
 RUNS, ALWAYS = 2000, 96
 LEAST_PASSES, LEAST_STEPS = 2, 40
 TRAIN, TEST = 80, 100
@@ -183,7 +183,7 @@ def outcome(run: Run) -> tuple[str, float]:
         np.diagonal(matrices, axis1=1, axis2=2)
         for matrices in (predictive.covariance, predictive.aleatoric)
     )
-    if (variances < noise).any():
+    if (variances < (1 - ROUNDING) * noise).any():
         return "variance below the noise's", np.inf
     behind = constant_log_likelihood(run.dataset) - float(predictive.logpdf(Y_test).mean())
     return ("worse than constant" if not behind <= MARGIN else ""), behind
