@@ -72,7 +72,10 @@ def effective_parameters(layer: MatrixNormalLayer) -> float:
 
 
 def prior_precision_target(
-    layers: Sequence[MatrixNormalLayer], prior_precision: float, hyper: HyperPrior
+    layers: Sequence[MatrixNormalLayer],
+    prior_precision: float,
+    hyper: HyperPrior,
+    counted: float = 1.0,
 ) -> float:
     """Common prior precision lam that the current posteriors ask for.
 
@@ -93,8 +96,10 @@ def prior_precision_target(
         Current lam, to which the layers' precisions are in proportion.
     hyper : HyperPrior
         Hyper-prior on lam.
+    counted : float
+        Part of gamma that counts (EV-12).
     """
-    gamma = sum(map(effective_parameters, layers))
+    gamma = counted * sum(map(effective_parameters, layers))
     squares = sum(map(_prior_squares, layers)) / prior_precision
     return (gamma + 2 * hyper.shape) / (squares + 2 * hyper.rate)
 
@@ -114,6 +119,7 @@ def noise_target(
     n_data: float,
     hyper: HyperPrior,
     units: Array | None = None,
+    counted: float = 1.0,
 ) -> Array:
     """Noise covariance (K, K) that the current posteriors ask for.
 
@@ -123,7 +129,7 @@ def noise_target(
     whose scale is the noise's own (conjugate prior). Weights of the data, from the trace, are
     factors in every sum over them.
 
-    Derivation: EV-3, EV-4, EV-10, LR-6
+    Derivation: EV-3, EV-4, EV-10, EV-12, LR-6
 
     Parameters
     ----------
@@ -141,10 +147,12 @@ def noise_target(
         Hyper-prior on the noise precision.
     units : array, optional
         (K,) array u, the squares in which its rate is stated; None for ones.
+    counted : float
+        Part of Gamma that counts (EV-12).
     """
     B, Gamma = _spread_of_all(layers, said, n_data)
     C, _ = dpotrf(noise_covariance, lower=1)
-    squares = (n_data / B) * residual_squares + C @ Gamma @ C.T
+    squares = (n_data / B) * residual_squares + counted * C @ Gamma @ C.T
     return noise_from_squares(squares, n_data, hyper, units)
 
 

@@ -11,6 +11,7 @@ from math import exp, log
 import numpy as np
 
 from balinp._types import Array
+from balinp.counted import Counted
 from balinp.data import Batch, Data
 from balinp.evidence import (
     HyperPrior,
@@ -45,9 +46,15 @@ FIRST_NOISE, FIRST_NOISE_OF_FEW = 0.01, 0.3
 squares of the targets: 1 / (N - 1)^2, but no less and no more than these. A first datum by itself,
 as of a stream, says nothing of it."""
 
-NOISE_SHARE, NOISE_SHARE_OF_AVERAGE = 0.06, 0.1
-"""Share of the way, in logarithms, that the noise goes in a step with all data, and in a batch to
-the average of what batches ask for, which remembers the start as well."""
+NOISE_RISE, NOISE_FALL, NOISE_FALL_OF_AVERAGE = 0.05, 0.1, 0.3
+"""Share of the way, in logarithms, that the noise goes in a step with all data, up and down. In a
+batch it is `NOISE_RISE` times the batch's rate up, and the last times the rate down, to the average
+of what batches ask for: in a pass about as far as the layers go, whatever the size of batches. What
+rises before hidden units have bent takes the signal for noise; falling late only costs passes."""
+
+LARGEST_RISE, ARRIVED = 0.1, 4.0
+"""But in batches the noise rises by no less than `ARRIVED` over the number of steps, so that few of
+them end with the noise that is there; and by the former where nobody knows that number."""
 
 
 class HyperParameters:
@@ -85,6 +92,11 @@ class HyperParameters:
         Gain in evidence over a network without weights (GA-1).
     parameters : list of float
         Gamma of each layer after the last step, which lam is learnt from.
+    counted : Counted
+        What part of it all the data at one set of weights determine (EV-12); all of it unless
+        `BALI.fit` goes through its data in batches.
+    least_rise : float
+        Least share of the way, in logarithms, that the noise rises in a batch.
     """
 
     def __init__(
@@ -108,6 +120,8 @@ class HyperParameters:
         self.unsettled = 0.0
         self.gain = Gain()
         self.parameters: list[float] = []
+        self.counted = Counted()
+        self.least_rise = LARGEST_RISE
 
     @property
     def learns_precision(self) -> bool:
@@ -115,6 +129,14 @@ class HyperParameters:
         return self.given_precision is None
 
     # -- where they start ------------------------------------------------------------------------
+
+    def expect(self, steps: float = 0.0) -> None:
+        """Get ready for so many steps in batches; 0 if nobody knows how many there will be.
+
+        Derivation: EV-8, EV-12
+        """
+        self.counted = Counted()
+        self.least_rise = min(LARGEST_RISE, ARRIVED / steps) if steps else LARGEST_RISE
 
     def start(self, widths: Sequence[int], n_data: float, likelihood: Likelihood) -> None:
         """Prior precisions of layers of these widths, for so many data.
@@ -200,7 +222,8 @@ class HyperParameters:
             that lam goes.
         """
         N, layers, likelihood = now.n_data, now.layers, now.likelihood
-        self.parameters = [effective_parameters(layer) for layer in layers]
+        share_counted = self.counted.parameters
+        self.parameters = [share_counted * effective_parameters(layer) for layer in layers]
         if way.forward.has_bound:
             gain = evidence_bound(outcome.log_joint, layers) / N
             gain -= mean_density_without_weights(batch, said, likelihood)
@@ -221,7 +244,7 @@ class HyperParameters:
         many. Where classes overlap, it goes on to weaken the prior while the bound on the
         evidence, which pays for every parameter, falls and falls.
 
-        Derivation: EV-2, EV-4, GA-1
+        Derivation: EV-2, EV-4, EV-12, GA-1
         """
         self.unsettled = 0.0
         if not self.learns_precision:
@@ -229,7 +252,9 @@ class HyperParameters:
         assert self.precision_prior is not None
         share, first = min(PRECISION_SHARE, share), self.mean_precisions[0]
         if self.gain.is_kept(n_data):
-            target = prior_precision_target(layers, first, self.precision_prior)
+            target = prior_precision_target(
+                layers, first, self.precision_prior, self.counted.parameters
+            )
             change = share * log(target / first)
             self.unsettled = abs(log(target / first))
         else:
@@ -262,18 +287,22 @@ class HyperParameters:
         A batch asks for the noise of its own few residuals, whose logarithm is too small in the
         mean, and far too small where single data are far off. So batches are averaged before.
 
-        Derivation: EV-3, EV-4, EV-8, EV-9
+        Derivation: EV-3, EV-4, EV-8, EV-9, EV-12
         """
         asked = noise_target(
-            layers, said, residual_squares, V, N, self.noise_prior, self.noise_units
-        )
+            layers, said, residual_squares, V, N, self.noise_prior, self.noise_units,
+            self.counted.leverages,
+        )  # fmt: skip
         asked = less_correlated(asked, N)
         before = asked if self.noise_asked is None else self.noise_asked
         self.noise_asked = (1 - share) * before + share * asked
         away = abs(np.log(self.noise_asked.diagonal() / V.diagonal())).max()
         self.unsettled = max(self.unsettled, float(away))
-        way = NOISE_SHARE if share == 1 else NOISE_SHARE_OF_AVERAGE
-        return learnt_noise(geometric_mean(V, self.noise_asked, way))
+        rise, fall = NOISE_RISE, NOISE_FALL
+        if share < 1:
+            rise = max(NOISE_RISE * share, self.least_rise)
+            fall = max(NOISE_FALL_OF_AVERAGE * share, rise)
+        return learnt_noise(geometric_mean(V, self.noise_asked, rise, falling=fall))
 
     def set_priors(self, layers: Sequence[MatrixNormalLayer], H: Array) -> None:
         """Give every layer the lam that its mean prior precision amounts to.

@@ -361,7 +361,7 @@ def _semidefinite(values: Array, name: str) -> Array:
     return np.maximum(values, 0.0)
 
 
-def geometric_mean(V: Array, T: Array, share: float) -> Array:
+def geometric_mean(V: Array, T: Array, share: float, falling: float | None = None) -> Array:
     """V^(1/2) (V^(-1/2) T V^(-1/2))^share V^(1/2), on the way from V to T in logarithms.
 
     Between positive definite matrices this way is the shortest in the metric that no linear
@@ -375,18 +375,24 @@ def geometric_mean(V: Array, T: Array, share: float) -> Array:
         (K, K) arrays, positive definite; T may be singular to rounding.
     share : float
         Share of the way, in [0, 1].
+    falling : float, optional
+        Share for those combinations in which T is smaller than V; None is the same for all.
 
     Examples
     --------
     >>> geometric_mean(np.array([[1.0]]), np.array([[16.0]]), 0.25)
     array([[2.]])
+    >>> geometric_mean(np.array([[16.0]]), np.array([[1.0]]), 0.25, falling=0.5)
+    array([[4.]])
     """
+    falling = share if falling is None else falling
     if len(V) == 1:
-        return np.array([[V.item() ** (1 - share) * T.item() ** share]])
+        way = share if T.item() > V.item() else falling
+        return np.array([[V.item() ** (1 - way) * T.item() ** way]])
     C = np.linalg.cholesky(V)
     ratio = np.linalg.solve(C, np.linalg.solve(C, T).T)
     w, Q = np.linalg.eigh(0.5 * (ratio + ratio.T))
     # Smaller eigenvalues, of either sign, are what rounding has left of them.
     w = np.maximum(w, len(w) * np.finfo(np.float64).eps * w[-1])
-    root = C @ (Q * w ** (0.5 * share))
+    root = C @ (Q * w ** (0.5 * np.where(w > 1, share, falling)))
     return np.asarray(root @ root.T)

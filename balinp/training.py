@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from balinp.coordinates import Coordinates, InputEigenbasis
+from balinp.counted import counted
 from balinp.damping import next_damping
 from balinp.data import Batch, Data, Stream
 from balinp.exact_step import take_exact_step
 from balinp.history import Record
 from balinp.joint_step import Outcome
 from balinp.model import Model
-from balinp.passes import Present, forward_pass
-from balinp.step import settle, take_step
+from balinp.passes import Mean, Present, forward_pass
+from balinp.step import settle, take_step, told
 from balinp.threads import few_threads
 from balinp.way import chosen_way
 
@@ -49,9 +50,11 @@ def train(
     if model.targets_are_observations:  # of other data than these
         model.layers[0].state = replace(model.layers[0].state, moments=None)
     with coordinates_of(model, data, epochs) as coordinates:
+        model.hyper.expect(0 if batch_size is None else epochs * data.rows / batch_size)
         for _ in range(epochs):
             batches = coordinates.data.batches(batch_size, model.rng)
             with few_threads(model.network.widths):
+                _count(model, coordinates, batch_size)
                 records = [step(model, batch, N, coordinates) for batch in batches]
             if callback is not None and _tell(callback, model, coordinates):
                 break
@@ -82,6 +85,20 @@ def coordinates_of(model: Model, data: Data | Stream, epochs: int) -> Iterator[C
         yield coordinates
     finally:
         coordinates.write_back()
+        model.hyper.expect()
+
+
+def _count(model: Model, coordinates: Coordinates, batch_size: int | None) -> None:
+    """Before a pass in batches, see what the averages of the one before it count too much of.
+
+    Derivation: EV-12
+    """
+    data, hyper = coordinates.data, model.hyper
+    if isinstance(data, Stream) or data.is_elsewhere or not data.can_settle(batch_size):
+        return  # more than one pass for each
+    if model.steps and model.hidden and hyper.is_gaussian and model.prior == "isotropic":
+        now = model._present(data.whole, data.amount, coordinates)
+        hyper.counted = counted(now, told(data.whole, now, Mean()))
 
 
 def _tell(callback: Callable[[Any], Any], model: Model, coordinates: Coordinates) -> bool:

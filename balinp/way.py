@@ -16,7 +16,11 @@ from balinp.passes import Mean, forward_pass
 from balinp.priors import PRIORS
 
 LEAST_RATE, LARGEST_RATE = 0.02, 0.5
-"""Bounds of the rate's floor B / N, the weight at which the memory is one epoch long."""
+"""Bounds of the rate's floor, B / N, the weight at which the memory is one epoch long."""
+
+LONG = 50.0
+"""Passes over the data in batches from which on that floor falls, as 1 / sqrt of their number: how
+much single batches move the weights, which is a share of what the data leave open, then fades."""
 
 BASIS_TOLERANCE = 0.1
 """Relative error of a change, before its refinement, up to which layers keep their bases."""
@@ -67,6 +71,8 @@ class Situation(Protocol):
         Damping of the layers' regressions, where all data are seen at once.
     steps : int
         Number of the step, from 1.
+    data_seen : float
+        Number of data in all steps, with this one.
     """
 
     likelihood: Likelihood
@@ -76,6 +82,7 @@ class Situation(Protocol):
     basis_tolerance: float
     damping: float
     steps: int
+    data_seen: float
 
     @property
     def network(self) -> MLP: ...
@@ -111,8 +118,7 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
     is_known = model.likelihood.known_precision(K) is not None
     keeps = model.basis_tolerance > 0 and not (model.steps == 1 or batch.is_all or is_known)
     if rate is None:
-        epoch = min(LARGEST_RATE, max(LEAST_RATE, batch.amount / n_data))
-        least = epoch if model.rate is None else model.rate
+        least = _least_rate(model, batch, n_data) if model.rate is None else model.rate
         rate = max(least, 1.0 / sqrt(model.steps))
     return Way(
         forward=forward,
@@ -122,3 +128,12 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
         bases=Kept(model.basis_tolerance) if keeps else Direct(model.damping if damps else 0.0),
         learns_damping=damps,
     )
+
+
+def _least_rate(model: Situation, batch: Batch, n_data: float) -> float:
+    """Weight at which the memory is an epoch long, and longer after many epochs in batches.
+
+    Derivation: NP-4
+    """
+    epochs = 1.0 if batch.is_all else max(1.0, model.data_seen / n_data / LONG)
+    return min(LARGEST_RATE, max(LEAST_RATE, batch.amount / n_data / sqrt(epochs)))

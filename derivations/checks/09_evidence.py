@@ -571,6 +571,30 @@ def few_data():
     assert_allclose((log_det(1e-5) - log_det(-1e-5)) / 2e-5, gamma, rtol=1e-7)
 
 
+def averages():
+    """The number of an average of factors is at least the average of their numbers."""
+    rng, N, lam = np.random.default_rng(12), 9, 0.7
+    x, s = rng.standard_normal((6, 3, 5)), rng.standard_normal((6, 2, 4))
+    A, H = np.einsum("snd,sne->sde", x, x), np.einsum("snk,snl->skl", s, s)
+    w = rng.dirichlet(np.ones(6))
+
+    def count(A, H):
+        L = N * np.kron(H, A)
+        return np.trace(np.linalg.solve(L + lam * np.eye(len(L)), L))
+
+    mean_A, mean_H = np.tensordot(w, A, 1), np.tensordot(w, H, 1)
+    for one in H:
+        assert count(mean_A, one) > w @ [count(a, one) for a in A]
+    for one in A:
+        assert count(one, mean_H) > w @ [count(one, h) for h in H]
+    # one linear layer whose mean goes the share r of the way to each batch's answer: fluctuations
+    r, ratio, posterior = 0.05, 20.0, 0.3  # N / B, variance of a weight given all the data
+    variance = 0.0
+    for _ in range(400):
+        variance = (1 - r) ** 2 * variance + r**2 * ratio * posterior
+    assert_allclose(variance, r / (2 - r) * ratio * posterior, rtol=1e-6)
+
+
 CHECKS = {
     "EV-1": effective_number,
     "EV-2": prior_precision,
@@ -582,6 +606,7 @@ CHECKS = {
     "EV-9": many_outputs,
     "EV-10": units,
     "EV-11": few_data,
+    "EV-12": averages,
 }
 
 if __name__ == "__main__":

@@ -9,7 +9,13 @@ import pytest
 
 from balinp import BALI, BALIRegressor
 from balinp.evidence import HyperPrior, less_correlated
-from balinp.hyper_parameters import FIRST_NOISE, NOISE_SHARE, NOISE_SHARE_OF_AVERAGE
+from balinp.hyper_parameters import (
+    FIRST_NOISE,
+    LARGEST_RISE,
+    NOISE_FALL,
+    NOISE_FALL_OF_AVERAGE,
+    NOISE_RISE,
+)
 from balinp.spectral import geometric_mean
 
 RTOL = 1e-10
@@ -37,6 +43,20 @@ def test_geometric_mean_is_its_definition(K, share, rng):
 
 
 @pytest.mark.equation("EV-8")
+@pytest.mark.parametrize("K", [1, 2, 5])
+def test_what_is_larger_and_what_is_smaller_may_go_different_shares_of_the_way(K, rng):
+    V = covariance(rng, K)
+    root, inverse = power(V, 0.5), power(V, -0.5)
+    for factor in (0.01, 1.0, 100.0):  # all falls, some of each, all rises
+        T = factor * covariance(rng, K)
+        w, Q = np.linalg.eigh(inverse @ T @ inverse)
+        shares = np.where(w > 1, 0.1, 0.7)
+        expected = root @ ((Q * w**shares) @ Q.T) @ root
+        found = geometric_mean(V, T, 0.1, falling=0.7)
+        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=RTOL * np.abs(expected).max())
+
+
+@pytest.mark.equation("EV-8")
 def test_geometric_mean_towards_a_singular_matrix_is_positive_definite(rng):
     V, r = covariance(rng, 4), rng.standard_normal((2, 4))
     assert np.linalg.eigvalsh(geometric_mean(V, r.T @ r, 0.05))[0] > 0
@@ -53,7 +73,7 @@ def test_a_network_starts_from_a_small_noise_and_moves_in_logarithms(rng):
     V = model.likelihood.covariance(2)
     log_ratio = np.linalg.slogdet(V)[1] - np.linalg.slogdet(first)[1]
     # Nothing has been learnt yet, so that all of Y is residual: about 1 / FIRST_NOISE times more.
-    most = NOISE_SHARE * 2 * np.log(2 / FIRST_NOISE)
+    most = NOISE_RISE * 2 * np.log(2 / FIRST_NOISE)
     assert 0.5 * most < log_ratio < most
 
 
@@ -66,12 +86,14 @@ def test_the_first_noise_of_few_data_is_larger(N, share, rng):
 
 
 @pytest.mark.equation("EV-8")
-def test_in_batches_the_noise_goes_to_the_average_of_what_they_ask_for(rng):
+@pytest.mark.parametrize("steps", [0, 100, 4000])
+def test_in_batches_the_noise_goes_to_the_average_of_what_they_ask_for(steps, rng):
     X, Y = rng.uniform(-1, 1, (40, 2)), rng.standard_normal((40, 2))
     Y[33] = 100.0  # a datum that one batch has, and the other three have not
     model = BALI((5,), prior_precision=1.0).fit(X, Y, epochs=0)
     average, rates = None, (1.0, 0.5, 0.25, 0.125)
     for rate, start in zip(rates, (0, 10, 20, 30), strict=True):
+        model.hyper.expect(steps)
         alone = deepcopy(model)
         alone.hyper.noise_asked = None
         V = model.likelihood.covariance(2)
@@ -79,8 +101,28 @@ def test_in_batches_the_noise_goes_to_the_average_of_what_they_ask_for(rng):
             one.step(X[start : start + 10], Y[start : start + 10], n_data=40, rate=rate)
         asked = alone.hyper.noise_asked
         average = asked if average is None else (1 - rate) * average + rate * asked
-        expected = geometric_mean(V, average, NOISE_SHARE if rate == 1 else NOISE_SHARE_OF_AVERAGE)
+        least = min(LARGEST_RISE, ARRIVED / steps) if steps else LARGEST_RISE
+        rise = max(least, NOISE_RISE * rate)
+        fall = max(rise, NOISE_FALL_OF_AVERAGE * rate)
+        if rate == 1:
+            rise, fall = NOISE_RISE, NOISE_FALL
+        expected = geometric_mean(V, average, rise, falling=fall)
         np.testing.assert_allclose(model.likelihood.covariance(2), expected, rtol=RTOL)
+
+
+@pytest.mark.equation("EV-8")
+@pytest.mark.parametrize(("epochs", "least"), [(5, 0.1), (50, 0.04), (4000, 0.0005)])
+def test_a_fit_in_batches_knows_how_many_steps_the_noise_has(epochs, least, rng):
+    X, Y = rng.uniform(-1, 1, (40, 2)), rng.standard_normal((40, 1))
+    seen = []
+
+    def once(model):
+        seen.append(model.hyper.least_rise)
+        return True
+
+    model = BALI((5,)).fit(X, Y, epochs=epochs, batch_size=20, callback=once)
+    assert seen == [pytest.approx(least)]
+    assert model.hyper.least_rise == LARGEST_RISE
 
 
 @pytest.mark.slow
