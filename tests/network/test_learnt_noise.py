@@ -10,6 +10,7 @@ import pytest
 from balinp import BALI, BALIRegressor
 from balinp.evidence import HyperPrior, less_correlated
 from balinp.hyper_parameters import (
+    ARRIVED,
     FIRST_NOISE,
     LARGEST_RISE,
     NOISE_FALL,
