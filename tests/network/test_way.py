@@ -116,6 +116,19 @@ def test_the_weight_of_a_batch(options: dict[str, Any], rows: int, steps: int, r
 
 
 @pytest.mark.equation("NP-4")
+def test_the_memory_grows_with_the_passes_in_batches() -> None:
+    X, Y = np.zeros((N, 2)), np.zeros((N, 1))
+    model = BALI((3,)).fit(X, Y, epochs=0)
+    model.steps = 10**6
+    for passes, rate in ((0.2, 0.2), (50, 0.2), (200, 0.1), (1250, 0.04), (10**6, LEAST_RATE)):
+        model.data_seen = passes * N
+        batch = Batch(Data(X, Y, None), slice(0, 20))
+        assert chosen_way(model, batch, N, None).rate == pytest.approx(rate)
+        whole = Batch(Data(X, Y, None), slice(0, N), is_all=True)
+        assert chosen_way(model, whole, N, None).rate == LARGEST_RATE
+
+
+@pytest.mark.equation("NP-4")
 def test_a_models_own_rate_is_the_least() -> None:
     X, Y = np.zeros((N, 2)), np.eye(3)[np.arange(N) % 3]
     model = BALI((3,), rate=0.6).fit(X, Y, epochs=0)
