@@ -46,15 +46,17 @@ FIRST_NOISE, FIRST_NOISE_OF_FEW = 0.01, 0.3
 squares of the targets: 1 / (N - 1)^2, but no less and no more than these. A first datum by itself,
 as of a stream, says nothing of it."""
 
-NOISE_RISE, NOISE_FALL, NOISE_FALL_OF_AVERAGE = 0.05, 0.1, 0.3
-"""Share of the way, in logarithms, that the noise goes in a step with all data, up and down. In a
-batch it is `NOISE_RISE` times the batch's rate up, and the last times the rate down, to the average
-of what batches ask for: in a pass about as far as the layers go, whatever the size of batches. What
-rises before hidden units have bent takes the signal for noise; falling late only costs passes."""
+NOISE_SHARE, NOISE_RISE, NOISE_FALL = 0.06, 0.05, 0.3
+"""Share of the way, in logarithms, that the noise goes in a step. With all data it is the first
+down, and in long training the second up. In a batch it is the second up and the third down, times
+the batch's rate, to the average of what batches ask for: in a pass about as far as the layers go,
+whatever the size of batches. What rises before hidden units have bent takes the signal for noise;
+falling late only costs passes."""
 
 LARGEST_RISE, ARRIVED = 0.1, 4.0
-"""But in batches the noise rises by no less than `ARRIVED` over the number of steps, so that few of
-them end with the noise that is there; and by the former where nobody knows that number."""
+"""But the noise rises by no less than `ARRIVED` over the number of steps, so that few of them end
+with the noise that is there, if that is at most `LARGEST_RISE` in batches, `NOISE_SHARE` else; and
+by these where nobody knows how many steps there will be."""
 
 
 class HyperParameters:
@@ -96,7 +98,7 @@ class HyperParameters:
         What part of it all the data at one set of weights determine (EV-12); all of it unless
         `BALI.fit` goes through its data in batches.
     least_rise : float
-        Least share of the way, in logarithms, that the noise rises in a batch.
+        Least share of the way, in logarithms, that the noise rises in a step.
     """
 
     def __init__(
@@ -131,7 +133,7 @@ class HyperParameters:
     # -- where they start ------------------------------------------------------------------------
 
     def expect(self, steps: float = 0.0) -> None:
-        """Get ready for so many steps in batches; 0 if nobody knows how many there will be.
+        """Get ready for so many steps; 0 if nobody knows how many there will be.
 
         Derivation: EV-8, EV-12
         """
@@ -298,10 +300,10 @@ class HyperParameters:
         self.noise_asked = (1 - share) * before + share * asked
         away = abs(np.log(self.noise_asked.diagonal() / V.diagonal())).max()
         self.unsettled = max(self.unsettled, float(away))
-        rise, fall = NOISE_RISE, NOISE_FALL
+        rise, fall = max(NOISE_RISE, min(NOISE_SHARE, self.least_rise)), NOISE_SHARE
         if share < 1:
             rise = max(NOISE_RISE * share, self.least_rise)
-            fall = max(NOISE_FALL_OF_AVERAGE * share, rise)
+            fall = max(NOISE_FALL * share, rise)
         return learnt_noise(geometric_mean(V, self.noise_asked, rise, falling=fall))
 
     def set_priors(self, layers: Sequence[MatrixNormalLayer], H: Array) -> None:

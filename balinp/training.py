@@ -50,7 +50,7 @@ def train(
     if model.targets_are_observations:  # of other data than these
         model.layers[0].state = replace(model.layers[0].state, moments=None)
     with coordinates_of(model, data, epochs) as coordinates:
-        model.hyper.expect(0 if batch_size is None else epochs * data.rows / batch_size)
+        model.hyper.expect(_number_of_steps(data, epochs, batch_size))
         for _ in range(epochs):
             batches = coordinates.data.batches(batch_size, model.rng)
             with few_threads(model.network.widths):
@@ -86,6 +86,13 @@ def coordinates_of(model: Model, data: Data | Stream, epochs: int) -> Iterator[C
     finally:
         coordinates.write_back()
         model.hyper.expect()
+
+
+def _number_of_steps(data: Data | Stream, epochs: int, batch_size: int | None) -> float:
+    """Steps that there will be, or 0 if nobody knows."""
+    if isinstance(data, Stream):
+        return 0.0
+    return epochs * max(1.0, data.rows / (batch_size or data.rows))
 
 
 def _count(model: Model, coordinates: Coordinates, batch_size: int | None) -> None:

@@ -14,8 +14,8 @@ from balinp.hyper_parameters import (
     FIRST_NOISE,
     LARGEST_RISE,
     NOISE_FALL,
-    NOISE_FALL_OF_AVERAGE,
     NOISE_RISE,
+    NOISE_SHARE,
 )
 from balinp.spectral import geometric_mean
 
@@ -74,7 +74,7 @@ def test_a_network_starts_from_a_small_noise_and_moves_in_logarithms(rng):
     V = model.likelihood.covariance(2)
     log_ratio = np.linalg.slogdet(V)[1] - np.linalg.slogdet(first)[1]
     # Nothing has been learnt yet, so that all of Y is residual: about 1 / FIRST_NOISE times more.
-    most = NOISE_RISE * 2 * np.log(2 / FIRST_NOISE)
+    most = NOISE_SHARE * 2 * np.log(2 / FIRST_NOISE)
     assert 0.5 * most < log_ratio < most
 
 
@@ -104,16 +104,19 @@ def test_in_batches_the_noise_goes_to_the_average_of_what_they_ask_for(steps, rn
         average = asked if average is None else (1 - rate) * average + rate * asked
         least = min(LARGEST_RISE, ARRIVED / steps) if steps else LARGEST_RISE
         rise = max(least, NOISE_RISE * rate)
-        fall = max(rise, NOISE_FALL_OF_AVERAGE * rate)
+        fall = max(rise, NOISE_FALL * rate)
         if rate == 1:
-            rise, fall = NOISE_RISE, NOISE_FALL
+            rise, fall = max(NOISE_RISE, min(NOISE_SHARE, least)), NOISE_SHARE
         expected = geometric_mean(V, average, rise, falling=fall)
         np.testing.assert_allclose(model.likelihood.covariance(2), expected, rtol=RTOL)
 
 
 @pytest.mark.equation("EV-8")
-@pytest.mark.parametrize(("epochs", "least"), [(5, 0.1), (50, 0.04), (4000, 0.0005)])
-def test_a_fit_in_batches_knows_how_many_steps_the_noise_has(epochs, least, rng):
+@pytest.mark.parametrize(
+    ("epochs", "batch_size", "least"),
+    [(5, 20, 0.1), (50, 20, 0.04), (4000, 20, 0.0005), (50, None, 0.08), (50, 100, 0.08)],
+)
+def test_a_fit_knows_how_many_steps_the_noise_has(epochs, batch_size, least, rng):
     X, Y = rng.uniform(-1, 1, (40, 2)), rng.standard_normal((40, 1))
     seen = []
 
@@ -121,7 +124,7 @@ def test_a_fit_in_batches_knows_how_many_steps_the_noise_has(epochs, least, rng)
         seen.append(model.hyper.least_rise)
         return True
 
-    model = BALI((5,)).fit(X, Y, epochs=epochs, batch_size=20, callback=once)
+    model = BALI((5,)).fit(X, Y, epochs=epochs, batch_size=batch_size, callback=once)
     assert seen == [pytest.approx(least)]
     assert model.hyper.least_rise == LARGEST_RISE
 
