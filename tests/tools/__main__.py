@@ -12,6 +12,7 @@ was not as it is written down in the trials.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -221,6 +222,7 @@ def shown(trials: list[Trial], topic: str) -> Iterator[Row]:
 def inside(topic: str, results: Path, numbers: list[int]) -> None:
     """Run trials of a topic, by their numbers, in their environment."""
     sys.path.insert(0, str(ROOT))
+    os.environ["PYTHONPATH"] = str(ROOT)  # of the processes that tools start
     trials = loaded([topic])[topic]
     for number in numbers:
         found = tried(trials[number])
