@@ -226,10 +226,8 @@ class Rates(NamedTuple):
         Of a worker, whatever it holds: messages, and what it does by the clock.
     task : float
         Task of a worker, for each chunk, whatever its rows.
-    row : float
-        Row of a worker, for each row.
-    memory_row : float
-        Memory row of training in memory, for each row.
+    row, memory_row : float
+        Of tasks on workers, and of training in memory, for each row.
     """
 
     fixed: float
@@ -249,7 +247,8 @@ class Rates(NamedTuple):
         travel = levels * GROUP * 8 * case.numbers / BANDWIDTH
         waiting = PASSES * 2 * (levels + 2) * LATENCY
         here = self.fixed + self.each_chunk * workers
-        there = self.each_worker + self.task + self.row * rows / workers
+        # As in memory: where a chunk is more than a piece, a worker keeps no more of it than that.
+        there = self.each_worker + self.task + self.memory_row * rows / workers
         return here + there + travel + waiting
 
 
