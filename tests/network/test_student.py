@@ -154,6 +154,7 @@ def test_an_equal_mixture_is_of_the_kind_that_its_members_ask_for() -> None:
     assert np.isfinite(mixed.sample(np.random.default_rng(0), 3)).all()
 
 
+@pytest.mark.equation("PR-5")
 def test_mixtures_of_mixtures_keep_the_weights_of_their_parts() -> None:
     a, b, c, d, e, f = (student(seed, K=1) for seed in range(6))
     gaussians = [GaussianPredictive(p.mean, p.epistemic, p.noise_covariance) for p in (d, e, f)]
@@ -220,6 +221,7 @@ def test_logarithms_of_the_distribution_function(nu: float) -> None:
     np.testing.assert_allclose(np.expm1(student_log_cdf(np.array(far), nu)), 0, atol=1e-25)
 
 
+@pytest.mark.equation("PR-5")
 def test_logarithms_of_distribution_functions_of_predictives() -> None:
     gaussian = GaussianPredictive(np.array([[1.0, 2.0]]), np.diag([3.0, 5.0])[None], np.eye(2))
     t = StudentPredictive(gaussian.mean, gaussian.epistemic, np.eye(2), 3000.0)
