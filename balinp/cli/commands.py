@@ -22,6 +22,14 @@ def add_truths(commands: Commands) -> None:
             "about two minutes."
         ),
     )
+    command.add_argument(
+        "--hmc",
+        dest="run",
+        action="store_const",
+        const="balinp.experiments.larger_truths:larger_truths",
+        help="networks of 151 to 286 weights instead, the exact posterior by Hamiltonian Monte "
+        "Carlo (extra 'hmc'); takes two to three minutes",
+    )
     options.add_json(command)
     options.add_figure(command, "truths.png")
     command.set_defaults(run="balinp.experiments.truths:truths")

@@ -68,7 +68,7 @@ class Outputs(NamedTuple):
     std: Array
 
 
-def problem(widths: Sequence[int], seed: int) -> Problem:
+def problem(widths: Sequence[int], seed: int, n_data: int = N_DATA) -> Problem:
     """Draw a true network from the prior, and data from it.
 
     In the data the first input lies between 1 and 2 on either side of zero, others between -1
@@ -92,7 +92,7 @@ def problem(widths: Sequence[int], seed: int) -> Problem:
         X[:, 0] = rng.uniform(1, 2, n) * np.where(np.arange(n) % 2, 1, -1)
         return X
 
-    X, Y = observed(clusters(N_DATA))
+    X, Y = observed(clusters(n_data))
     places = clusters(N_TEST), between(N_TEST), OUTSIDE * clusters(N_TEST)
     tests = {region: observed(X_new) for region, X_new in zip(REGIONS, places, strict=True)}
     return Problem(network, X, Y, tests)

@@ -10,7 +10,7 @@ Composable effects for flexible and accelerated probabilistic programming in Num
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -31,14 +31,14 @@ class Sampling:
         Chains, each from a draw of the prior.
     warm_up, draws : int
         Left out, and kept, of each chain.
-    thin : int
-        Every so many kept draws, the outputs are looked at.
+    depth : int
+        A draw takes at most so many doublings of its path, 2^depth - 1 gradients.
     """
 
     chains: int = 4
-    warm_up: int = 500
-    draws: int = 1000
-    thin: int = 2
+    warm_up: int = 300
+    draws: int = 200
+    depth: int = 8
 
 
 class Sampled(NamedTuple):
@@ -92,7 +92,7 @@ def sample(problem: Problem, sampling: Sampling, seed: int) -> Sampled:
     with jax.enable_x64(True):
         density = log_joint(problem.network, problem.X, problem.Y)
         sampler = MCMC(
-            NUTS(potential_fn=lambda weights: -density(weights)),
+            NUTS(potential_fn=lambda weights: -density(weights), max_tree_depth=sampling.depth),
             num_warmup=sampling.warm_up,
             num_samples=sampling.draws,
             num_chains=sampling.chains,
@@ -104,3 +104,32 @@ def sample(problem: Problem, sampling: Sampling, seed: int) -> Sampled:
         draws = np.asarray(sampler.get_samples(group_by_chain=True))
         diverging, steps = (np.asarray(sampler.get_extra_fields()[name]) for name in fields)
     return Sampled(draws, int(diverging.sum()), float(steps.mean()))
+
+
+def outputs(network: MLP, draws: Array, X: Array) -> Array:
+    """The network's output (chains, draws, B) at X (B, n_in) for each draw of its weights."""
+    found = [forward(network, weights, X) for weights in draws.reshape(-1, draws.shape[-1])]
+    return np.reshape(found, (*draws.shape[:2], len(X)))
+
+
+def forward(network: MLP, weights: Array, X: Array) -> Array:
+    """The only output (B,) at X for all weights (P,)."""
+    return network.forward(unstacked(network, weights), X).outputs[-1][:, 0]
+
+
+def unstacked(network: MLP, weights: Array) -> list[Array]:
+    """The layers' matrices (D, K) of all weights (P,)."""
+    ends = np.cumsum([D * K for D, K in network.shapes])
+    parts = np.split(weights, ends[:-1])
+    return [part.reshape(shape) for part, shape in zip(parts, network.shapes, strict=True)]
+
+
+def mixing(values: Sequence[Array]) -> tuple[float, float]:
+    """Largest split R-hat and fewest effective draws of quantities, each (chains, draws, B)."""
+    from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
+
+    together = np.concatenate(values, axis=2)
+    return (
+        float(np.max(split_gelman_rubin(together))),
+        float(np.min(effective_sample_size(together))),
+    )

@@ -286,7 +286,7 @@ def save_figure(records: Sequence[Record], path: Path) -> None:
     figure = new_figure(14, 6.4)
     all_axes = figure.subplots(2, 4)
     for column, task in zip(all_axes.T, [*FUNCTIONS, DIGITS], strict=True):
-        keys = (("accuracy", "nll") if task == DIGITS else ("rmse", "log_likelihood"))
+        keys = ("accuracy", "nll") if task == DIGITS else ("rmse", "log_likelihood")
         for axes, key in zip(column, keys, strict=True):
             draw_curves(axes, *curves(records, task, key))
             axes.set_ylabel({"rmse": "RMSE", "nll": "NLL"}.get(key, key.replace("_", "-")))

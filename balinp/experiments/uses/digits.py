@@ -23,10 +23,9 @@ METHODS = (
     "logistic regression",
     "MLP",
     "MLP (ensemble of 5)",
-    "last-layer Laplace",
     "MC dropout",
 )
-"""Those of `balinp evaluate` that are compared, the last two where the extra ``peers`` is there."""
+"""Those of `balinp evaluate` that are compared, the last where the extra ``peers`` is there."""
 
 
 class Trained(NamedTuple):

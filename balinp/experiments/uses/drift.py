@@ -171,7 +171,9 @@ def learners(seed: int) -> dict[str, Learner]:
     from balinp import BALIRegressor
 
     def network() -> Any:
-        return MLPRegressor(hidden_layer_sizes=(50,), early_stopping=True, max_iter=500, random_state=seed)
+        return MLPRegressor(
+            hidden_layer_sizes=(50,), early_stopping=True, max_iter=500, random_state=seed
+        )
 
     return {
         "BALI partial_fit": PartialFit(BALIRegressor(random_state=seed)),
@@ -180,7 +182,9 @@ def learners(seed: int) -> dict[str, Learner]:
         "least squares, memory .99": RecursiveLeastSquares(0.99),
         "least squares, memory .998": RecursiveLeastSquares(0.998),
         "SGDRegressor partial_fit": PartialFit(SGDRegressor(random_state=seed)),
-        "MLPRegressor partial_fit": PartialFit(MLPRegressor(hidden_layer_sizes=(50,), random_state=seed)),
+        "MLPRegressor partial_fit": PartialFit(
+            MLPRegressor(hidden_layer_sizes=(50,), random_state=seed)
+        ),
         "MLPRegressor retrained": Retrained(network),
         "running mean": RunningMean(),
     }

@@ -94,7 +94,7 @@ def _glyph(character: str, font: object) -> Array:
     return ink.reshape(SIDE, block, SIDE, block).sum(axis=(1, 3)).astype(np.float64).ravel()
 
 
-def run(seeds: int = 5) -> list[Record]:
+def run(seeds: int = 3) -> list[Record]:
     """A record for each split and method; see `COLUMNS`."""
     letters, printed = glyphs(LETTERS), glyphs(string.digits)
     classes = np.tile(np.eye(10), (len(FONTS), 1))

@@ -88,4 +88,3 @@ class GaussianProcess:
         """Covariance (B, B) of the function at the rows of X."""
         _, covariance = self.model.predict((X - self.centre) / self.unit, return_cov=True)
         return np.asarray(covariance - self.noise * np.eye(len(X)))
-
