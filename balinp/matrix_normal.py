@@ -210,6 +210,9 @@ class KroneckerGaussian(KroneckerPrecision):
 class MatrixNormal(KroneckerGaussian):
     """Matrix normal distribution MN(M, U, V): vec(W) ~ N(vec(M), V kron U).
 
+    That is scipy's `matrix_normal`. (A row of scipy's `matrix_t` is its `multivariate_t` with the
+    shape divided by the degrees of freedom.)
+
     Parameters
     ----------
     mean : array

@@ -1,7 +1,7 @@
-"""The exact posterior of networks of some hundred weights, by Hamiltonian Monte Carlo (extra `hmc`).
+"""The exact posterior of networks of some hundred weights, by Hamiltonian Monte Carlo.
 
-NumPyro's No-U-Turn sampler draws all weights from the same joint density that BALI's posterior is
-an approximation of: weights N(0, 1 / lam), tanh units, noise of known variance. Weights that are
+NumPyro's No-U-Turn sampler (extra `hmc`) draws all weights from the same joint density that BALI's
+posterior is an approximation of: weights N(0, 1 / lam), tanh units, noise of known variance. Weights that are
 exchanged between units give the same outputs, so convergence is judged by outputs.
 
 Source: Hoffman and Gelman (2014), The No-U-Turn sampler; Phan, Pradhan and Jankowiak (2019),
@@ -125,7 +125,11 @@ def unstacked(network: MLP, weights: Array) -> list[Array]:
 
 
 def mixing(values: Sequence[Array]) -> tuple[float, float]:
-    """Largest split R-hat and fewest effective draws of quantities, each (chains, draws, B)."""
+    """Largest split R-hat and fewest effective draws of quantities, each (chains, draws, B).
+
+    Halves of chains are compared, so that chains which drift together are noticed: BlackJAX's
+    `potential_scale_reduction` compares whole chains, and is 1.000 for these.
+    """
     from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
     together = np.concatenate(values, axis=2)

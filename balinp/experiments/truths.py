@@ -8,8 +8,8 @@ differ in what they make of the posterior:
 - BALI with ``covariance="layerwise"``: one Gaussian a layer about the same mean, independent.
 
 True functions are networks drawn from the prior, so that no prediction has a better expected
-log-likelihood than the exact one: what the others lose is the error of their approximation. For networks of some hundred weights,
-`larger_truths` has Hamiltonian Monte Carlo in the place of the first.
+log-likelihood than the exact one: what the others lose is the error of their approximation. For
+networks of some hundred weights, `larger_truths` has Hamiltonian Monte Carlo in its place.
 """
 
 from __future__ import annotations

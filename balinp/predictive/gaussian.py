@@ -130,6 +130,9 @@ class GaussianPredictive:
     def logpdf(self, Y: Any) -> Array:
         """Log density of each row of Y (B, K), in nats, shape (B,).
 
+        No variance is clamped, so another unit of Y adds a constant; PyTorch's `GaussianNLLLoss`
+        clamps at 1e-6 in the unit of Y squared.
+
         Examples
         --------
         >>> p = GaussianPredictive(np.zeros((1, 1)), np.full((1, 1, 1), 3.0), np.eye(1))

@@ -26,7 +26,8 @@ class Laplace:
     example's 1000 steps of Adam with rate .1; for classes `optimize_prior_precision` with its
     method "marglik". Predictions are those of the network linearised in its weights; for classes
     with the package's default, the probit approximation. Outputs share one noise variance in
-    standardised units.
+    standardised units. The package factors weights and biases apart, as if they were independent,
+    so that even for a straight line its Kronecker factors are not exact.
 
     Source: Daxberger et al. (2021), Laplace redux; Ritter, Botev and Barber (2018) for Kronecker
     factors; Immer, Korzepa and Bauer (2021) for the prediction.

@@ -141,7 +141,7 @@ def information(predictive: CategoricalPredictive) -> Array:
     return metrics.predictive_entropy(predictive.probabilities) - predictive.weights @ expected
 
 
-def bali_classifier(X: Array, y: Array, seed: int) -> Callable[[Array], CategoricalPredictive]:
+def bali_classifier(X: Array, y: Array, seed: int) -> Callable[[Array], Any]:
     """`BALIClassifier` for images, whose pixels have one unit."""
     from balinp import BALIClassifier
 
@@ -151,7 +151,7 @@ def bali_classifier(X: Array, y: Array, seed: int) -> Callable[[Array], Categori
 def scikit_classifier(kind: str) -> Callable[[Array, Array, int], Any]:
     """A classifier of scikit-learn on inputs divided by one number."""
 
-    def train(X: Array, y: Array, seed: int) -> Callable[[Array], CategoricalPredictive]:
+    def train(X: Array, y: Array, seed: int) -> Callable[[Array], Any]:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.gaussian_process import GaussianProcessClassifier
         from sklearn.gaussian_process.kernels import RBF, ConstantKernel

@@ -1,4 +1,4 @@
-"""Digits whose images are turned, spoilt by noise, shifted or blurred, after training on clean ones.
+"""Digits turned, spoilt by noise, shifted or blurred, after training on clean ones.
 
 Each by five degrees; accuracy, negative log-likelihood and expected calibration error of what the
 methods then say. Chance has an accuracy of .1 and a negative log-likelihood of log 10 = 2.30.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from balinp._types import Array
 from balinp.experiments.table import mean_and_error
@@ -21,14 +22,14 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
-def draw_curves(axes: Any, x: Array, curves: Mapping[str, Array], every: int = 1) -> None:
+def draw_curves(axes: Any, x: npt.ArrayLike, curves: Mapping[str, Array], every: int = 1) -> None:
     """Curves (seeds, points) of several methods against x (points,), with ± a standard error.
 
     Parameters
     ----------
     axes
         Matplotlib axes.
-    x : array
+    x : array_like
         (points,) array.
     curves : mapping of str to array
         (seeds, points) array by name of the method, in an order that all axes of a figure share.

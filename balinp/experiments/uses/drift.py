@@ -9,6 +9,9 @@ regression on all data so far); recursive least squares that forgets; scikit-lea
 of a network and of a linear model; networks retrained on the last 300 data after every 300; and the
 running mean of the targets.
 
+The Bayesian linear regression of the package river is no method here: with a smoothing it averages
+over rows where it should sum, and all of them count as one.
+
 Source: Haykin, Adaptive filter theory, for recursive least squares.
 """
 

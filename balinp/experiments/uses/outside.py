@@ -11,6 +11,7 @@ import string
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,7 @@ def glyphs(characters: str) -> Array:
     return images
 
 
-def _glyph(character: str, font: object) -> Array:
+def _glyph(character: str, font: Any) -> Array:
     """One image (64,): as large as it can be, upright, in the middle."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -102,9 +103,9 @@ def run(seeds: int = 3) -> list[Record]:
     for split in range(seeds):
         for method in methods():
             model = trained(split, method.name)
-            inside, l, p = map(model.probabilities, (model.X, letters, printed))
-            of_letters, of_printed = detection(inside, l), detection(inside, p)
-            entropies = [metrics.predictive_entropy(q.probabilities) for q in (p, l)]
+            inside, of_fonts, p = map(model.probabilities, (model.X, letters, printed))
+            of_letters, of_printed = detection(inside, of_fonts), detection(inside, p)
+            entropies = [metrics.predictive_entropy(q.probabilities) for q in (p, of_fonts)]
             record: Record = {"split": split, "method": method.name, **scores(inside, model.Y)}
             record |= {f"{key}_letters": value for key, value in of_letters.items()}
             record |= {f"{key}_printed": value for key, value in of_printed.items()}
