@@ -102,7 +102,7 @@ def sage() -> None:
     sage.PermutationEstimator(imputer, "mse")(X, y, n_permutations=20, bar=False)
 
 
-@tool("pdpbox==0.3.0", "PDPIsolate")
+@tool("pdpbox==0.3.0", "PDPIsolate", fails="its own: asks regressors for n_classes")
 def pdpbox() -> None:
     from pdpbox.pdp import PDPIsolate
 
@@ -113,6 +113,7 @@ def pdpbox() -> None:
 @tool(
     "yellowbrick==1.5",
     "ResidualsPlot, PredictionError, LearningCurve; ROCAUC, ClassificationReport",
+    fails="its own: asks for _estimator_type, which scikit-learn has no longer",
 )
 def yellowbrick() -> None:
     from yellowbrick.classifier import ROCAUC, ClassificationReport
@@ -128,7 +129,11 @@ def yellowbrick() -> None:
         kind(classifier()).fit(X, y).score(X, y)
 
 
-@tool("scikit-plot==0.3.7", "calibration and ROC curves")
+@tool(
+    "scikit-plot==0.3.7",
+    "calibration and ROC curves",
+    fails="its own: imports interp, which SciPy has no longer",
+)
 def scikit_plot() -> None:
     import scikitplot
 
@@ -201,7 +206,11 @@ def dashboard() -> None:
     explainer.get_importances_df()
 
 
-@tool("deepchecks==0.19.1", "SimpleModelComparison")
+@tool(
+    "deepchecks==0.19.1",
+    "SimpleModelComparison",
+    fails="its own: imports pkg_resources, which setuptools has no longer",
+)
 def deepchecks() -> None:
     from deepchecks.tabular import Dataset
     from deepchecks.tabular.checks import SimpleModelComparison
@@ -214,7 +223,11 @@ def deepchecks() -> None:
     SimpleModelComparison().run(first, second, regressor().fit(X[:80], y[:80]))
 
 
-@tool("evidently==0.7.23", "report of a regression's quality")
+@tool(
+    "evidently==0.7.23",
+    "report of a regression's quality",
+    fails="its own: imports a private name that pandas has no longer",
+)
 def evidently() -> None:
     from evidently import DataDefinition, Dataset, Regression, Report
     from evidently.presets import RegressionPreset

@@ -151,7 +151,9 @@ def papermill() -> None:
     subprocess.run(
         [sys.executable, "-m", "ipykernel", "install", "--prefix", str(folder())], check=True
     )
-    papermill.execute_notebook(source, folder() / "out.ipynb", progress_bar=False)
+    papermill.execute_notebook(
+        source, folder() / "out.ipynb", progress_bar=False, cwd=source.parent
+    )
 
 
 @tool("dvclive==3.49.1", "metrics by a callback during training")

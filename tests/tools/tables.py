@@ -105,7 +105,12 @@ def numba() -> None:
     near(mean(X, *model.weights), model.predict(X).mean, rtol=1e-9)
 
 
-@tool("sklearn-pandas==2.2.0", "DataFrameMapper before it", also=("six",))
+@tool(
+    "sklearn-pandas==2.2.0",
+    "DataFrameMapper before it",
+    also=("six",),
+    fails="its own: imports tosequence, which scikit-learn has no longer",
+)
 def sklearn_pandas() -> str:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -235,7 +235,7 @@ def skpro() -> None:
     model = ResidualDouble(regressor()).fit(X, y)
     model.predict_interval(X[:5], coverage=0.9)
     mean, std = regressor(noise="gaussian").fit(X, y).predict(X, return_std=True)
-    forecast = Normal(mean[:, None], std[:, None], index=X.index, columns=y.columns)
+    forecast = Normal(mean, std, index=X.index, columns=y.columns)
     assert np.isfinite(CRPS()(y, forecast))
 
 
