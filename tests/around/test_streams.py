@@ -61,6 +61,23 @@ def test_a_standardised_stream_is_one_fit(prior_precision, first, later, prior, 
     np.testing.assert_allclose(got.noise_covariance, NOISE, rtol=1e-10)
 
 
+@pytest.mark.equation("NP-3", "NP-8")
+@pytest.mark.parametrize(("first", "later"), [(1, 1), (2, 7)])
+@pytest.mark.parametrize("total", [0.5, 1e-3])
+def test_a_stream_of_rows_that_together_count_less_than_one_is_one_fit(total, first, later, rng):
+    X, Y, w = rows(rng)
+    w *= total / w.sum()
+    options: dict[str, Any] = {
+        "hidden": (), "prior_precision": 30.0, "noise_variance": NOISE, "random_state": 0,
+    }  # fmt: skip
+    whole = BALIRegressor(**options).fit(X, Y, sample_weight=w).predict_distribution(X)
+    got = learn(BALIRegressor(**options), X, Y, w, first, later).predict_distribution(X)
+    sd = np.sqrt(np.diagonal(whole.epistemic, axis1=1, axis2=2))
+    assert np.abs((got.mean - whole.mean) / sd).max() < 1e-7
+    units = sd[:, :, None] * sd[:, None, :]
+    np.testing.assert_allclose(got.epistemic / units, whole.epistemic / units, rtol=0, atol=1e-8)
+
+
 @pytest.mark.equation("NP-8", "EX-3")
 @pytest.mark.parametrize("prior", ["isotropic", "conjugate"])
 @pytest.mark.parametrize(("first", "later"), [(1, 1), (2, 7), (50, 30)])

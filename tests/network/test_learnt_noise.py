@@ -129,6 +129,15 @@ def test_a_fit_knows_how_many_steps_the_noise_has(epochs, batch_size, least, rng
     assert model.hyper.least_rise == LARGEST_RISE
 
 
+@pytest.mark.equation("EV-8")
+@pytest.mark.parametrize(("batch_size", "epochs"), [(8, 5), (20, 12), (80, 60)])
+@pytest.mark.parametrize("hidden", [(10,), (8, 8)], ids=str)
+def test_few_passes_end_with_the_noise_that_there_is(hidden, batch_size, epochs, rng):
+    X, Y = rng.standard_normal((80, 3)), rng.standard_normal((80, 1))
+    V = BALI(hidden).fit(X, Y, epochs=epochs, batch_size=batch_size).likelihood.covariance(1)
+    assert 0.5 * Y.var() < V[0, 0] < 1.5 * Y.var()
+
+
 @pytest.mark.slow
 @pytest.mark.equation("EV-8")
 def test_few_data_far_off_are_noise_in_batches_as_well(rng):
