@@ -69,6 +69,17 @@ def test_a_curve_that_the_perceptron_finds_is_found(name, hidden):
 
 
 @pytest.mark.slow
+@pytest.mark.equation("EV-8", "EV-12")
+@pytest.mark.parametrize("hidden", [ONE, THREE], ids=str)
+def test_small_batches_find_a_wave_as_well(hidden):
+    """Where hidden units need long to bend, averages over batches would make it noise."""
+    ours = run(BY_NAME["sin 4x"], hidden, "batches of 32", seed=0)
+    assert ours["r2"] > FOUND
+    assert 0.9 < ours["coverage_95"]
+    assert ours["gain"] > 1.5
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [curve.name for curve in CURVES if curve.is_noise])
 def test_noise_is_left_alone(name):
     for hidden in (ONE, THREE):
@@ -84,9 +95,8 @@ def test_the_whole_suite(method, hidden):
     ours = [r for r in records if r["method"] == method]
     signals = [r for r in ours if r["r2"] is not None]
     found = [r["r2"] >= FOUND for r in signals if mlp[r["curve"]] >= FOUND]
-    assert np.mean(found) >= (0.9 if "batches" not in method else 0.6), verdict(records, method)
-    if "batches" not in method:
-        assert not [r for r in signals if r["r2"] < LOST and mlp[r["curve"]] >= CLEAR]
+    assert np.mean(found) >= 0.9, verdict(records, method)
+    assert not [r for r in signals if r["r2"] < LOST and mlp[r["curve"]] >= CLEAR]
     assert min(r["gain"] for r in ours if r["r2"] is None) > -0.02
     assert 0.9 < np.mean([r["coverage_95"] for r in ours]) < 0.99
 
