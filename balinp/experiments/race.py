@@ -72,6 +72,7 @@ def trained(
     seconds: float,
     growth: float,
     lost: float = np.inf,
+    spent: float = 0.0,
     clock: Callable[[], float] = CLOCK,
 ) -> Curve:
     """Take steps until their number or their seconds are reached; looking costs no time.
@@ -90,6 +91,8 @@ def trained(
         Factor of the number of steps from one look to the next.
     lost : float, optional
         After `SETTLED` steps, end as well when the log-likelihood is so far below its best.
+    spent : float, optional
+        Seconds spent before the first step, which count.
     clock : callable, optional
         Returns the time in seconds.
 
@@ -102,7 +105,7 @@ def trained(
     >>> curve.steps, curve.seconds
     ([1, 2, 3, 5, 6], [1.0, 2.0, 3.0, 5.0, 6.0])
     """
-    curve, spent, look = Curve([], [], []), 0.0, 1.0
+    curve, look = Curve([], [], []), 1.0
     for taken, rows in enumerate(islice(batches, steps), start=1):
         begin = clock()
         step(rows)
@@ -153,11 +156,13 @@ def race_record(case: Case) -> Record:
 
 
 def bali_curve(case: Case) -> Curve:
-    """BALI's training, as long as its default is for such data."""
+    """BALI's training, as long as its default is for such data; what `fit` prepares counts."""
     X_test, Y_test, _ = case.held_out()
     for step in islice(case.steps()[1], 2):  # compiles; the first is a mean pass
         step()
+    start = CLOCK()
     fit = Underway(case)
+    spent = CLOCK() - start
     epochs = case.training.epochs_for(case.n_data, case.batch_size)
     return trained(
         fit.step,
@@ -166,6 +171,7 @@ def bali_curve(case: Case) -> Curve:
         steps=epochs * -(-case.n_data // case.batch),
         seconds=SECONDS,
         growth=BALI_GROWTH,
+        spent=spent,
     )
 
 

@@ -508,7 +508,7 @@ def test_training_ends_by_steps_or_seconds_and_looking_is_free(
         time.spend(1000)
         return -time.now
 
-    def run(steps: int, seconds: float, lost: float = np.inf) -> Curve:
+    def run(steps: int, seconds: float, lost: float = np.inf, spent: float = 0.0) -> Curve:
         return trained(
             lambda rows: time.spend(float(rows[0])),
             log_likelihood,
@@ -517,6 +517,7 @@ def test_training_ends_by_steps_or_seconds_and_looking_is_free(
             seconds=seconds,
             growth=1.4,
             lost=lost,
+            spent=spent,
             clock=time,
         )
 
@@ -526,6 +527,7 @@ def test_training_ends_by_steps_or_seconds_and_looking_is_free(
     assert curve.log_likelihood[:2] == [-1012, -2014]
     assert run(steps=4, seconds=19.0).steps == [1, 2, 3, 4]
     assert run(steps=4, seconds=0.0).steps == [1]
+    assert run(steps=9, seconds=19.0, spent=13.0).seconds == [15, 17, 19]
     monkeypatch.setattr(race, "SETTLED", 2)
     assert run(steps=9, seconds=99.0, lost=0.0).steps == [1, 2, 3]
     assert run(steps=9, seconds=99.0, lost=2003.0).steps == [1, 2, 3]  # where it has lost 2004
