@@ -1,8 +1,8 @@
 """The exact posterior of networks of some hundred weights, by Hamiltonian Monte Carlo.
 
 NumPyro's No-U-Turn sampler (extra `hmc`) draws all weights from the same joint density that BALI's
-posterior is an approximation of: weights N(0, 1 / lam), tanh units, noise of known variance. Weights that are
-exchanged between units give the same outputs, so convergence is judged by outputs.
+posterior is an approximation of: weights N(0, 1 / lam), tanh units, noise of known variance.
+Weights exchanged between units give the same outputs, so convergence is judged by outputs.
 
 Source: Hoffman and Gelman (2014), The No-U-Turn sampler; Phan, Pradhan and Jankowiak (2019),
 Composable effects for flexible and accelerated probabilistic programming in NumPyro.

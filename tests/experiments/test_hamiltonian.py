@@ -68,6 +68,7 @@ def test_density_is_the_log_joint_that_bali_records(hidden):
     assert recorded == pytest.approx(value(drawn.network, drawn.X, drawn.Y, weights), rel=1e-10)
 
 
+@pytest.mark.slow
 def test_draws_have_the_moments_of_a_known_posterior():
     pytest.importorskip("numpyro", reason="needs the extra hmc")
     drawn, mean, covariance, _ = linear()

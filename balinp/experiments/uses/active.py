@@ -230,7 +230,7 @@ def _urgency(predict: Any, X: Array, rule: str, rng: np.random.Generator) -> Arr
 # -- all -------------------------------------------------------------------------------------------
 
 
-def run(seeds: int = 4) -> list[Record]:
+def run(seeds: int = 3) -> list[Record]:
     """Records of all tasks, methods and seeds."""
     records: list[Record] = []
     for seed in range(seeds):
