@@ -14,7 +14,7 @@ import numpy as np
 
 from balinp.direct_solves import Direct
 from balinp.layer import MatrixNormalLayer
-from balinp.leverages import are_cheap, summed_leverages
+from balinp.leverages import exact_leverages
 from balinp.natural_parameters import EXACT, Factors
 from balinp.passes import Present
 from balinp.sums import Said, alone, summed
@@ -55,9 +55,8 @@ def counted(now: Present, said: Said) -> Counted:
         once += _parameters(EXACT.averaged(None, sums, now.n_data, 1.0, prior), layer)
     if averaged == 0:
         return Counted()
-    whole, leverages = alone(said), once
-    if whole is not None and are_cheap(now.layers, whole, now.n_data):
-        leverages = float(np.trace(summed_leverages(now.layers, whole)))
+    together = exact_leverages(now.layers, alone(said), now.n_data)
+    leverages = once if together is None else float(np.trace(together))
     return Counted(min(1.0, once / averaged), min(1.0, leverages / averaged))
 
 

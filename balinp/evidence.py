@@ -17,7 +17,7 @@ from scipy.linalg.lapack import dpotrf
 from balinp._types import Array
 from balinp.kernels import amount, root_weighted
 from balinp.layer import MatrixNormalLayer
-from balinp.leverages import are_cheap, summed_leverages
+from balinp.leverages import exact_leverages
 from balinp.natural_parameters import EXACT, log_prior_to_posterior
 from balinp.pseudo_targets import Trace
 from balinp.sums import Said, alone, summed, total
@@ -159,13 +159,13 @@ def noise_target(
 def _spread_of_all(
     layers: Sequence[MatrixNormalLayer], said: Said, n_data: float
 ) -> tuple[float, Array]:
-    """B, and Gamma (K, K): of all layers together where that is cheap, else of each by itself.
+    """B, and Gamma (K, K): of all layers together where that is known, else of each by itself.
 
     Derivation: EV-3, EV-11
     """
-    whole = alone(said)
-    if len(layers) > 1 and whole is not None and are_cheap(layers, whole, n_data):
-        return n_data, summed_leverages(layers, whole)
+    together = exact_leverages(layers, alone(said), n_data)
+    if together is not None:
+        return n_data, together
     B, Gamma = total(said, _spread, [_left_out(layer) for layer in layers])
     return B, Gamma / B
 

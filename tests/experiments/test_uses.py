@@ -46,6 +46,7 @@ def test_glyphs_are_as_the_digits_are():
 
 def test_outside_scores_by_hand(monkeypatch):
     monkeypatch.setattr(outside, "LETTERS", "AB")
+
     class Sure:
         """Sure of any test digit, unsure of what is printed."""
 
