@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
@@ -92,6 +94,23 @@ def test_updates_take_the_part_that_counts(rng):
         noise_target(model.layers, said, zero, V, 60.0, none, None, share) for share in (1.0, 0.5)
     ]
     np.testing.assert_allclose(noises[1], 0.5 * noises[0], rtol=1e-12)
+
+
+@pytest.mark.equation("EV-12")
+def test_a_step_learns_from_the_part_that_counts(rng):
+    model, X, Y = trained(rng)
+    model.hyper.noise_asked = None
+    parameters, asked = [], []
+    for counts in (Counted(), Counted(0.5, 0.25), Counted(0.0, 0.0)):
+        one = deepcopy(model)
+        one.hyper.counted = counts
+        one.step(X[:15], Y[:15], n_data=60, rate=0.3)
+        parameters.append(np.array(one.history[-1].effective_parameters))
+        asked.append(one.hyper.noise_asked)
+    np.testing.assert_allclose(parameters[1], 0.5 * parameters[0], rtol=1e-12)
+    expected = 0.25 * asked[0] + 0.75 * asked[2]
+    np.testing.assert_allclose(asked[1], expected, rtol=1e-12)
+    assert asked[2] < 0.9 * asked[0]
 
 
 @pytest.mark.equation("EV-12")
