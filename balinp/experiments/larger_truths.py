@@ -4,8 +4,8 @@ Model, data and regions are those of `truths`. Side by side are
 
 - HMC, the exact posterior: No-U-Turn chains over all weights (`hamiltonian`);
 - BALI with ``covariance="joint"``: one Gaussian for all weights;
-- BALI with ``covariance="layerwise"``: one Gaussian a layer about the same mean, independent;
-- the matrix normals nearest to these (MN-8), as the paper's abstract has them.
+- BALI with ``covariance="layerwise"``: a matrix normal a layer about the same mean, independent;
+- the layers' exact posteriors, Gaussians that these are the nearest matrix normals to (MN-8).
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from balinp.experiments.truths import (
     trained,
 )
 from balinp.functions import LayerwisePosterior, WeightPosterior, sample_functions
-from balinp.nearest import nearest_matrix_normal
 
 NETWORKS = {(1, 50, 1): 40, (2, 40, 1): 60, (1, 15, 15, 1): 40}
 """Number of data by widths; they have 151, 161 and 286 weights."""
@@ -43,7 +42,7 @@ NETWORKS = {(1, 50, 1): 40, (2, 40, 1): 60, (1, 15, 15, 1): 40}
 SEEDS = range(2)
 """Of the true networks with their data, of the chains and of BALI's initial weights."""
 
-HMC, NEAREST = "HMC", "BALI (nearest matrix normals)"
+HMC, EXACT = "HMC", "layers' exact posteriors"
 
 
 def larger_truths(
@@ -94,8 +93,8 @@ def larger_truths(
 
 def all_posteriors(model: BALI) -> dict[str, WeightPosterior]:
     """The Gaussians over all weights that are compared, about the same mean."""
-    nearest = [nearest_matrix_normal(layer.posterior) for layer in model.layers]
-    return {**posteriors(model), NEAREST: LayerwisePosterior(model.network, nearest)}
+    exact = [layer.exact_posterior for layer in model.layers]
+    return {**posteriors(model), EXACT: LayerwisePosterior(model.network, exact)}
 
 
 def compare(problem: Problem, sampled: Sampled, start: int) -> list[Record]:

@@ -19,7 +19,6 @@ from balinp.experiments.hamiltonian import (
     sample,
     unstacked,
 )
-from balinp.nearest import nearest_matrix_normal
 
 
 def value(network, X, Y, weights):
@@ -108,7 +107,7 @@ def test_records_and_report_from_their_definitions(rng, monkeypatch):
     truth, *others = larger_truths.compare(drawn, Sampled(draws[None], 2, 7.0), 4)
     assert (truth["method"], truth["divergent"], truth["effective_draws"]) == ("HMC", 2, 99.0)
     assert [r["method"] for r in others] == [
-        "BALI (joint)", "BALI (layerwise)", "BALI (nearest matrix normals)"
+        "BALI (joint)", "BALI (layerwise)", "layers' exact posteriors"
     ]  # fmt: skip
     for region in REGIONS:
         X, Y = drawn.tests[region]
@@ -121,11 +120,12 @@ def test_records_and_report_from_their_definitions(rng, monkeypatch):
         off = np.sqrt(np.mean((mean - f.mean(axis=0)) ** 2))
         J = dense.jacobian(model, X)[:, 0]
         D = len(model.layers[0].posterior.covariance())
-        nearest = [nearest_matrix_normal(layer.posterior) for layer in model.layers]
-        C = np.zeros((len(flat), len(flat)))
-        C[:D, :D], C[D:, D:] = (q.covariance() for q in nearest)
-        std = np.sqrt(np.einsum("bp,pq,bq->b", J, C, J))
-        assert others[2][f"std_{region}"] == pytest.approx(std.mean(), rel=1e-9)
+        for record, attribute in ((others[1], "posterior"), (others[2], "exact_posterior")):
+            C = np.zeros((len(flat), len(flat)))
+            parts = [getattr(layer, attribute).covariance() for layer in model.layers]
+            C[:D, :D], C[D:, D:] = parts
+            std = np.sqrt(np.einsum("bp,pq,bq->b", J, C, J))
+            assert record[f"std_{region}"] == pytest.approx(std.mean(), rel=1e-9)
         assert all(r[f"mean_off_{region}"] == pytest.approx(off, rel=1e-9) for r in others)
     named = [{"network": "1-3-1", "seed": 0, **r} for r in (truth, *others)]
     text = larger_truths.report(named)

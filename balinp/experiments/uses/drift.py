@@ -17,6 +17,7 @@ Source: Haykin, Adaptive filter theory, for recursive least squares.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -119,7 +120,10 @@ class Retrained:
         self.y = np.append(self.y, y)[-WINDOW:]
         self.seen += len(y)
         if self.seen >= self.due:
-            self.model, self.due = self.make().fit(self.X, self.y), self.seen + EVERY
+            with warnings.catch_warnings():  # so few data may not end a training early
+                warnings.simplefilter("ignore", UserWarning)
+                self.model = self.make().fit(self.X, self.y)
+            self.due = self.seen + EVERY
 
 
 class RecursiveLeastSquares:
