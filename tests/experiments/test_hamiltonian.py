@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.special import logsumexp
@@ -19,6 +21,9 @@ from balinp.experiments.hamiltonian import (
     sample,
     unstacked,
 )
+from balinp.experiments.results import store
+
+HERE = Path(larger_truths.__file__).parent
 
 
 def value(network, X, Y, weights):
@@ -131,3 +136,9 @@ def test_records_and_report_from_their_definitions(rng, monkeypatch):
     text = larger_truths.report(named)
     assert "R-hat of every output at most 1.010, at least 99 effective draws, 2 divergent" in text
     assert text.count("| 1-3-1") == 4
+
+
+def test_the_table_of_the_page_is_that_of_the_record():
+    results = store.read("larger_truths", HERE)
+    assert results.command == "balinp truths --hmc"
+    assert larger_truths.report(results.records) in (HERE / "larger_truths.md").read_text("utf-8")
