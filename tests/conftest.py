@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 ALLOWED_SKIPS = ("BALINP_DATA", "extra 'peers'", "extra 'dask'", "extra 'hmc'")
-"""What the reason of a skipped test must name: absent data, or the extra with PyTorch, dask or NumPyro."""
+"""What the reason of a skipped test must name: absent data, or the extra of a large package."""
 
 
 @pytest.fixture
