@@ -37,8 +37,8 @@ POOL, TEST, NOISE = 300, 500, 0.1
 
 START_CLASSES, MORE_CLASSES, ROUNDS_CLASSES = 20, 20, 5
 
-LOWEST = -4.0
-"""Below this a picture shows no log-likelihood."""
+LOWEST, HIGHEST = -4.0, 1.5
+"""Between these a picture shows log-likelihoods."""
 
 ACTIVE, RANDOM, ENTROPY, INFORMATION = "most uncertain", "random", "entropy", "information"
 
@@ -295,7 +295,7 @@ def save_figure(records: Sequence[Record], path: Path) -> None:
             draw_curves(axes, *curves(records, task, key))
             axes.set_ylabel({"rmse": "RMSE", "nll": "NLL"}.get(key, key.replace("_", "-")))
             if key == "log_likelihood":
-                axes.set_ylim(bottom=max(axes.get_ylim()[0], LOWEST))
+                axes.set_ylim(max(axes.get_ylim()[0], LOWEST), HIGHEST)
         column[0].set_title(task)
         column[1].set_xlabel("labels")
     for axes in (all_axes[0, 0], all_axes[1, 3]):
