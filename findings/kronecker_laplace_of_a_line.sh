@@ -14,6 +14,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check numpy==2.4.6 torch==2.13.0 laplace-torch==0.3
+# Required, imported by torchmetrics where it is there, not needed, and not always built for the same PyTorch.
+"$folder/venv/bin/python" -m pip uninstall --quiet --yes torchvision
 "$folder/venv/bin/python" -W ignore - <<'PYTHON'
 import torch
 from laplace import Laplace

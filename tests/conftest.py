@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ALLOWED_SKIPS = ("BALINP_DATA", "extra 'peers'", "extra 'dask'")
-"""What the reason of a skipped test must name: absent data, or the extra with PyTorch or dask."""
+ALLOWED_SKIPS = ("BALINP_DATA", "extra 'peers'", "extra 'dask'", "extra 'hmc'")
+"""What the reason of a skipped test must name: absent data, or the extra of a large package."""
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ HERE = Path(larger_truths.__file__).parent
 
 def value(network, X, Y, weights):
     """The sampler's log density of weights (P,), in double precision."""
-    jax = pytest.importorskip("jax", reason="needs the extra hmc")
+    jax = pytest.importorskip("jax", reason="needs the extra 'hmc'")
     with jax.enable_x64(True):
         return float(log_joint(network, X, Y)(jax.numpy.asarray(weights)))
 
@@ -74,7 +74,7 @@ def test_density_is_the_log_joint_that_bali_records(hidden):
 
 @pytest.mark.slow
 def test_draws_have_the_moments_of_a_known_posterior():
-    pytest.importorskip("numpyro", reason="needs the extra hmc")
+    pytest.importorskip("numpyro", reason="needs the extra 'hmc'")
     drawn, mean, covariance, _ = linear()
     sampled = sample(drawn, Sampling(chains=2, warm_up=200, draws=400), 0)
     again = sample(drawn, Sampling(chains=2, warm_up=200, draws=400), 0)

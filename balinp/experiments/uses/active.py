@@ -4,7 +4,8 @@ Regression: from ten labels to fifty of a pool, five at a time. The one of the l
 the function is taken, the variances of the others given its label are worked out from their
 covariance, and so on: no training in between. Classes: from twenty digits to 120, twenty at a
 time, those of the largest predictive entropy, or of the largest mutual information of label and
-weights.
+weights. With two or four labels a class BALI's classifier learns nothing: the evidence prefers the
+prior.
 
 Source: MacKay (1992), Information-based objective functions for active data selection; Houlsby et
 al. (2011), Bayesian active learning for classification and preference learning, arXiv 1112.5745.
@@ -35,6 +36,9 @@ POOL, TEST, NOISE = 300, 500, 0.1
 """Inputs to choose from and to test on, and the noise in units of the function's spread."""
 
 START_CLASSES, MORE_CLASSES, ROUNDS_CLASSES = 20, 20, 5
+
+LOWEST, HIGHEST = -4.0, 1.5
+"""Between these a picture shows log-likelihoods."""
 
 ACTIVE, RANDOM, ENTROPY, INFORMATION = "most uncertain", "random", "entropy", "information"
 
@@ -290,6 +294,8 @@ def save_figure(records: Sequence[Record], path: Path) -> None:
         for axes, key in zip(column, keys, strict=True):
             draw_curves(axes, *curves(records, task, key))
             axes.set_ylabel({"rmse": "RMSE", "nll": "NLL"}.get(key, key.replace("_", "-")))
+            if key == "log_likelihood":
+                axes.set_ylim(max(axes.get_ylim()[0], LOWEST), HIGHEST)
         column[0].set_title(task)
         column[1].set_xlabel("labels")
     for axes in (all_axes[0, 0], all_axes[1, 3]):

@@ -129,11 +129,11 @@ def save_figure(records: Sequence[Record], path: Path) -> None:
             draw_curves(axes, severities, found)
             if key == "nll":
                 axes.set_yscale("log")
-            if row is all_axes[0]:
-                axes.set_title(kind)
-            if row is all_axes[-1]:
-                axes.set_xlabel("severity")
         row[0].set_ylabel(title)
+    for axes, kind in zip(all_axes[0], CORRUPTIONS, strict=True):
+        axes.set_title(kind)
+    for axes in all_axes[-1]:
+        axes.set_xlabel("severity")
     handles, labels = all_axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", fontsize=9, frameon=False)
     figure.savefig(path, dpi=100)
