@@ -48,15 +48,15 @@ as of a stream, says nothing of it."""
 
 NOISE_SHARE, NOISE_RISE, NOISE_FALL = 0.06, 0.05, 0.3
 """Share of the way, in logarithms, that the noise goes in a step. With all data it is the first
-down, and in long training the second up. In a batch it is the second up and the third down, times
+down, and the second up. In a batch it is the second up and the third down, times
 the batch's rate, to the average of what batches ask for: in a pass about as far as the layers go,
 whatever the size of batches. What rises before hidden units have bent takes the signal for noise;
 falling late only costs passes."""
 
 LARGEST_RISE, ARRIVED = 0.1, 4.0
-"""But the noise rises by no less than `ARRIVED` over the number of steps, so that few of them end
-with the noise that is there, if that is at most `LARGEST_RISE` in batches, `NOISE_SHARE` else; and
-by these where nobody knows how many steps there will be."""
+"""But in batches the noise rises by no less than `ARRIVED` over the number of steps, so that few of
+them end with the noise that is there, if that is at most `LARGEST_RISE`; and by the latter where
+nobody knows how many steps there will be."""
 
 
 class HyperParameters:
@@ -300,7 +300,7 @@ class HyperParameters:
         self.noise_asked = (1 - share) * before + share * asked
         away = abs(np.log(self.noise_asked.diagonal() / V.diagonal())).max()
         self.unsettled = max(self.unsettled, float(away))
-        rise, fall = max(NOISE_RISE, min(NOISE_SHARE, self.least_rise)), NOISE_SHARE
+        rise, fall = NOISE_RISE, NOISE_SHARE
         if share < 1:
             rise = max(NOISE_RISE * share, self.least_rise)
             fall = max(NOISE_FALL * share, rise)

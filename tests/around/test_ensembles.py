@@ -86,7 +86,8 @@ def test_batches_and_epochs_count_rows_and_not_weights(rng):
     for factor in (1e-2, 1.0, 1e2):
         model = BALIClassifier((2,), forward="mean", random_state=0)
         model.fit(X, y, sample_weight=np.full(2100, factor))
-        assert len(model.members_[0].history) == 9 * 10  # batches of 256, ten passes
+        # batches of at most 256, and as many passes as visit 100,000 rows
+        assert len(model.members_[0].history) == 9 * 47
 
 
 @pytest.mark.parametrize("data", [load_breast_cancer, load_iris])

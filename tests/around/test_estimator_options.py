@@ -116,7 +116,13 @@ def test_early_stopping_restores_the_best_pass(batch_size, covariance, regressio
     best = int(np.argmax(seen)) + 1
     np.testing.assert_array_equal(model.validation_scores_, seen)
     assert model.n_iter_ == len(seen) == best + 5 < 80
-    other = BALIRegressor(**options | {"epochs": best}).fit(Z[train], t[train, 0])
+    passes: list[BALI] = []
+
+    def stop(member: BALI) -> bool:
+        passes.append(member)
+        return len(passes) == best
+
+    other = BALIRegressor(**options).fit(Z[train], t[train, 0], callback=stop)
     same(model, other, X, rtol=1e-9)
     assert len(model.history_) == len(other.history_)
     assert other.validation_scores_ is None

@@ -74,7 +74,7 @@ def test_a_network_starts_from_a_small_noise_and_moves_in_logarithms(rng):
     V = model.likelihood.covariance(2)
     log_ratio = np.linalg.slogdet(V)[1] - np.linalg.slogdet(first)[1]
     # Nothing has been learnt yet, so that all of Y is residual: about 1 / FIRST_NOISE times more.
-    most = NOISE_SHARE * 2 * np.log(2 / FIRST_NOISE)
+    most = NOISE_RISE * 2 * np.log(2 / FIRST_NOISE)
     assert 0.5 * most < log_ratio < most
 
 
@@ -106,7 +106,7 @@ def test_in_batches_the_noise_goes_to_the_average_of_what_they_ask_for(steps, rn
         rise = max(least, NOISE_RISE * rate)
         fall = max(rise, NOISE_FALL * rate)
         if rate == 1:
-            rise, fall = max(NOISE_RISE, min(NOISE_SHARE, least)), NOISE_SHARE
+            rise, fall = NOISE_RISE, NOISE_SHARE
         expected = geometric_mean(V, average, rise, falling=fall)
         np.testing.assert_allclose(model.likelihood.covariance(2), expected, rtol=RTOL)
 
