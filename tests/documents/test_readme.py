@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from balinp import cli
+from balinp.cli import parser
 from balinp.experiments.methods import REFERENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / folder / "README.md"
-    for folder in ("", "balinp/experiments", "balinp/experiments/results", "derivations",
-                   "findings", "tests", "tutorials")
+    for folder in ("", "balinp/experiments", "balinp/experiments/results",
+                   "balinp/experiments/uses", "derivations", "findings", "tests", "tutorials")
 ]  # fmt: skip
 each_page = pytest.mark.parametrize(
     "page", PAGES, ids=lambda page: page.relative_to(ROOT).parent.as_posix()
@@ -113,13 +114,13 @@ def test_commands_in_the_text_are_of_the_command_line(page):
     for command in re.findall(r"`balinp ([^`]+)`", text):
         arguments = shlex.split(command)
         if len(arguments) == 1:
-            assert f"    {arguments[0]} " in cli._parser().format_help(), command
+            assert f"    {arguments[0]} " in parser._parser().format_help(), command
         elif "--list" in arguments:
             with pytest.raises(SystemExit) as end:
-                cli._parser().parse_args(arguments)
+                parser._parser().parse_args(arguments)
             assert end.value.code == 0
         else:
-            cli._parser().parse_args(arguments)
+            parser._parser().parse_args(arguments)
 
 
 @each_page
