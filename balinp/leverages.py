@@ -14,8 +14,8 @@ from balinp.pseudo_targets import Trace
 from balinp.spectral import decompose
 
 FEW_ROWS, MOST_ROWS = 32, 128
-"""Rows of the Gram matrix, data times outputs: so few that layers' own sums take every fit for
-noise, and those up to which a step takes hardly longer."""
+"""Data times outputs: so few that layers' own sums take every fit for noise; and rows of the Gram
+matrix up to which a step takes hardly longer."""
 
 
 def exact_leverages(
@@ -47,7 +47,7 @@ def exact_leverages(
         phi = Features([X], [root_weighted(S, said.sample_weight)])
         G += phi.products(phi) / layer.prior_precision
     g, Q = decompose(G, "covariance of the outputs")
-    if N * C > FEW_ROWS and gain_in_evidence(layers, said, g) < 0:
+    if n_data * C > FEW_ROWS and gain_in_evidence(layers, said, g) < 0:
         return None
     determined = ((Q * (g / (1 + g))) @ Q.T).reshape(N, C, N, C)
     return np.asarray(np.einsum("ncnd->cd", determined))

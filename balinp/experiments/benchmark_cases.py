@@ -108,7 +108,8 @@ class Case:
 class Underway:
     """`BALI.fit` at default settings, of which steps are taken one by one.
 
-    They are those of arrays: the first layer works in the eigenbasis of all its inputs (NP-9).
+    They are those of arrays: the first layer works in the eigenbasis of all its inputs (NP-9). The
+    look at all data before a pass in batches (EV-12) is no part of them.
 
     Parameters
     ----------

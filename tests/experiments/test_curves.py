@@ -201,6 +201,6 @@ def search(n_in: int, first: int, steps: int) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_in", "first", "steps"), [(1, 5, 8), (2, 8, 12)])
+@pytest.mark.parametrize(("n_in", "first", "steps"), [(1, 5, 8), (2, 8, 20)])
 def test_expected_improvement_finds_the_minimum(n_in, first, steps):
     assert search(n_in, first, steps) < 0.01
