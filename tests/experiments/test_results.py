@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from scipy.stats import sem
 
-from balinp import BALI, BALIRegressor, cli, gain, threads
+from balinp import BALI, BALIRegressor, gain, threads
+from balinp.cli import parser
 from balinp.defaults import REGRESSION_TRAINING
 from balinp.experiments import UserError
 from balinp.experiments.groups import rank_summary
@@ -83,7 +84,7 @@ def test_every_run_is_in_a_table_and_every_command_can_be_parsed():
     for command in RUNS.values():
         program, *arguments = shlex.split(command)
         assert program == "balinp"
-        cli._parser().parse_args(arguments)
+        parser._parser().parse_args(arguments)
 
 
 def test_files_are_shipped_with_the_package():
