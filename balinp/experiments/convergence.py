@@ -175,6 +175,7 @@ def compare(dataset: Dataset, split: int, passes: int) -> list[Record]:
     if dataset.kind == REGRESSION:
         Y = Scale.of(Y).to_standard(Y)
     with threadpool_limits(limits=1):
+        bali(*problem(X, Y, dataset.kind, seed=split), 1)  # kernels are loaded when first called
         model, objective = problem(X, Y, dataset.kind, seed=split)
         start = model.weights
         curves: dict[tuple[str, float | None], Curve] = {

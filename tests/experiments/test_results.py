@@ -30,6 +30,7 @@ from balinp.experiments.summary import (
     gap_summary,
     lead_summary,
     score_summary,
+    seconds_summary,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -195,6 +196,15 @@ def test_score_summary_by_hand():
         ["GP", "32.5 ± 2.5", "-"],
         ["MLP", "-", "0.220 ± 0.020"],
     ]
+
+
+def test_seconds_summary_by_hand():
+    """Of the records that have the processor's time; a dash where none has."""
+    rows = [("boston", regression({"BALI": [2.0, 4.0, 9.0], "GP": [1.0, 1.0]}, "cpu_seconds"))]
+    for record in rows[0][1]:
+        if record["method"] == "GP" or record["split"] == 2:
+            del record["cpu_seconds"]
+    assert cells(seconds_summary(rows))[2:] == [["BALI", "3.0 ± 1.0"], ["GP", "-"]]
 
 
 def test_difference_summary_by_hand():

@@ -35,7 +35,6 @@ ELSEWHERE = (
     "demo",
     "history",
     "kept_bases",
-    "leverages",
     "normals",
     "pages",
     "persistence",
