@@ -80,12 +80,5 @@ RUNS = {
 }
 """Command by the name of the file, the quick ones first."""
 
-EARLIER = frozenset(
-    [
-        "digits",
-        "truths",
-        *(f"published_gap_{name}" for name in UCI),
-        *(f"uci_{name}" for name in UCI if name != "boston"),
-    ]
-)
+EARLIER = frozenset(["digits", *(f"published_gap_{name}" for name in UCI)])
 """Runs some of whose records are of settings or defaults that have changed since; tables say so."""
