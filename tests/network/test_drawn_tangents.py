@@ -106,6 +106,7 @@ def test_windows_are_anywhere_in_the_table(rng: np.random.Generator) -> None:
     assert worst_error(np.cov(x.T), np.eye(6), np.sqrt((1 + np.eye(6)) / 30_000)) < 4
 
 
+@pytest.mark.equation("FP-2")
 @pytest.mark.parametrize("columns", [TABLE // 4 + 1, TABLE + 5])
 def test_more_than_a_quarter_of_the_table_is_drawn_anew(columns: int) -> None:
     """Windows of that size would have many numbers in common."""

@@ -167,7 +167,7 @@ def test_weights_of_data_are_repetitions_in_any_order(form: str, rng: np.random.
     assert_close(weighted, reference(problem, X=repeated).epistemic(X_new))
 
 
-@pytest.mark.equation("JP-1")
+@pytest.mark.equation("JP-1", "JP-3")
 def test_the_smaller_matrix_is_factorised_and_large_data_come_in_pieces(
     monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:

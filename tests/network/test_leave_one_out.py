@@ -81,6 +81,7 @@ def test_of_a_network_it_is_a_refit_of_the_linearised_one(form: str) -> None:
     assert_close(in_noise_units(left_out), expected)
 
 
+@pytest.mark.equation("JP-4")
 @both_forms
 def test_a_weight_of_two_is_the_datum_twice(form: str) -> None:
     problem = deep(DeepCase("twice", (2, 3, 1)))
