@@ -17,6 +17,7 @@ from balinp.spectral import (
     covariance_root,
     decompose,
     floored,
+    geometric_mean,
     root,
 )
 
@@ -151,3 +152,12 @@ def test_what_is_not_finite_is_refused_at_every_size(size: int, wrong: float) ->
     matrix[-1, -1] = wrong
     with pytest.raises(ValueError, match="^A: expected a finite matrix"):
         decompose(matrix, "A")
+
+
+@pytest.mark.equation("EV-8")
+def test_the_way_to_a_singular_covariance_is_finite(rng):
+    """Rounding leaves eigenvalues of either sign where there are none."""
+    for _ in range(20):
+        rows = rng.standard_normal((2, 6))
+        found = geometric_mean(np.eye(6) + 0.3, rows.T @ rows, 0.5)
+        assert np.isfinite(found).all()
