@@ -100,15 +100,8 @@ def prior_precision_target(
         Part of gamma that counts (EV-12).
     """
     gamma = counted * sum(map(effective_parameters, layers))
-    squares = sum(map(_prior_squares, layers)) / prior_precision
+    squares = sum(layer.prior_squares for layer in layers) / prior_precision
     return (gamma + 2 * hyper.shape) / (squares + 2 * hyper.rate)
-
-
-def _prior_squares(layer: MatrixNormalLayer) -> float:
-    """vec(M - M0)^T Lam0 vec(M - M0) = lam_l s_l."""
-    if layer.state.factors is None:
-        return 0.0
-    return layer.state.prior.squares(layer.shift, layer.state.factors.outputs)
 
 
 def noise_target(

@@ -171,7 +171,6 @@ def _log_joint(
     H = likelihood.known_precision(layer.n_out)
     log_det = float(np.linalg.slogdet(H)[1]) - layer.n_out * np.log(2 * np.pi)
     log_likelihood = 0.5 * N * (log_det - float((H * residual_squares).sum()))
-    prior, outputs = layer.state.prior, layer.state.observed.outputs
-    shift = layer.mean - layer.prior_mean
-    log_prior = len(shift) * float(np.log(prior.eigenvalues(outputs) / (2 * np.pi)).sum())
-    return log_likelihood + 0.5 * (log_prior - prior.squares(shift, outputs))
+    state = layer.state
+    normaliser = state.prior.log_normaliser(layer.mean.shape, state.observed.outputs)
+    return log_likelihood + normaliser - 0.5 * layer.prior_squares

@@ -5,7 +5,8 @@ What the evidence asks for is in `balinp.evidence`; here is how far training fol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import exp, log
 
 import numpy as np
@@ -139,6 +140,15 @@ class HyperParameters:
         """
         self.counted = Counted()
         self.least_rise = min(LARGEST_RISE, ARRIVED / steps) if steps else LARGEST_RISE
+
+    @contextmanager
+    def expecting(self, steps: float) -> Iterator[None]:
+        """`expect` so many steps here, and nothing afterwards."""
+        self.expect(steps)
+        try:
+            yield
+        finally:
+            self.expect()
 
     def start(self, widths: Sequence[int], n_data: float, likelihood: Likelihood) -> None:
         """Prior precisions of layers of these widths, for so many data.

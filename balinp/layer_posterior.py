@@ -66,6 +66,12 @@ class LayerPosterior:
         return shifted(self.state.mean, self._centre)
 
     @property
+    def prior_squares(self) -> float:
+        """vec(M - M0)^T Lam0 vec(M - M0) = lam_l s_l; 0 before any data."""
+        factors = self.state.factors
+        return 0.0 if factors is None else self.state.prior.squares(self.shift, factors.outputs)
+
+    @property
     def factors(self) -> Factors | None:
         """The factors of all data seen so far, or None before the first batch."""
         return self.state.reported

@@ -78,9 +78,7 @@ def gain_in_evidence(layers: Sequence[MatrixNormalLayer], said: Trace, g: Array)
     variances = np.average((Y - np.average(Y, axis=0, weights=w)) ** 2, axis=0, weights=w)
     if not variances.all():
         return -np.inf
-    squares = sum(
-        layer.state.prior.squares(layer.shift, layer.state.observed.outputs) for layer in layers
-    )
+    squares = sum(layer.prior_squares for layer in layers)
     (network,) = said.log_likelihood()
     network -= 0.5 * (squares + float(np.log1p(g).sum()))
     return network + 0.5 * N * float((np.log(2 * np.pi * variances) + 1).sum())

@@ -85,7 +85,7 @@ class MLP:
             raise ValueError(f"widths: expected at least two widths, got {list(self.widths)}")
         self.activation = as_choice(activation, "activation", ACTIVATIONS)
         self.bias = as_flag(bias, "bias")
-        self._takes_designs = False
+        self._biases = [self.bias] * self.depth  # layers to whose inputs a 1 is appended
 
     def of_designs(self) -> MLP:
         """The same network for rows of the first layer's design, which have the 1 of the bias.
@@ -98,7 +98,7 @@ class MLP:
         """
         network = MLP(self.widths, self.activation, bias=self.bias)
         network.widths = (self.widths[0] + self.bias, *self.widths[1:])
-        network._takes_designs = True
+        network._biases[0] = False
         return network
 
     def __repr__(self) -> str:
@@ -112,8 +112,8 @@ class MLP:
     @property
     def shapes(self) -> list[tuple[int, int]]:
         """Shape (D, K) of each layer's weights."""
-        pairs = zip(self.widths[:-1], self.widths[1:], strict=True)
-        return [(n_in + self._has_bias(i), n_out) for i, (n_in, n_out) in enumerate(pairs)]
+        layers = zip(self.widths[:-1], self.widths[1:], self._biases, strict=True)
+        return [(n_in + bias, n_out) for n_in, n_out, bias in layers]
 
     def initial_weights(self, rng: np.random.Generator) -> list[Array]:
         """Random weights for a deep network; zeros for a single layer, which needs no start.
@@ -288,14 +288,10 @@ class MLP:
 
     def designs(self, forward: Forward) -> list[Array]:
         """X (B, D) of every layer in a forward pass."""
-        return [design(h, self._has_bias(index)) for index, h in enumerate(forward.inputs)]
-
-    def _has_bias(self, index: int) -> bool:
-        """Whether a 1 is appended to the inputs of a layer."""
-        return self.bias and not (index == 0 and self._takes_designs)
+        return [design(h, bias) for h, bias in zip(forward.inputs, self._biases, strict=True)]
 
     def _affine(self, h: Array, W: Array, index: int) -> Array:
-        if not self.bias or (self._takes_designs and index == 0):
+        if not self._biases[index]:
             return h @ W
         z = h @ W[:-1]
         z += W[-1]

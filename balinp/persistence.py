@@ -87,7 +87,7 @@ def packed(model: Model) -> dict[str, Array]:
         "random_state": model.rng.bit_generator.state,
         "settled": model.layers[0].state.settled is not None,
         "moments": model.layers[0].state.moments is not None,
-        "joint": [[part.form.name, part.prior_scale] for part in _joint(model)],
+        "joint": [[part.form.name, part.prior_scale] for part in model.uncertainty.scales],
         "tails": model.uncertainty.tails,
     }
     arrays: dict[str, Any] = {"header": encoded(header, FORMAT, VERSION)}
@@ -96,15 +96,9 @@ def packed(model: Model) -> dict[str, Array]:
     for index, layer in enumerate(model.layers):
         for name, array in _layer_arrays(layer).items():
             arrays[f"layer{index}_{name}"] = array
-    for index, part in enumerate(_joint(model)):
+    for index, part in enumerate(model.uncertainty.scales):
         arrays |= {f"joint{index}_{name}": a for name, a in part.form.arrays().items()}
     return arrays
-
-
-def _joint(model: Model) -> list[JointPosterior]:
-    """Posteriors of all weights together, one for each scale of the prior."""
-    found = model.uncertainty
-    return [] if found.joint is None else [found.joint, *found.others]
 
 
 def load(path: str | os.PathLike[str], make: Callable[..., AnyModel]) -> AnyModel:

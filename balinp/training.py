@@ -49,8 +49,8 @@ def train(
     N, previous = data.amount, np.inf
     if model.targets_are_observations:  # of other data than these
         model.layers[0].state = replace(model.layers[0].state, moments=None)
-    with coordinates_of(model, data, epochs) as coordinates:
-        model.hyper.expect(_number_of_steps(data, epochs, batch_size))
+    steps = _number_of_steps(data, epochs, batch_size)
+    with coordinates_of(model, data, epochs) as coordinates, model.hyper.expecting(steps):
         for _ in range(epochs):
             batches = coordinates.data.batches(batch_size, model.rng)
             with few_threads(model.network.widths):
@@ -85,7 +85,6 @@ def coordinates_of(model: Model, data: Data | Stream, epochs: int) -> Iterator[C
         yield coordinates
     finally:
         coordinates.write_back()
-        model.hyper.expect()
 
 
 def _number_of_steps(data: Data | Stream, epochs: int, batch_size: int | None) -> float:

@@ -176,10 +176,15 @@ class Uncertainty:
             tails=tails,
         )
 
+    @property
+    def scales(self) -> list[JointPosterior]:
+        """Posteriors of all weights together, `joint` first, one for each scale of the prior."""
+        return [] if self.joint is None else [self.joint, *self.others]
+
     def weight_posterior(self, model: Trained) -> WeightPosterior:
         """The posterior of all weights that predictions are made with."""
         if self.joint is not None:
-            return MixedPosterior((self.joint, *self.others)) if self.others else self.joint
+            return MixedPosterior(self.scales) if self.others else self.joint
         return LayerwisePosterior(model.network, [layer.posterior for layer in model.layers])
 
     def predictive(self, model: Trained, X: Array) -> Any:
@@ -188,7 +193,7 @@ class Uncertainty:
             R = model.likelihood.combinations(model.network.widths[-1])
             outputs = linearised_outputs(model.network, model.layers, X, combinations=R.T @ R)
             return self._with_tails(model.likelihood.predictive(*outputs))
-        outputs_at_scales = (part.outputs(X) for part in (self.joint, *self.others))
+        outputs_at_scales = (part.outputs(X) for part in self.scales)
         return equal_mixture(
             [self._with_tails(model.likelihood.predictive(*found)) for found in outputs_at_scales]
         )
