@@ -11,6 +11,7 @@ Model, data and regions are those of `truths`. Side by side are
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -20,18 +21,20 @@ from scipy.special import logsumexp
 from balinp._types import Array
 from balinp.bali import BALI
 from balinp.experiments import UserError, require_extras
-from balinp.experiments.exact_posterior import REGIONS, Outputs, Problem, problem
-from balinp.experiments.figures import Panel, save_truths_figure
+from balinp.experiments.exact_posterior import Outputs, Problem, problem
+from balinp.experiments.figures import Panel
 from balinp.experiments.hamiltonian import Sampled, Sampling, mixing, outputs, sample
-from balinp.experiments.output import announce, show, write_records
 from balinp.experiments.scores import Record
-from balinp.experiments.table import markdown
 from balinp.experiments.truths import (
     CURVE_INPUTS,
     CURVES,
+    Looked,
     log_density,
     posteriors,
     region_scores,
+    side_by_side,
+    std,
+    table,
     trained,
 )
 from balinp.functions import LayerwisePosterior, WeightPosterior, sample_functions
@@ -74,21 +77,16 @@ def larger_truths(
         raise UserError(
             "numpyro is not installed; --hmc needs it: pip install 'balinp[hmc]'"
         ) from None
-    records: list[Record] = []
-    for (widths, n_data), seed in product(NETWORKS.items(), SEEDS):
-        drawn = problem(widths, seed, n_data)
+    problems = (
+        (problem(widths, seed, n_data), seed)
+        for (widths, n_data), seed in product(NETWORKS.items(), SEEDS)
+    )
+
+    def look(drawn: Problem, seed: int) -> Looked:
         sampled = sample(drawn, sampling or Sampling(), seed)
-        if not records and figure_path is not None:
-            save_truths_figure(drawn.X, drawn.Y, _panels(drawn, sampled.draws), figure_path)
-        name = "-".join(map(str, widths))
-        found = compare(drawn, sampled, seed)
-        records += [{"network": name, "seed": seed, **record} for record in found]
-    show(report(records), json_path)
-    if json_path is not None:
-        write_records(records, json_path)
-    if figure_path is not None:
-        announce(figure_path)
-    return records
+        return compare(drawn, sampled, seed), partial(_panels, drawn, sampled.draws)
+
+    return side_by_side(problems, look, report, json_path, figure_path)
 
 
 def all_posteriors(model: BALI) -> dict[str, WeightPosterior]:
@@ -130,34 +128,18 @@ def compare(problem: Problem, sampled: Sampled, start: int) -> list[Record]:
     return [truth, *records.values()]
 
 
-def std(posterior: WeightPosterior, X: Array) -> Array:
-    """Standard deviations (B,) of the linearised output at X."""
-    return np.sqrt(np.diagonal(posterior.between_rows(X)[:, 0, :, 0]))
-
-
 def report(records: Sequence[Record]) -> str:
-    """A Markdown table, one row a network and method, and lines that explain it."""
-    rows = list(dict.fromkeys((r["network"], r["method"]) for r in records))
-    titles, columns = ["network", "method"], [list(column) for column in zip(*rows, strict=True)]
-    for key in ("mean_off", "std", "log_likelihood"):
-        for region in REGIONS:
-            titles.append(f"{key.replace('_', ' ')}, {region}")
-            columns.append([f"{_mean(records, f'{key}_{region}', *row):.3f}" for row in rows])
+    """The table, and lines that explain it."""
     truth = [r for r in records if r["method"] == HMC]
     return (
-        f"{markdown(titles, columns)}\n\nMeans over {len({r['seed'] for r in records})} true "
+        f"{table(records)}\n\nMeans over {len({r['seed'] for r in records})} true "
         "networks drawn from the prior. Mean off: root mean square difference of the predictive "
-        "mean from that of HMC; std: that uncertain weights cause; log likelihood: nats a fresh "
+        "mean from that of HMC; std: that uncertain weights cause; log-likelihood: nats a fresh "
         f"datum, higher is better. HMC: R-hat of every output at most "
         f"{max(r['r_hat'] for r in truth):.3f}, at least "
         f"{min(r['effective_draws'] for r in truth):.0f} effective draws, "
         f"{sum(r['divergent'] for r in truth)} divergent transitions.\n"
     )
-
-
-def _mean(records: Sequence[Record], key: str, network: str, method: str) -> float:
-    chosen = [r[key] for r in records if (r["network"], r["method"]) == (network, method)]
-    return float(np.mean(chosen))
 
 
 def _panels(problem: Problem, draws: Array) -> list[Panel]:

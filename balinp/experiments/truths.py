@@ -14,9 +14,11 @@ networks of some hundred weights, `larger_truths` has Hamiltonian Monte Carlo in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import logsumexp
@@ -52,6 +54,9 @@ CURVE_INPUTS = np.linspace(-6.0, 6.0, 241)[:, None]
 CURVES = 12
 """Functions drawn from each posterior in the picture."""
 
+Looked: TypeAlias = tuple[list[Record], Callable[[], list[Panel]]]
+"""Records of a problem, and what makes the panels of its picture."""
+
 
 def truths(
     *, json_path: Path | None = None, figure_path: Path | None = None, chains: Chains | None = None
@@ -73,14 +78,41 @@ def truths(
         If a package is missing.
     """
     require_extras("emcee")
-    records: list[Record] = []
-    for widths, seed in product(NETWORKS, SEEDS):
-        drawn = problem(widths, seed)
+    problems = ((problem(widths, seed), seed) for widths, seed in product(NETWORKS, SEEDS))
+
+    def look(drawn: Problem, seed: int) -> Looked:
         draws, accepted = hidden_weights(drawn, chains or Chains(), seed)
+        return compare(drawn, draws, accepted), partial(_panels, drawn, draws)
+
+    return side_by_side(problems, look, report, json_path, figure_path)
+
+
+def side_by_side(
+    problems: Iterable[tuple[Problem, int]],
+    look: Callable[[Problem, int], Looked],
+    report: Callable[[list[Record]], str],
+    json_path: Path | None,
+    figure_path: Path | None,
+) -> list[Record]:
+    """Look at problems with their seeds; print a table of the records, draw the first problem.
+
+    Parameters
+    ----------
+    problems : iterable
+        Problems, each with its seed.
+    look : callable
+        Function that makes a problem's records, and what makes the panels of its picture.
+    report : callable
+        Function that makes the table.
+    json_path, figure_path : Path or None
+        Where to write the records and the figure.
+    """
+    records: list[Record] = []
+    for drawn, seed in problems:
+        found, panels = look(drawn, seed)
         if not records and figure_path is not None:
-            save_truths_figure(drawn.X, drawn.Y, _panels(drawn, draws), figure_path)
-        name = "-".join(map(str, widths))
-        found = compare(drawn, draws, accepted)
+            save_truths_figure(drawn.X, drawn.Y, panels(), figure_path)
+        name = "-".join(map(str, drawn.network.widths))
         records += [{"network": name, "seed": seed, **record} for record in found]
     show(report(records), json_path)
     if json_path is not None:
@@ -115,9 +147,14 @@ def gaussians(model: BALI, X_new: Array) -> dict[str, Outputs]:
     """Outputs at X_new by either covariance, about the same weights."""
     mean = model.predict(X_new).mean[:, 0]
     return {
-        method: Outputs(mean, np.sqrt(np.diagonal(posterior.between_rows(X_new)[:, 0, :, 0])))
+        method: Outputs(mean, std(posterior, X_new))
         for method, posterior in posteriors(model).items()
     }
+
+
+def std(posterior: WeightPosterior, X: Array) -> Array:
+    """Standard deviations (B,) of the linearised output at X."""
+    return np.sqrt(np.diagonal(posterior.between_rows(X)[:, 0, :, 0]))
 
 
 def compare(
@@ -195,8 +232,8 @@ def _mixing(means: Array, std: Array) -> tuple[float, float]:
 # -- table and picture -----------------------------------------------------------------------------
 
 
-def report(records: Sequence[Record]) -> str:
-    """A Markdown table, one row a network and method, and lines that explain it."""
+def table(records: Sequence[Record]) -> str:
+    """Scores of every region in Markdown, one row a network and method."""
     rows = list(dict.fromkeys((r["network"], r["method"]) for r in records))
     titles, columns = ["network", "method"], [list(column) for column in zip(*rows, strict=True)]
     for key, title in [
@@ -208,6 +245,11 @@ def report(records: Sequence[Record]) -> str:
             titles.append(f"{title}, {region}")
             values = [_values(records, f"{key}_{region}", *row) for row in rows]
             columns.append([f"{value.mean():.3f}" for value in values])
+    return markdown(titles, columns)
+
+
+def report(records: Sequence[Record]) -> str:
+    """The table, and lines that explain it."""
     seeds, starts = ({r[key] for r in records} - {None} for key in ("seed", "start"))
     joints: dict[tuple[str, int], list[float]] = {}
     for r in records:
@@ -216,7 +258,7 @@ def report(records: Sequence[Record]) -> str:
     apart = max(max(values) - min(values) for values in joints.values())
     truth = [r for r in records if r["method"] == MCMC]
     return (
-        f"{markdown(titles, columns)}\n\n"
+        f"{table(records)}\n\n"
         f"Means over {len(seeds)} true networks drawn from the prior, with data of their own, and "
         f"{len(starts)} starts of BALI, whose log joint densities are at most {apart:.2g} nats "
         "apart. Mean off: root mean square difference of the predictive mean from that of MCMC; "

@@ -177,6 +177,9 @@ def test_class_probabilities_of_several_networks_are_averaged(rng: np.random.Gen
     assert_close(p.probabilities, sum(q.probabilities for q in parts) / 3)
     assert_close(p.aleatoric, sum(q.aleatoric for q in parts) / 3)
     assert (p.epistemic.trace(axis1=1, axis2=2) > 0).all()
+    means = [q.probabilities[:, :, None] * q.probabilities[:, None, :] for q in (*parts, p)]
+    second = sum(q.epistemic + square for q, square in zip(parts, means, strict=False)) / 3
+    assert_close(p.epistemic, second - means[-1])
 
 
 @pytest.mark.equation("PR-1", "PR-3", "PR-5")
