@@ -17,7 +17,7 @@ from balinp.layer import MatrixNormalLayer
 from balinp.leverages import exact_leverages
 from balinp.natural_parameters import EXACT, Factors
 from balinp.passes import Present
-from balinp.sums import Said, alone, summed
+from balinp.sums import Said, summed
 
 
 class Counted(NamedTuple):
@@ -55,7 +55,7 @@ def counted(now: Present, said: Said) -> Counted:
         once += _parameters(EXACT.averaged(None, sums, now.n_data, 1.0, prior), layer)
     if averaged == 0:
         return Counted()
-    together = exact_leverages(now.layers, alone(said), now.n_data)
+    together = exact_leverages(now.layers, said, now.n_data)
     leverages = once if together is None else float(np.trace(together))
     return Counted(min(1.0, once / averaged), min(1.0, leverages / averaged))
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from balinp._types import Array
-from balinp.matrix_normal import KroneckerGaussian
+from balinp.kronecker import KroneckerPrecision
 from balinp.natural_parameters import Exact, Factors
 from balinp.priors import Prior
 
@@ -51,12 +51,12 @@ class Damped(Exact):
         """
         P = factors.posterior(right, prior)
         if self.damping:
-            L = P.precisions + shift(self.damping, factors)
-            P = KroneckerGaussian(right, P.row_basis, P.column_basis, L)
+            L = P.precisions + added_precision(self.damping, factors)
+            return KroneckerPrecision(P.row_basis, P.column_basis, L).solve(right), factors
         return P.solve(right), factors
 
 
-def shift(damping: float, factors: Factors) -> float:
+def added_precision(damping: float, factors: Factors) -> float:
     """Precision delta = damping tr(N H kron A) / (D K) of the Gaussian that is added.
 
     Derivation: JS-5

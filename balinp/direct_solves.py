@@ -15,7 +15,7 @@ from scipy.linalg.lapack import dorgqr, dpotrf, dpotri, dpotrs, dsytrd
 
 from balinp._types import Array
 from balinp.compiled import compiled
-from balinp.damping import Damped, shift
+from balinp.damping import Damped, added_precision
 from balinp.natural_parameters import Determined, Factors
 from balinp.priors import Prior
 from balinp.spectral import rounding
@@ -62,7 +62,7 @@ class Direct(Damped):
             return super().solved(right, factors, prior)
         change, determined = solution
         if self.damping > 0:
-            damped = solve(factors, right, lam + shift(self.damping, factors))
+            damped = solve(factors, right, lam + added_precision(self.damping, factors))
             assert damped is not None  # more definite than before
             change = damped[0]
         values = (factors.A, factors.H, factors.inputs, factors.outputs, N)

@@ -20,7 +20,7 @@ from balinp.layer import MatrixNormalLayer
 from balinp.leverages import exact_leverages
 from balinp.natural_parameters import EXACT, log_prior_to_posterior
 from balinp.pseudo_targets import Trace
-from balinp.sums import Said, alone, summed, total
+from balinp.sums import Said, summed, total
 from balinp.validation import as_finite
 
 
@@ -156,7 +156,7 @@ def _spread_of_all(
 
     Derivation: EV-3, EV-11
     """
-    together = exact_leverages(layers, alone(said), n_data)
+    together = exact_leverages(layers, said, n_data)
     if together is not None:
         return n_data, together
     B, Gamma = total(said, _spread, [_left_out(layer) for layer in layers])

@@ -15,7 +15,8 @@ from balinp._types import Array
 from balinp.data import Batch
 from balinp.kernels import weighted_sum
 from balinp.likelihood import Likelihood
-from balinp.sums import Said, alone
+from balinp.pseudo_targets import Trace
+from balinp.sums import Said
 
 LOST_SHARE = 0.3
 """Share of the best gain that may be lost again while lam is learnt."""
@@ -95,9 +96,8 @@ def mean_density_without_weights(batch: Batch, said: Said, likelihood: Likelihoo
     likelihood : Likelihood
         Likelihood of the targets.
     """
-    whole = alone(said)
-    if whole is not None:
-        rows = None, whole.targets, whole.sample_weight
+    if isinstance(said, Trace):
+        rows = None, said.targets, said.sample_weight
         (total,) = _density_without_weights(*rows, likelihood)
     else:
         (total,) = batch.total(1, _density_without_weights, likelihood)

@@ -117,7 +117,6 @@ class HyperParameters:
         self.noise_prior = WEAK if noise_prior is None else noise_prior
         self.noise_units = np.ones(0)
         self.noise_asked: Array | None = None
-        self.is_gaussian = isinstance(likelihood, Gaussian)
         self.learns_noise = isinstance(likelihood, Gaussian) and likelihood.noise_variance is None
         self.mean_precisions: list[float] = []
         self.unsettled = 0.0
@@ -133,22 +132,18 @@ class HyperParameters:
 
     # -- where they start ------------------------------------------------------------------------
 
-    def expect(self, steps: float = 0.0) -> None:
-        """Get ready for so many steps; 0 if nobody knows how many there will be.
+    @contextmanager
+    def expecting(self, steps: float) -> Iterator[None]:
+        """Get ready for so many steps, 0 if nobody knows how many there will be; here alone.
 
         Derivation: EV-8, EV-12
         """
         self.counted = Counted()
         self.least_rise = min(LARGEST_RISE, ARRIVED / steps) if steps else LARGEST_RISE
-
-    @contextmanager
-    def expecting(self, steps: float) -> Iterator[None]:
-        """`expect` so many steps here, and nothing afterwards."""
-        self.expect(steps)
         try:
             yield
         finally:
-            self.expect()
+            self.counted, self.least_rise = Counted(), LARGEST_RISE
 
     def start(self, widths: Sequence[int], n_data: float, likelihood: Likelihood) -> None:
         """Prior precisions of layers of these widths, for so many data.
@@ -166,7 +161,7 @@ class HyperParameters:
             relative = first_precision(n_data, widths) if of_classes else 1.0
             self.mean_precisions = [relative * n_in for n_in in widths[:-1]]
         if self.precision_prior is None:
-            deep = len(widths) > 2 and self.is_gaussian
+            deep = len(widths) > 2 and isinstance(likelihood, Gaussian)
             shape = min(LARGEST_SHAPE, SHAPE_SHARE * n_data)
             self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else WEAK
 
@@ -220,7 +215,7 @@ class HyperParameters:
     # -- how they are learnt ---------------------------------------------------------------------
 
     def learn(
-        self, now: Present, outcome: Outcome, batch: Batch, said: Said, way: Way, share: float
+        self, now: Present, outcome: Outcome, batch: Batch, said: Said, way: Way
     ) -> Likelihood:
         """Move lam and V towards what the layers' new posteriors ask for; return the likelihood.
 
@@ -229,17 +224,15 @@ class HyperParameters:
         now, outcome, batch, said, way
             Network, outcome and data of the step that was taken, what they had said before it, and
             its way.
-        share : float
-            Weight of the step in what the noise is learnt from, and the largest share of the way
-            that lam goes.
         """
         N, layers, likelihood = now.n_data, now.layers, now.likelihood
-        share_counted = self.counted.parameters
-        self.parameters = [share_counted * effective_parameters(layer) for layer in layers]
+        counted = self.counted.parameters
+        self.parameters = [counted * effective_parameters(layer) for layer in layers]
         if way.forward.has_bound:
             gain = evidence_bound(outcome.log_joint, layers) / N
             gain -= mean_density_without_weights(batch, said, likelihood)
             self.gain = self.gain.after(gain, way.rate, self.mean_precisions[0])
+        share = 1.0 if batch.is_all else way.rate
         self.learn_precision(layers, N, share)
         if self.learns_noise and isinstance(likelihood, Gaussian):
             V, squares = likelihood.covariance(layers[-1].n_out), outcome.residual_squares
@@ -261,29 +254,30 @@ class HyperParameters:
         self.unsettled = 0.0
         if not self.learns_precision:
             return
-        assert self.precision_prior is not None
         share, first = min(PRECISION_SHARE, share), self.mean_precisions[0]
         if self.gain.is_kept(n_data):
-            target = prior_precision_target(
-                layers, first, self.precision_prior, self.counted.parameters
-            )
-            change = share * log(target / first)
-            self.unsettled = abs(log(target / first))
+            away = log(self._precision_target(layers) / first)
+            change, self.unsettled = share * away, abs(away)
         else:
             change = max(-share, min(log(self.gain.best_precision / first), share))
-        factor = exp(change)
-        self.mean_precisions = [factor * precision for precision in self.mean_precisions]
+        self._multiply_precisions(exp(change))
 
     def replace_precision(self, layers: Sequence[MatrixNormalLayer]) -> float:
         """Move lam all the way to its target; return how far that was, in logarithms.
 
         Derivation: EX-3
         """
+        factor = self._precision_target(layers) / self.mean_precisions[0]
+        self._multiply_precisions(factor)
+        return abs(float(np.log(factor)))
+
+    def _precision_target(self, layers: Sequence[MatrixNormalLayer]) -> float:
         assert self.precision_prior is not None
-        first = self.mean_precisions[0]
-        target = prior_precision_target(layers, first, self.precision_prior)
-        self.mean_precisions = [target / first * precision for precision in self.mean_precisions]
-        return abs(float(np.log(target / first)))
+        first, counted = self.mean_precisions[0], self.counted.parameters
+        return prior_precision_target(layers, first, self.precision_prior, counted)
+
+    def _multiply_precisions(self, factor: float) -> None:
+        self.mean_precisions = [factor * precision for precision in self.mean_precisions]
 
     def learn_noise(
         self,

@@ -12,15 +12,14 @@ from balinp.kernels import amount, root_weighted
 from balinp.layer import MatrixNormalLayer
 from balinp.pseudo_targets import Trace
 from balinp.spectral import decompose
+from balinp.sums import Said
 
 FEW_ROWS, MOST_ROWS = 32, 128
 """Data times outputs: so few that layers' own sums take every fit for noise; and rows of the Gram
 matrix up to which a step takes hardly longer."""
 
 
-def exact_leverages(
-    layers: Sequence[MatrixNormalLayer], said: Trace | None, n_data: float
-) -> Array | None:
+def exact_leverages(layers: Sequence[MatrixNormalLayer], said: Said, n_data: float) -> Array | None:
     """Sum over data of the (C, C) blocks on the diagonal of G (G + I)^{-1}, or None.
 
     G is the covariance of the whitened outputs of all data that the prior gives to the network
@@ -34,12 +33,12 @@ def exact_leverages(
     ----------
     layers : sequence of MatrixNormalLayer
         Layers of the network.
-    said : Trace or None
-        Trace of the data, None if they are more than one piece.
+    said : Said
+        What the data say.
     n_data : float
         N.
     """
-    if len(layers) == 1 or said is None or not are_cheap(layers, said, n_data):
+    if len(layers) == 1 or not isinstance(said, Trace) or not are_cheap(layers, said, n_data):
         return None
     N, C = len(said.targets), said.output_rows.shape[1]
     G = np.zeros((N * C, N * C))

@@ -98,10 +98,8 @@ class Terms:
 
     @property
     def A(self) -> Array:
-        """X^T X / B, or that of all data."""
-        if self.inputs is None:
-            assert self.known_inputs is not None
-            return self.known_inputs.matrix
+        """X^T X / B, where A is not known."""
+        assert self.inputs is not None
         return self.inputs / self.amount
 
     @property

@@ -86,17 +86,9 @@ class Mean:
 
     def trace(self, now: Present, X: Array, Y: Array, w: Array | None) -> Trace:
         """What some rows say to every layer; the backward pass is done when it is asked for."""
+        model = now.network, now.likelihood, now.weights
         forward = now.network.forward(now.weights, X)
-        return Trace(
-            now.network,
-            now.likelihood,
-            now.weights,
-            Y,
-            forward,
-            sample_weight=w,
-            posteriors=lambda: now.posteriors,
-            known_inputs=now.known_inputs,
-        )
+        return Trace(*model, Y, forward, w, now.known_inputs, lambda: now.posteriors)
 
     def pass_over(self, now: Present, rows: int) -> None:
         """Leave the generator as a trace of so many rows would; a mean pass draws nothing."""

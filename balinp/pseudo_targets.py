@@ -8,6 +8,7 @@ as its curvature allows: t_n = M^T x_n + V g_n.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from balinp.single import single_squares
 from balinp.spectral import CURVATURE_FLOOR, Spectrum, decompose, floored
 
 
+@dataclass(eq=False)
 class Trace:
     """All that one batch says to each layer; lists run over layers, the first layer first.
 
@@ -30,74 +32,73 @@ class Trace:
 
     Attributes
     ----------
-    inputs : array
+    network, weights : MLP and sequence of array
+        The model, at its posterior means (D, K).
+    likelihood : DatumLikelihood
+        Likelihood whose gradient and curvature these are.
+    targets : array
+        (B, K) array Y.
+    forward : Forward
+        The forward pass that all this was taken at.
+    sample_weight : array or None
+        (B,) array of the data's weights in every sum over the batch, or None.
+    known_inputs : KnownFactor or None
+        A of the first layer, where it is known (NP-9).
+    posteriors : callable
+        Function that returns the layers' posteriors, in training alone.
+    first_changes : list of array or None
+        (B, K) arrays, changes of the first layer's outputs along the directions of a step, once
+        `balinp.joint_step` has worked them out.
+    inputs : list of array
         (B, n_in) arrays, without the 1 of the bias.
-    outputs : array
+    outputs : list of array
         (B, K) arrays of pre-activations.
+    designs : list of array
+        (B, D) arrays, the inputs with the 1 of the bias.
     gradients : list of array
         (B, K) arrays, g_n = d log p(y_n | f_n) / d z_n of each datum.
     curvature_roots : list of array
         (B, K, C) arrays S_n.
+    known_precisions : list of array or None
+        The likelihood's own (K, K) matrix H for the output layer, if it has one; None elsewhere.
     output_precisions : list of array
-        (K, K) arrays H, the batch mean of S_n S_n^T, floored where hidden.
-    precision_is_known
-        Whether H is the likelihood's own precision and not such a mean.
+        (K, K) arrays H, known or the batch mean of S_n S_n^T, floored.
     pseudo_targets : list of array
         (B, K) arrays t_n = M^T x_n + H^{-1} g_n.
     log_densities : array
         (B,) array, log p(y_n | f_n).
-    targets : array
-        (B, K) array Y.
-    sample_weight : array or None
-        (B,) array of the data's weights in every sum over the batch, or None.
-    likelihood : DatumLikelihood
-        Likelihood whose gradient and curvature these are.
-    forward : Forward
-        The forward pass that all this was taken at.
-    designs : list of array
-        (B, D) arrays, the inputs with the 1 of the bias.
-    first_changes : list of array or None
-        (B, K) arrays, changes of the first layer's outputs along the directions of a step, once
-        `balinp.joint_step` has worked them out.
     input_squares : list of array
         (B, D) arrays (Q_A^T x_n)^2 in the bases of the posteriors, in single precision; in
         training alone.
     """
 
-    def __init__(
-        self,
-        network: MLP,
-        likelihood: DatumLikelihood,
-        weights: Sequence[Array],
-        Y: Array,
-        forward: Forward,
-        *,
-        floor: float = CURVATURE_FLOOR,
-        sample_weight: Array | None = None,
-        posteriors: Callable[[], Sequence[KroneckerGaussian]] = tuple,
-        known_inputs: KnownFactor | None = None,
-    ) -> None:
-        self.likelihood = likelihood
-        self.targets = Y
-        self.forward = forward
-        self.sample_weight = sample_weight
-        self.inputs = forward.inputs
-        self.outputs = forward.outputs
-        self.first_changes: list[Array] | None = None
-        self._network, self._weights, self._floor = network, weights, floor
-        self._posteriors, self._known_inputs = posteriors, known_inputs
-        self._known = likelihood.known_precision(Y.shape[1])
-        self.precision_is_known = [False] * (len(weights) - 1) + [self._known is not None]
+    network: MLP
+    likelihood: DatumLikelihood
+    weights: Sequence[Array]
+    targets: Array
+    forward: Forward
+    sample_weight: Array | None = None
+    known_inputs: KnownFactor | None = None
+    posteriors: Callable[[], Sequence[KroneckerGaussian]] = tuple
+    first_changes: list[Array] | None = None
+
+    @property
+    def inputs(self) -> list[Array]:
+        return self.forward.inputs
+
+    @property
+    def outputs(self) -> list[Array]:
+        return self.forward.outputs
 
     # -- the two passes ------------------------------------------------------------------------
 
     @lazily
     def designs(self) -> list[Array]:
-        return self._network.designs(self.forward)
+        return self.network.designs(self.forward)
 
     @lazily
     def input_squares(self) -> list[Array]:
-        return list(map(single_squares, self._posteriors(), self.designs))
+        return list(map(single_squares, self.posteriors(), self.designs))
 
     @lazily
     def log_densities(self) -> Array:
@@ -119,7 +120,7 @@ class Trace:
         B, C, K = self.output_rows.shape
         rows = np.empty((1 + C, B, K)).swapaxes(0, 1)  # in memory as `backward` works with them
         rows[:, 0], rows[:, 1:] = gradient, self.output_rows
-        return self._network.backward(self._weights, self.forward, rows)
+        return self.network.backward(self.weights, self.forward, rows)
 
     @lazily
     def gradients(self) -> list[Array]:
@@ -147,15 +148,26 @@ class Trace:
     # -- output precisions and pseudo-targets --------------------------------------------------
 
     @lazily
+    def known_precisions(self) -> list[Array | None]:
+        K = self.targets.shape[1]
+        return [*[None] * (len(self.weights) - 1), self.likelihood.known_precision(K)]
+
+    @property
+    def precision_is_known(self) -> list[bool]:
+        """Whether H is the likelihood's own, and not a mean over the batch."""
+        return [H is not None for H in self.known_precisions]
+
+    @lazily
     def curvature_sums(self) -> list[Array]:
         """B H of each layer, not floored: sum_n w_n S_n S_n^T, or B times the known precision.
 
         Derivation: PT-4, LR-6
         """
         w = self.sample_weight
-        hidden = self._rows if self._known is None else self._rows[:-1]
-        sums = [curvature_sum(rows[:, 1:, :], w) for rows in hidden]
-        return sums if self._known is None else [*sums, amount(self.targets, w) * self._known]
+        return [
+            curvature_sum(rows[:, 1:, :], w) if H is None else amount(self.targets, w) * H
+            for rows, H in zip(self._rows, self.known_precisions, strict=True)
+        ]
 
     @lazily
     def precisions(self) -> list[Spectrum]:
@@ -166,16 +178,13 @@ class Trace:
         Derivation: PT-4, PT-5
         """
         B = amount(self.targets, self.sample_weight)
-        means = self.curvature_sums if self._known is None else self.curvature_sums[:-1]
-        precisions = [
-            floored(total / B, f"output precision of layer {index}", self._floor)
-            for index, total in enumerate(means)
+        layers = enumerate(zip(self.curvature_sums, self.known_precisions, strict=True))
+        return [
+            floored(total / B, f"output precision of layer {index}")
+            if H is None
+            else decompose(H, "output precision")
+            for index, (total, H) in layers
         ]
-        return precisions + ([] if self._known_spectrum is None else [self._known_spectrum])
-
-    @lazily
-    def _known_spectrum(self) -> Spectrum | None:
-        return None if self._known is None else decompose(self._known, "output precision")
 
     @property
     def output_precisions(self) -> list[Array]:
@@ -183,14 +192,11 @@ class Trace:
 
     @lazily
     def pseudo_targets(self) -> list[Array]:
-        return [self.targets_under(index, H) for index, H in enumerate(self.precisions)]
-
-    def targets_under(self, index: int, H: Spectrum) -> Array:
-        """Pseudo-targets of one layer, under any output precision H.
+        """Pseudo-targets of each layer, under its H.
 
         Derivation: PT-1, PT-3
         """
-        return pseudo_targets(self.outputs[index], self.gradients[index], H)
+        return list(map(pseudo_targets, self.outputs, self.gradients, self.precisions))
 
     def all_terms(self, older: Sequence[Factors | None]) -> list[Terms]:
         """`terms` of every layer, each with the older factors of its own."""
@@ -211,8 +217,8 @@ class Trace:
         older : Factors, optional
             Factors of the layer in whose basis squares of the inputs are added up (NP-7), or None.
         """
-        known, w, squares = self.precision_is_known[index], self.sample_weight, None
-        known_inputs = self._known_inputs if index == 0 else None
+        w, squares, known = self.sample_weight, None, self.precision_is_known[index]
+        known_inputs = self.known_inputs if index == 0 else None
         if older is not None and known_inputs is None:
             squares = self.input_squares[index]
             squares = squares.sum(axis=0, dtype=np.float64) if w is None else w @ squares
@@ -222,7 +228,7 @@ class Trace:
             self.curvature_sums[index],
             w,
             precision_is_known=known,
-            floor=0.0 if known else self._floor,
+            floor=0.0 if known else CURVATURE_FLOOR,
             squares=squares,
             known_inputs=known_inputs,
         )
@@ -235,7 +241,6 @@ def trace(
     X: Array,
     Y: Array,
     *,
-    floor: float = CURVATURE_FLOOR,
     sample_weight: Array | None = None,
 ) -> Trace:
     """Forward pass, likelihood, backward pass, pseudo-targets: one batch from end to end.
@@ -254,8 +259,6 @@ def trace(
         Posterior means, a (D, K) array for each layer.
     X, Y : array
         (B, n_in) inputs and (B, K_out) targets.
-    floor : float, optional
-        Eigenvalue floor of hidden output precisions, a fraction of their mean.
     sample_weight : array, optional
         (B,) weights, or None for ones.
 
@@ -270,8 +273,7 @@ def trace(
     array([[3.],
            [5.]])
     """
-    forward = network.forward(weights, X)
-    return Trace(network, likelihood, weights, Y, forward, floor=floor, sample_weight=sample_weight)
+    return Trace(network, likelihood, weights, Y, network.forward(weights, X), sample_weight)
 
 
 def pseudo_targets(mean_outputs: Array, gradients: Array, H: Spectrum) -> Array:

@@ -16,7 +16,7 @@ Derivation: LR-6
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
@@ -330,10 +330,14 @@ class ChunkPieces(Pieces):
         keep_freed_pages()  # of this process, as `BALI.fit` does of its own
         # What was sent is not changed: it may be used again.
         now = replace(sent.now, rng=deepcopy(rng))
-        super().__init__(chunk, now, sent.forward, keeps=sent.keeps)
+        super().__init__(chunk, now, sent.forward)
+        self._kept: list[Trace] = []
 
     def __iter__(self) -> Iterator[Trace]:
-        for piece in super().__iter__():
+        pieces: Iterable[Trace] = self._kept or super().__iter__()
+        if self._made_of[2].keeps and len(self) == 1:
+            pieces = self._kept = list(pieces)
+        for piece in pieces:
             # A worker that takes over for another does not know them: bits must not depend on it.
             piece.first_changes = None
             yield piece

@@ -125,8 +125,8 @@ def told(batch: Batch, now: Present, forward: Mean) -> Said:
 class Pieces:
     """What a batch says to the layers, piece by piece; each iteration tells the same.
 
-    A single piece is worked out once and kept. More than one are worked out anew in every
-    iteration, with the same random draws, at the weights with which the step began.
+    Pieces are worked out anew in every iteration, with the same random draws, at the weights with
+    which the step began.
 
     Parameters
     ----------
@@ -138,39 +138,22 @@ class Pieces:
         Pass that makes the traces.
     largest : int, optional
         Numbers in the largest array of a piece, see `balinp.data.pieces`.
-    keeps : bool, default True
-        Whether a single piece is kept; without, it is worked out anew as more would be.
     """
 
     def __init__(
-        self,
-        batch: Batch,
-        now: Present,
-        forward: Mean,
-        largest: int | None = None,
-        keeps: bool = True,
+        self, batch: Batch, now: Present, forward: Mean, largest: int | None = None
     ) -> None:
         self.batch, self._now, self._forward = batch, now, forward
         self._parts = list(pieces(len(batch), numbers_of_a_row(now.network), largest))
-        self._kept: Trace | None = None
-        again = len(self._parts) > 1 or not keeps
-        self._state = now.rng.bit_generator.state if again else None
+        self._state = now.rng.bit_generator.state
 
     def __len__(self) -> int:
         return len(self._parts)
 
     def __iter__(self) -> Iterator[Trace]:
-        if self._state is None:
-            if self._kept is None:
-                self._kept = self._trace(self._parts[0])
-            yield self._kept
-            return
         self._now.rng.bit_generator.state = self._state
         for part in self._parts:
-            yield self._trace(part)
-
-    def _trace(self, part: slice) -> Trace:
-        return self._forward.trace(self._now, *self.batch.take(part))
+            yield self._forward.trace(self._now, *self.batch.take(part))
 
 
 def numbers_of_a_row(network: MLP) -> int:

@@ -8,7 +8,7 @@ function goes to where the piece is.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from balinp.data import Part, added
@@ -56,13 +56,3 @@ def summed(said: Said, older: Sequence[Factors | None]) -> list[Terms]:
         For each layer the factors in whose bases it is told (NP-7), or None.
     """
     return list(total(said, Trace.all_terms, older))
-
-
-def alone(said: Said) -> Trace | None:
-    """The trace of a batch that is here in a single piece; None of any other."""
-    if isinstance(said, Trace):
-        return said
-    if isinstance(said, Elsewhere) or not isinstance(said, Sized) or len(said) > 1:
-        return None
-    (piece,) = said
-    return piece

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,9 @@ from balinp.damping import next_damping
 from balinp.data import Batch, Data, Stream
 from balinp.exact_step import take_exact_step
 from balinp.history import Record
-from balinp.joint_step import Outcome
+from balinp.likelihood import Gaussian
 from balinp.model import Model
-from balinp.passes import Mean, Present, forward_pass
+from balinp.passes import Mean, forward_pass
 from balinp.step import settle, take_step, told
 from balinp.threads import few_threads
 from balinp.way import chosen_way
@@ -56,8 +57,10 @@ def train(
             with few_threads(model.network.widths):
                 _count(model, coordinates, batch_size)
                 records = [step(model, batch, N, coordinates) for batch in batches]
-            if callback is not None and _tell(callback, model, coordinates):
-                break
+            if callback is not None:
+                coordinates.write_back()
+                if callback(model) is True:
+                    break
             log_joint = float(np.mean([record.log_joint for record in records])) / N
             if tolerance is not None and abs(log_joint - previous) < tolerance:
                 break
@@ -102,15 +105,14 @@ def _count(model: Model, coordinates: Coordinates, batch_size: int | None) -> No
     data, hyper = coordinates.data, model.hyper
     if isinstance(data, Stream) or data.is_elsewhere or not data.can_settle(batch_size):
         return  # more than one pass for each
-    if model.steps and model.hidden and hyper.is_gaussian and model.prior == "isotropic":
+    if (
+        model.steps
+        and model.hidden
+        and isinstance(model.likelihood, Gaussian)
+        and model.prior == "isotropic"
+    ):
         now = model._present(data.whole, data.amount, coordinates)
         hyper.counted = counted(now, told(data.whole, now, Mean()))
-
-
-def _tell(callback: Callable[[Any], Any], model: Model, coordinates: Coordinates) -> bool:
-    """Call back with the model as it is; whether it says to stop."""
-    coordinates.write_back()
-    return callback(model) is True
 
 
 def _settle(model: Model, N: float, coordinates: Coordinates) -> None:
@@ -143,29 +145,21 @@ def step(
         Weight of the batch in the moving averages, or None for that of the schedule.
     """
     N = batch.amount if batch.is_all else N
-    before = vars(model).copy(), vars(model.hyper).copy(), _random_state(model)
+    own, hyper = vars(model).copy(), vars(model.hyper).copy()
+    draws = model.likelihood.known_precision(model.network.widths[-1]) is None
+    generator = model.rng.bit_generator
+    random_state = generator.state if draws else None  # to ask for it takes long
     states = [layer.state for layer in coordinates.layers]
     try:
         return _next_step(model, batch, N, coordinates, rate)
     except BaseException:  # also an interruption
-        _restore(model, *before)
+        vars(model).update(own)
+        vars(model.hyper).update(hyper)
+        if random_state is not None:
+            generator.state = random_state
         for layer, state in zip(coordinates.layers, states, strict=True):
             layer.state = state
         raise
-
-
-def _random_state(model: Model) -> Any:
-    """State of the generator, or None where a step draws nothing; to ask for it takes long."""
-    draws = model.likelihood.known_precision(model.network.widths[-1]) is None
-    return model.rng.bit_generator.state if draws else None
-
-
-def _restore(model: Model, own: dict[str, Any], hyper: dict[str, Any], random_state: Any) -> None:
-    """Let model, hyper-parameters and generator be as they were."""
-    vars(model).update(own)
-    vars(model.hyper).update(hyper)
-    if random_state is not None:
-        model.rng.bit_generator.state = random_state
 
 
 def _next_step(
@@ -178,21 +172,13 @@ def _next_step(
     if model.targets_are_observations:
         outcome, model.likelihood, rate = take_exact_step(now, batch, rate, hyper)
     else:
-        outcome, rate = _take_step(model, now, batch, rate)
+        way = chosen_way(model, batch, N, rate)
+        outcome, said = take_step(now, batch, way, partial(hyper.set_priors, now.layers))
+        if way.learns_damping:
+            model.damping = next_damping(model.damping, outcome.gain_ratio)
+        model.likelihood, rate = hyper.learn(now, outcome, batch, said, way), way.rate
     record = Record.of(
         outcome, rate, now.layers, model.likelihood, hyper.unsettled, hyper.parameters
     )
     model.history.append(record)
     return record
-
-
-def _take_step(
-    model: Model, now: Present, batch: Batch, rate: float | None
-) -> tuple[Outcome, float]:
-    way = chosen_way(model, batch, now.n_data, rate)
-    outcome, said = take_step(now, batch, way, lambda H: model.hyper.set_priors(now.layers, H))
-    if way.learns_damping:
-        model.damping = next_damping(model.damping, outcome.gain_ratio)
-    share = 1.0 if batch.is_all else way.rate
-    model.likelihood = model.hyper.learn(now, outcome, batch, said, way, share)
-    return outcome, way.rate

@@ -94,12 +94,12 @@ def test_in_batches_the_noise_goes_to_the_average_of_what_they_ask_for(steps, rn
     model = BALI((5,), prior_precision=1.0).fit(X, Y, epochs=0)
     average, rates = None, (1.0, 0.5, 0.25, 0.125)
     for rate, start in zip(rates, (0, 10, 20, 30), strict=True):
-        model.hyper.expect(steps)
-        alone = deepcopy(model)
-        alone.hyper.noise_asked = None
         V = model.likelihood.covariance(2)
-        for one in (model, alone):  # the same step, with and without what was asked for before
-            one.step(X[start : start + 10], Y[start : start + 10], n_data=40, rate=rate)
+        with model.hyper.expecting(steps):
+            alone = deepcopy(model)
+            alone.hyper.noise_asked = None
+            for one in (model, alone):  # the same step, with and without what was asked for before
+                one.step(X[start : start + 10], Y[start : start + 10], n_data=40, rate=rate)
         asked = alone.hyper.noise_asked
         average = asked if average is None else (1 - rate) * average + rate * asked
         least = min(LARGEST_RISE, ARRIVED / steps) if steps else LARGEST_RISE

@@ -237,13 +237,11 @@ def test_a_known_precision_is_never_floored() -> None:
 
 
 @pytest.mark.equation("PT-5")
-@pytest.mark.parametrize("options", [{}, {"floor": 1e-3}])
-def test_the_precision_of_classes_is_floored(options: dict[str, float]) -> None:
-    t = deep(DeepCase("classes", (3, 3), categorical=True)).trace(**options)
+def test_the_precision_of_classes_is_floored() -> None:
+    t = deep(DeepCase("classes", (3, 3), categorical=True)).trace()
     H = raw_precisions(t)[-1]  # singular: a shift of all logits changes nothing
     lowest = np.linalg.eigvalsh(t.output_precisions[-1])[0]
-    floor = options.get("floor", CURVATURE_FLOOR)
-    np.testing.assert_allclose(lowest, floor * np.trace(H) / 3, rtol=1e-6)
+    np.testing.assert_allclose(lowest, CURVATURE_FLOOR * np.trace(H) / 3, rtol=1e-6)
     assert t.precision_is_known == [False]
 
 
