@@ -31,13 +31,13 @@ class Forward(NamedTuple):
         For each layer, (B, n_in) array of what came in, without the 1 of the bias.
     outputs : list of array
         For each layer, (B, K) array of pre-activations; the last are the network's outputs.
-    slopes : dict of int to array, or None
-        phi' at the inputs of layers, kept here when they are first asked for; None keeps none.
+    slopes : dict of int to array
+        phi' at the inputs of layers, kept here when they are first asked for.
     """
 
     inputs: list[Array]
     outputs: list[Array]
-    slopes: dict[int, Array] | None = None
+    slopes: dict[int, Array]
 
 
 class MLP:
@@ -304,10 +304,9 @@ class MLP:
 
     def _slope(self, forward: Forward, index: int) -> Array:
         """phi'(z) of what comes into a layer, worked out once in a pass."""
-        kept = {} if forward.slopes is None else forward.slopes
-        if index not in kept:
-            kept[index] = self._slope_of(forward.inputs[index])
-        return kept[index]
+        if index not in forward.slopes:
+            forward.slopes[index] = self._slope_of(forward.inputs[index])
+        return forward.slopes[index]
 
     def _slope_of(self, h: Array) -> Array:
         """phi'(z), from h = phi(z); the slope of relu at its kink is taken as 0."""

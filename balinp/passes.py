@@ -69,11 +69,6 @@ class Present:
         """Posteriors of the layers, in the bases that training works in."""
         return [layer.state.working_posterior for layer in self.layers]
 
-    @property
-    def largest_curvature_rows(self) -> Array | None:
-        """Rows (C, K) that bound the likelihood's curvature at any outputs, or None (JS-4)."""
-        return self.likelihood.largest_curvature_rows(self.network.widths[-1])
-
 
 class Mean:
     """Activations from the means, the likelihood at the outputs they give.

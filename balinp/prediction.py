@@ -127,7 +127,8 @@ def drawn_tangents(
         What draws come from.
     """
     means = [in_single(posterior.mean) for posterior in posteriors]
-    single, dz = Forward([in_single(h) for h in forward.inputs], forward.outputs), np.zeros(0)
+    single = Forward([in_single(h) for h in forward.inputs], forward.outputs, {})
+    dz = np.zeros(0)
     for index, (posterior, v) in enumerate(zip(posteriors, variances, strict=True)):
         own = normals((draws // 2, *v.shape), rng) * in_single(np.sqrt(v))
         Q = in_single(posterior.column_basis)

@@ -170,15 +170,13 @@ def decompose(matrix: Array, name: str) -> Spectrum:
     if not np.isfinite(matrix).all():
         raise ValueError(f"{name}: expected a finite matrix, got one with NaN or infinite entries")
     if len(matrix) == 1:  # a single output's: nothing to decompose
-        values, vectors = matrix[0], np.ones((1, 1))
-    elif is_graded(np.diag(matrix)):
-        scaled = graded_root(matrix, rounding(len(matrix), 1.0))
-        if scaled is not None:
-            _, s, Q = graded_singular(scaled)
-            return Spectrum(s[::-1] ** 2, Q[:, ::-1])
-        values, vectors = np.linalg.eigh(matrix)
-    else:
-        values, vectors = np.linalg.eigh(matrix)
+        return Spectrum(_semidefinite(matrix[0], name), np.ones((1, 1)))
+    graded = is_graded(np.diag(matrix))
+    scaled = graded_root(matrix, rounding(len(matrix), 1.0)) if graded else None
+    if scaled is not None:
+        _, s, Q = graded_singular(scaled)
+        return Spectrum(s[::-1] ** 2, Q[:, ::-1])
+    values, vectors = np.linalg.eigh(matrix)
     return Spectrum(_semidefinite(values, name), vectors)
 
 

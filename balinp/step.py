@@ -10,6 +10,9 @@ This is the method, in the order of the data:
 
 Everything that varies from step to step is decided before it begins, in a `Way`. The same with
 dense matrices and without a choice is in `balinp.plain`.
+
+`said` is what the batch says to the layers: its `Trace`, or one for each of its pieces where it is
+too large for one, over which `balinp.sums` adds up. `told` makes it, here or where the rows are.
 """
 
 from __future__ import annotations
@@ -53,7 +56,8 @@ def take_step(
         What the step was, and what the batch had said before it.
     """
     # Forward pass, likelihood, backward pass (BP-1 to BP-4); then, of every layer, the
-    # pseudo-targets (PT-1) and what they add to its natural parameters (NP-1).
+    # pseudo-targets (PT-1) and what they add to its natural parameters (NP-1), said in the bases
+    # of older averages where these are kept (NP-7).
     said = told(batch, now, way.forward)
     terms = summed(said, way.bases.older([layer.state.factors for layer in now.layers]))
     set_priors(terms[-1].H)
@@ -64,6 +68,7 @@ def take_step(
     ]
     # But all move at once: how far (JS-1, JS-2, JS-4), and is it a gain (JS-3)?
     previous = [layer.last_change for layer in now.layers]
+    bounds = now.likelihood.largest_curvature_rows(now.network.widths[-1])
     step = joint_step(
         now.network,
         now.weights,
@@ -72,7 +77,7 @@ def take_step(
         now.n_data,
         previous=previous if way.two_directions else None,
         trust=TRUST if way.bounded else None,
-        trust_rows=now.largest_curvature_rows if way.bounded else None,
+        trust_rows=bounds if way.bounded else None,
     )
     scale = now.n_data / batch.amount
     outcome = checked(step, now.network, now.weights, previous, said, proposals, scale)

@@ -141,31 +141,17 @@ def evaluate(
     require_extras()
     if resume and json_path in (None, STDOUT):
         raise UserError("--resume: needs --json FILE, beside which finished records are kept")
-    dataset = _dataset(data, target, classes, drop)
-    dataset = _scaled(dataset, input_scale)
-    if validation:
-        own_splits = gap is None and groups is None
-        dataset = for_validation(dataset) if own_splits else training_part(dataset)
-    if gap is not None:
-        dataset = with_gaps(dataset, gap)
-    if groups is not None:
-        dataset = with_groups(dataset, groups)
-    if ood is not None:
-        dataset = with_outside(dataset, ood)
-    chosen = select(dataset.kind, methods, len(dataset.X))
-    chosen += added(dataset.kind, estimators, [method.name for method in chosen])
-    if not chosen:
-        raise UserError("--methods: expected at least one method")
+    dataset = _scaled(_dataset(data, target, classes, drop), input_scale)
+    dataset = _tested(dataset, validation, gap, groups, ood)
+    chosen = _chosen(dataset, methods, estimators)
     numbers = dataset.first_splits(splits)
     figure = figure_for(figure_path, dataset.name)
     check_writable(json_path, figure)
     outcomes = _outcomes(dataset, chosen, numbers, jobs, json_path, resume)
     found = dict(zip(numbers, leakage(dataset, numbers), strict=True))
     records = [outcome.record | found[outcome.job[0]].shares for outcome in outcomes]
-    text = _report(records, dataset, list(found.values()))
-    if methods is None:
-        text += too_many(dataset.kind, len(dataset.X))
-    show(text, json_path)
+    unasked = too_many(dataset.kind, len(dataset.X)) if methods is None else ""
+    show(_report(records, dataset, list(found.values())) + unasked, json_path)
     if json_path is not None:
         write_records(records, json_path)
     if figure is not None:
@@ -193,6 +179,31 @@ def _scaled(dataset: Dataset, input_scale: str | None) -> Dataset:
     if dataset.input_scale == "filled":
         raise UserError("--input-scale: expected data without missing numbers to go with")
     return replace(dataset, input_scale=input_scale)
+
+
+def _tested(
+    dataset: Dataset, validation: bool, gap: str | None, groups: str | None, ood: str | None
+) -> Dataset:
+    """The data set with the test parts that are asked for."""
+    if validation:
+        own_splits = gap is None and groups is None
+        dataset = for_validation(dataset) if own_splits else training_part(dataset)
+    if gap is not None:
+        dataset = with_gaps(dataset, gap)
+    if groups is not None:
+        dataset = with_groups(dataset, groups)
+    return dataset if ood is None else with_outside(dataset, ood)
+
+
+def _chosen(
+    dataset: Dataset, names: Sequence[str] | None, estimators: Sequence[Any]
+) -> list[Method]:
+    """The methods that are asked for, at least one."""
+    chosen = select(dataset.kind, names, len(dataset.X))
+    chosen += added(dataset.kind, estimators, [method.name for method in chosen])
+    if not chosen:
+        raise UserError("--methods: expected at least one method")
+    return chosen
 
 
 def _report(records: Sequence[Record], dataset: Dataset, leaked: Sequence[Leakage]) -> str:

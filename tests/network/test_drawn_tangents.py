@@ -129,10 +129,12 @@ def test_draws_of_any_size_are_finite_and_have_their_scale(scale: float) -> None
     """Also beyond 3e38, where single precision ends."""
     d = deep(NETWORKS[0])
     X, q = scale * d.network.design(d.X), posteriors(d)[0]
-    forward = Forward([scale * d.X], [scale * z for z in d.network.forward(d.weights, d.X).outputs])
+    forward = Forward(
+        [scale * d.X], [scale * z for z in d.network.forward(d.weights, d.X).outputs], {}
+    )
     dz, small = (
         drawn_tangents(d.network, [q], f, [q.output_variances(x)], 8, np.random.default_rng(0))
-        for f, x in ((forward, X), (Forward([d.X], forward.outputs), X / scale))
+        for f, x in ((forward, X), (Forward([d.X], forward.outputs, {}), X / scale))
     )
     np.testing.assert_allclose(dz / scale, small, rtol=1e-5, atol=1e-6)
 
