@@ -73,7 +73,7 @@ def test_pages_are_all_there_are():
 
 def test_commands_are_found():
     assert {"balinp demo", "balinp evaluate digits", "balinp truths"} <= set(commands())
-    assert len(blocks(ROOT / "README.md", "python")) == 2
+    assert len(blocks(ROOT / "README.md", "python")) == 1
 
 
 @each_page

@@ -174,8 +174,7 @@ def _scores(kind: str, runs: Sequence[str]) -> dict[str, Table]:
 TABLES = {
     **{name: Table([name], _one) for name in (*SMALL, "mnist", "truths")},
     "uci best": Table(
-        [*OWN, *LARGER],
-        partial(_many, partial(best_summary, key="log_likelihood_gaussian"), BEST),
+        OWN, partial(_many, partial(best_summary, key="log_likelihood_gaussian"), BEST)
     ),
     "lead": Table(
         [*OWN, *LARGER, *WITH_GROUPS],
