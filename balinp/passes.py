@@ -96,6 +96,7 @@ class Linearised(Mean):
     """
 
     has_bound: ClassVar[bool] = True
+    average: ClassVar[type[Expected]] = Expected
 
     def trace(self, now: Present, X: Array, Y: Array, w: Array | None) -> Trace:
         """As in the mean pass, with the likelihood averaged over draws of the outputs."""
@@ -104,8 +105,8 @@ class Linearised(Mean):
         return trace
 
     def expected(self, now: Present, deviations: Array) -> Expected:
-        """The averaged likelihood of any likelihood."""
-        return Expected(now.likelihood, deviations)
+        """The averaged likelihood."""
+        return self.average(now.likelihood, deviations)
 
     def deviations(self, now: Present, trace: Trace) -> Array:
         """Draws (m, B, K) of what the posteriors leave uncertain of the outputs."""
@@ -150,9 +151,7 @@ class LinearisedClasses(Linearised):
     Derivation: FP-2
     """
 
-    def expected(self, now: Present, deviations: Array) -> Expected:
-        """The averaged likelihood of classes."""
-        return ExpectedClasses(now.likelihood, deviations)
+    average: ClassVar[type[Expected]] = ExpectedClasses
 
 
 class LinearisedLabels(Linearised):

@@ -60,8 +60,9 @@ def take_step(
     # of older averages where these are kept (NP-7).
     said = told(batch, now, way.forward)
     terms = summed(said, way.bases.older([layer.state.factors for layer in now.layers]))
-    set_priors(terms[-1].H)
-    # Each layer's regression takes the other layers as they are (LR-3, NP-2).
+    set_priors(terms[-1].H)  # EV-4: the conjugate prior follows the noise
+    # Each layer's regression takes the other layers as they are (LR-3, NP-2). Its mean stays where
+    # it is until the layer is told how far to move.
     proposals = [
         layer.propose_from(sums, n_data=now.n_data, rate=way.rate, bases=way.bases)
         for layer, sums in zip(now.layers, terms, strict=True)

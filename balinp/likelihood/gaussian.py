@@ -44,8 +44,7 @@ class Gaussian(Likelihood):
 
     def __init__(self, noise_variance: Any = None) -> None:
         self.noise_variance = None if noise_variance is None else _noise(noise_variance)
-        self._roots: dict[int, tuple[Array, float]] = {}
-        self._precisions: dict[int, Array] = {}
+        self._factors: dict[int, tuple[Array, float, Array]] = {}
 
     @classmethod
     def learnt(cls, V: Array) -> Gaussian:
@@ -95,13 +94,14 @@ class Gaussian(Likelihood):
             return noise
         return np.diag(np.broadcast_to(noise, K))
 
-    def _inverse_root(self, K: int) -> tuple[Array, float]:
-        """C^{-1} with V = C C^T, lower triangular, and log det V; worked out once for each K."""
-        if K not in self._roots:
+    def _factored(self, K: int) -> tuple[Array, float, Array]:
+        """C^{-1} with V = C C^T, lower triangular, log det V, and V^{-1}; worked out once."""
+        if K not in self._factors:
             C, _ = dpotrf(self.covariance(K), lower=1)
             inverse, _ = dtrtri(C, lower=1)
-            self._roots[K] = np.ascontiguousarray(inverse), 2 * float(np.log(C.diagonal()).sum())
-        return self._roots[K]
+            root, log_det = np.ascontiguousarray(inverse), 2 * float(np.log(C.diagonal()).sum())
+            self._factors[K] = root, log_det, root.T @ root
+        return self._factors[K]
 
     def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
         """Return Y (B, K) as a finite matrix that fits the noise.
@@ -125,7 +125,7 @@ class Gaussian(Likelihood):
         >>> Gaussian(1.0).log_density(np.zeros((1, 1)), np.zeros((1, 1))).round(3)
         array([-0.919])
         """
-        inverse_root, log_det = self._inverse_root(Y.shape[1])
+        inverse_root, log_det, _ = self._factored(Y.shape[1])
         white = (Y - f) @ inverse_root.T
         constant = log_det + Y.shape[1] * log(2 * pi)
         return -0.5 * (np.add.reduce(white * white, axis=1) + constant)
@@ -149,15 +149,15 @@ class Gaussian(Likelihood):
         array([[[0.5]]])
         """
         B, K = f.shape
-        root = self._inverse_root(K)[0]
+        root = self._factored(K)[0]
         return np.ndarray((B, K, K), buffer=root, strides=(0, *root.strides))
 
     def largest_curvature_rows(self, K: int) -> Array:
         """The curvature is the same everywhere, C^{-1} the rows of its root."""
-        return self._inverse_root(K)[0]
+        return self._factored(K)[0]
 
     def known_precision(self, K: int) -> Array:
-        """V^{-1}, exactly symmetric; worked out once for each K.
+        """V^{-1}, exactly symmetric.
 
         Examples
         --------
@@ -165,10 +165,7 @@ class Gaussian(Likelihood):
         array([[1.  , 0.  ],
                [0.  , 0.25]])
         """
-        if K not in self._precisions:
-            inverse_root, _ = self._inverse_root(K)
-            self._precisions[K] = inverse_root.T @ inverse_root
-        return self._precisions[K]
+        return self._factored(K)[2]
 
     def predictive(self, f: Array, covariance: Array | None = None) -> GaussianPredictive:
         """A Gaussian for Gaussian outputs, an equal mixture for draws; noise apart.
