@@ -48,7 +48,8 @@ class Present:
     n_data : float
         N, the number of data that a step's batch stands for.
     rows : float
-        Number of rows that they are, if all have the mean weight of the batch's.
+        Number of rows that they are, if all have the mean weight of the batch's; the fewer, the
+        more draws the linearised pass makes for each.
     rng : numpy.random.Generator
         Generator that draws are taken from.
     known_inputs : KnownFactor or None

@@ -97,7 +97,8 @@ def step(weights, memories, X, Y, V, N, lam, rate):
     gradients = backward(weights, inputs, ((Y - outputs[-1]) @ precision)[:, None, :])
     roots = backward(weights, inputs, np.broadcast_to(root, (len(X), *root.shape)))
 
-    is_all, damping = len(X) == N, 0.0 if memories[0] is None else memories[0][3]
+    is_all = len(X) == N
+    damping = 0.0 if memories[0] is None else memories[0][3]  # the network's; each layer keeps it
     proposals, averages = [], []
     for i, M in enumerate(weights):
         A, H, *_ = memories[i] or (None, None)

@@ -41,7 +41,8 @@ class Way:
     bounded : bool
         Whether the change of the predictions is capped (JS-4).
     bases : Exact
-        Eigenbases in which layers invert: of their averages, or older ones (NP-7).
+        How layers invert: `Exact`, which is the definition, or one that gives the same change in
+        less time: `Direct`, which may be damped, too (KR-6, JS-5), or `Kept` (NP-7).
     learns_damping : bool
         Whether this step's gain ratio tells how much the next is damped (JS-5).
     """
@@ -97,8 +98,7 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
     in batches, after the first: all data at once are at least half of the averages, so that these
     move far, and take so long that decomposing them is little in comparison. Where noise is learnt
     they are not: an old basis flattens the spectrum, and the noise would fall too slowly. Damping
-    follows
-    promises that are kept or broken under one objective: all data, nothing drawn.
+    follows promises that are kept or broken under one objective: all data, nothing drawn.
 
     Derivation: JS-2, JS-4, JS-5, NP-4, NP-7
 
