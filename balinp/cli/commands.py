@@ -30,9 +30,7 @@ def add_truths(commands: Commands) -> None:
         help="networks of 151 to 286 weights instead, the exact posterior by Hamiltonian Monte "
         "Carlo (extra 'hmc'); takes two to three minutes",
     )
-    options.add_json(command)
-    options.add_figure(command, "truths.png")
-    command.set_defaults(run="balinp.experiments.truths:truths")
+    options.add_results(command, "balinp.experiments.truths:truths", "truths.png")
 
 
 # -- benchmark -------------------------------------------------------------------------------------
@@ -73,9 +71,7 @@ def add_benchmark(commands: Commands) -> None:
         help="another build of balinp, such as a clone of an older commit: its steps take turns "
         "with those of this one",
     )
-    options.add_json(command)
-    options.add_figure(command, "benchmark.png")
-    command.set_defaults(run="balinp.experiments.benchmark:benchmark")
+    options.add_results(command, "balinp.experiments.benchmark:benchmark", "benchmark.png")
 
 
 def _shapes() -> str:
@@ -104,9 +100,7 @@ def add_curves(commands: Commands) -> None:
     command.add_argument(
         "--seeds", metavar="N", type=options.count, default=1, help="data sets a curve (default: 1)"
     )
-    options.add_json(command)
-    options.add_figure(command, "curves.png")
-    command.set_defaults(run="balinp.experiments.curves:curves")
+    options.add_results(command, "balinp.experiments.curves:curves", "curves.png")
 
 
 def _curve_names() -> str:

@@ -24,14 +24,17 @@ def add_evaluate(commands: Commands) -> None:
     _add_tests(command)
     _add_methods(command)
     command.add_argument("--jobs", metavar="N", type=options.count, help="processes (default: 1)")
-    options.add_json(command, ", and each as it is finished to FILE.journal")
     command.add_argument(
         "--resume",
         action="store_true",
         help="go on from FILE.journal where a run was stopped or killed; without, begin anew",
     )
-    options.add_figure(command, "evaluate_{name}.png")
-    command.set_defaults(run="balinp.experiments.evaluate:evaluate")
+    options.add_results(
+        command,
+        "balinp.experiments.evaluate:evaluate",
+        "evaluate_{name}.png",
+        ", and each as it is finished to FILE.journal",
+    )
 
 
 def _add_tests(command: argparse.ArgumentParser) -> None:
@@ -138,6 +141,6 @@ def add_convergence(commands: Commands) -> None:
         default=300,
         help="over the data, at least 100 (default: 300)",
     )
-    options.add_json(command)
-    options.add_figure(command, "convergence_{name}.png")
-    command.set_defaults(run="balinp.experiments.convergence:convergence")
+    options.add_results(
+        command, "balinp.experiments.convergence:convergence", "convergence_{name}.png"
+    )

@@ -74,6 +74,13 @@ def add_json(command: argparse.ArgumentParser, more: str = "") -> None:
     )
 
 
+def add_results(command: argparse.ArgumentParser, run: str, figure: str, more: str = "") -> None:
+    """Add what becomes of records and figure, and say which function makes them."""
+    add_json(command, more)
+    add_figure(command, figure)
+    command.set_defaults(run=run)
+
+
 def add_figure(command: argparse.ArgumentParser, name: str) -> None:
     """Add ``--figure`` and ``--no-figure``."""
     figure = command.add_mutually_exclusive_group()
