@@ -49,7 +49,7 @@ as of a stream, says nothing of it."""
 
 NOISE_SHARE, NOISE_RISE, NOISE_FALL = 0.06, 0.05, 0.3
 """Share of the way, in logarithms, that the noise goes in a step: with all data the first where it
-falls (the name is of when there was no other), and the second where it rises. In a batch it rises
+falls (stored records depend on its name), and the second where it rises. In a batch it rises
 by the second and falls by the third, times the batch's rate, to the average of what batches ask
 for: in a pass about as far as the layers go, whatever the size of batches. What rises before hidden
 units have bent takes the signal for noise; falling late only costs passes."""

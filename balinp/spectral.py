@@ -8,6 +8,7 @@ eigenvalues is written once.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ SMALLEST_SCALE = 1e-280
 """A curvature with a mean eigenvalue below this has no digits left and counts as zero."""
 
 
+@dataclass(eq=False)
 class Spectrum:
     """Eigenvalues (n,), ascending, and orthonormal eigenvectors (n, n), one a column.
 
@@ -48,9 +50,6 @@ class Spectrum:
 
     values: Array
     vectors: Array
-
-    def __init__(self, values: Array, vectors: Array) -> None:
-        self.values, self.vectors = values, vectors
 
     def __iter__(self) -> Iterator[Array]:
         yield self.values
