@@ -232,11 +232,11 @@ class HyperParameters:
             gain = evidence_bound(outcome.log_joint, layers) / N
             gain -= mean_density_without_weights(batch, said, likelihood)
             self.gain = self.gain.after(gain, way.rate, self.mean_precisions[0])
+        # What the noise is learnt from is averaged as the layers are, but over batches alone.
         share = 1.0 if batch.is_all else way.rate
         self.learn_precision(layers, N, share)
-        if self.learns_noise and isinstance(likelihood, Gaussian):
-            V, squares = likelihood.covariance(layers[-1].n_out), outcome.residual_squares
-            likelihood = self.learn_noise(V, layers, said, squares, N, share)
+        if self.learns_noise:
+            likelihood = self.learn_noise(now, said, outcome.residual_squares, share)
         self.set_priors(layers, layers[-1].state.observed.H)  # the scale of EV-4 follows H
         return likelihood
 
@@ -280,13 +280,7 @@ class HyperParameters:
         self.mean_precisions = [factor * precision for precision in self.mean_precisions]
 
     def learn_noise(
-        self,
-        V: Array,
-        layers: Sequence[MatrixNormalLayer],
-        said: Said,
-        residual_squares: Array,
-        N: float,
-        share: float,
+        self, now: Present, said: Said, residual_squares: Array, share: float
     ) -> Gaussian:
         """The likelihood with V moved towards what the layers' new posteriors ask for.
 
@@ -295,8 +289,10 @@ class HyperParameters:
 
         Derivation: EV-3, EV-4, EV-8, EV-9, EV-12
         """
+        assert isinstance(now.likelihood, Gaussian)
+        N, V = now.n_data, now.likelihood.covariance(now.network.widths[-1])
         asked = noise_target(
-            layers, said, residual_squares, V, N, self.noise_prior, self.noise_units,
+            now.layers, said, residual_squares, V, N, self.noise_prior, self.noise_units,
             self.counted.leverages,
         )  # fmt: skip
         asked = less_correlated(asked, N)
