@@ -7,7 +7,8 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from balinp import BALI, BALIRegressor
+from balinp import BALI, BALIRegressor, Gaussian
+from balinp.data import Data
 from balinp.evidence import HyperPrior, less_correlated
 from balinp.hyper_parameters import (
     ARRIVED,
@@ -176,9 +177,10 @@ def test_the_prior_of_a_network_s_noise_is_in_units_of_the_targets(rng):
         model = BALI((3,), prior_precision=1e-3).fit(X, 0 * X, epochs=1)
         model.hyper.noise_units[:] = unit**2
         model.hyper.noise_asked = None
-        layers, said = model.layers, model.trace(X, 0 * X)
-        nothing = np.zeros((1, 1))
-        model.hyper.learn_noise(1e-40 * np.eye(1), layers, said, nothing, 30.0, share=1.0)
+        data = Data(X, 0 * X, None)
+        now = model._present(data.whole, 30.0, model.as_it_is(data))
+        now.likelihood = Gaussian.learnt(1e-40 * np.eye(1))
+        model.hyper.learn_noise(now, model.trace(X, 0 * X), np.zeros((1, 1)), share=1.0)
         expected = 2 * model.hyper.noise_prior.rate * unit**2 / 30.0
         assert model.hyper.noise_asked == pytest.approx(expected, rel=1e-5)
 
