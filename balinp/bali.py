@@ -92,12 +92,13 @@ class BALI(Model):
         Covariance of the weights in predictions. ``"layerwise"``: the layers' posteriors.
         ``"joint"``: that of all layers together, from one more pass over the data at the end of
         `fit` (JP-1), for Gaussian likelihoods. ``"auto"``: joint where weights, or data times
-        outputs, are at most 2,048. For one layer both are the same.
+        outputs, are at most 2,048, and the prior is isotropic. For one layer both are the same.
     noise : Noise, default "gaussian"
         ``"gaussian"``, or ``"student"``: tails and size of a learnt noise are fitted to what each
         datum left out says at the end of `fit` (JP-4), and a joint covariance doubts the scale of a
         learnt prior: predictions are mixtures of three (JP-6). Where that would take too long, or
-        there are fewer than five data, all is Gaussian, as the repr then says, and after `step`.
+        there are fewer than five data, or hidden layers under the conjugate prior (EV-4), all is
+        Gaussian, as the repr then says, and after `step`.
 
     Attributes
     ----------

@@ -145,17 +145,22 @@ class Uncertainty:
         The prior's scale follows the number of parameters that all weights together have, unless
         the prior was given, or there is one layer, whose own count is exact. Tails are fitted to
         noise that is learnt, and taken for Gaussian where data or weights are too many, data too
-        few, or too many residuals elsewhere. With them a scale that was found is in doubt.
+        few, or too many residuals elsewhere. With them a scale that was found is in doubt. A
+        conjugate prior of a network runs away where the data see nothing (EV-4), and its residuals
+        left out with it: there are no tails, and a joint covariance only if it is asked for.
 
-        Derivation: JP-1, JP-4, JP-5, JP-6
+        Derivation: EV-4, JP-1, JP-4, JP-5, JP-6
         """
         gaussian = isinstance(model.likelihood, Gaussian)
         largest = LARGEST_FACTOR if self.covariance == "joint" else LARGEST_AUTO
         fits = not _ends(data) and min(sizes(model.network, data)) <= largest
         deep = model.network.depth > 1
-        wants_joint = deep and self.covariance != "layerwise"  # one layer's own is of all weights
+        runs_away = deep and model.layers[0].state.prior.follows_noise
+        unasked = self.covariance == "auto" and not runs_away
+        wants_joint = deep and (unasked or self.covariance == "joint")  # one layer's own is of all
         stays = data.is_elsewhere and data.rows * model.network.widths[-1] > MOST_BROUGHT
-        wants_tails = self.noise == "student" and model.hyper.learns_noise and not stays
+        wants_tails = self.noise == "student" and model.hyper.learns_noise
+        wants_tails = wants_tails and not (stays or runs_away)
         if not (gaussian and fits and (wants_joint or wants_tails)):
             return self.forgotten()
         learnt = deep and model.hyper.given_precision is None

@@ -47,7 +47,7 @@ class BALIRegressor(RegressorMixin, WithFunctions):
         `GaussianProcessRegressor(normalize_y=True)` is in units of the standardised targets.)
     covariance, noise : Covariance and Noise
         As in `BALI`: by default the covariance of all layers together, and Student tails, where
-        data or weights are not too many.
+        data or weights are not too many and the prior of hidden layers is isotropic.
     standardize : bool, default True
         Whether inputs and targets are brought to (weighted) mean 0 and standard deviation 1 first;
         a constant column becomes 0. Predictions are in original units always.

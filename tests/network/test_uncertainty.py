@@ -197,6 +197,26 @@ def test_a_step_forgets_and_a_fit_without_epochs_finds_again(rng: np.random.Gene
     assert "noise='student' (gaussian)" in repr(BALI(noise="student"))
 
 
+@pytest.mark.equation("EV-4", "JP-4")
+def test_a_conjugate_prior_of_a_network_is_predicted_with_as_it_is(rng: np.random.Generator) -> None:
+    """Joint, and with tails from that, it is far wider than the spread of the targets."""
+    X = rng.normal(size=(120, 5))
+    Y = X[:, :1] - X[:, 1:2] + rng.normal(size=(120, 1))
+    options: dict[str, Any] = {"hidden": (20,), "prior": "conjugate", "noise": "student"}
+    model = trained(X[:80], Y[:80], covariance="auto", epochs=100, **options)
+    assert "covariance='auto' (layerwise), noise='student' (gaussian)" in repr(model)
+    layerwise = trained(X[:80], Y[:80], epochs=100, **(options | {"noise": "gaussian"}))
+    p, q = model.predict(X[80:]), layerwise.predict(X[80:])
+    assert type(p) is GaussianPredictive
+    np.testing.assert_array_equal(p.covariance, q.covariance)
+    asked = trained(X[:80], Y[:80], covariance="joint", epochs=100, **options)
+    assert "covariance='joint', noise='student' (gaussian)" in repr(asked)
+    assert asked.uncertainty.joint is not None
+    assert p.logpdf(Y[80:]).mean() > asked.predict(X[80:]).logpdf(Y[80:]).mean()
+    single = trained(X, Y, covariance="auto", **(options | {"hidden": ()}))
+    assert single.uncertainty.tails is not None
+
+
 def test_streams_are_gone_through_once_more_unless_they_end(rng: np.random.Generator) -> None:
     X, Y = data(rng)
     batches = [(X[i : i + 20], Y[i : i + 20]) for i in range(0, 60, 20)]
