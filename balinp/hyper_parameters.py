@@ -44,8 +44,8 @@ PRECISION_SHARE = 0.05
 
 FIRST_NOISE, FIRST_NOISE_OF_FEW = 0.01, 0.3
 """What a network with hidden layers takes for noise before it has learnt, as a share of the mean
-squares of the targets: 1 / (N - 1)^2, but no less and no more than these. A first datum by itself,
-as of a stream, says nothing of it."""
+squares of the targets: 1 / (N - 1)^2, but no less and no more than these. A single datum by itself
+says nothing of it."""
 
 NOISE_SHARE, NOISE_RISE, NOISE_FALL = 0.06, 0.05, 0.3
 """Share of the way, in logarithms, that the noise goes in a step: with all data the first where it
@@ -57,7 +57,7 @@ units have bent takes the signal for noise; falling late only costs passes."""
 LARGEST_RISE, ARRIVED = 0.1, 4.0
 """But in batches the noise rises by no less than `ARRIVED` over the number of steps, so that few of
 them end with the noise that is there, if that is at most `LARGEST_RISE`; and by the latter where
-nobody knows how many steps there will be."""
+nobody knows how many steps there will be, but for steps of a few data (`least_rise`)."""
 
 
 class HyperParameters:
@@ -98,8 +98,8 @@ class HyperParameters:
     counted : Counted
         What part of it all the data at one set of weights determine (EV-12); all of it unless
         `BALI.fit` goes through its data in batches.
-    least_rise : float
-        Least share of the way, in logarithms, that the noise rises in a step.
+    expected_steps : float
+        Number of steps that there will be; 0 if nobody knows.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class HyperParameters:
         self.gain = Gain()
         self.parameters: list[float] = []
         self.counted = Counted()
-        self.least_rise = LARGEST_RISE
+        self.expected_steps = 0.0
 
     @property
     def learns_precision(self) -> bool:
@@ -139,7 +139,7 @@ class HyperParameters:
         Derivation: EV-8, EV-12
         """
         self.counted = Counted()
-        self.least_rise = min(LARGEST_RISE, ARRIVED / steps) if steps else LARGEST_RISE
+        self.expected_steps = steps
         try:
             yield
         finally:
@@ -165,14 +165,14 @@ class HyperParameters:
             shape = min(LARGEST_SHAPE, SHAPE_SHARE * n_data)
             self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else WEAK
 
-    def first_noise(self, data: Data) -> Gaussian:
-        """The noise that a network with hidden layers starts with.
+    def first_noise(self, data: Data, n_data: float) -> Gaussian:
+        """The noise that a network with hidden layers starts with, n_data to come in all.
 
         Derivation: EV-8, EV-10
         """
         numbers = max(data.X.shape[1], data.Y.shape[1])
         (squares,) = data.whole.total(numbers, _target_squares)
-        return learnt_noise(np.diag(self.first_variances(squares / data.amount, data.amount)))
+        return learnt_noise(np.diag(self.first_variances(squares / data.amount, n_data)))
 
     def first_variances(self, mean_squares: Array, n_data: float) -> Array:
         """Noise variances (K,) to start with, for n_data targets of these mean squares (K,).
@@ -214,6 +214,18 @@ class HyperParameters:
 
     # -- how they are learnt ---------------------------------------------------------------------
 
+    def least_rise(self, amount: float) -> float:
+        """Least share of the way, in logarithms, that a batch lets the noise rise.
+
+        In a stream layers need steps to learn, and the noise data to be seen: a batch of fewer than
+        five, which teaches the layers as much as a larger one, counts for as much of it as it has.
+
+        Derivation: EV-8
+        """
+        if self.expected_steps:
+            return min(LARGEST_RISE, ARRIVED / self.expected_steps)
+        return LARGEST_RISE * min(1.0, amount / 5)
+
     def learn(
         self, now: Present, outcome: Outcome, batch: Batch, said: Said, way: Way
     ) -> Likelihood:
@@ -236,7 +248,9 @@ class HyperParameters:
         share = 1.0 if batch.is_all else way.rate
         self.learn_precision(layers, N, share)
         if self.learns_noise:
-            likelihood = self.learn_noise(now, said, outcome.residual_squares, share)
+            likelihood = self.learn_noise(
+                now, said, outcome.residual_squares, share, self.least_rise(batch.amount)
+            )
         self.set_priors(layers, layers[-1].state.observed.H)  # the scale of EV-4 follows H
         return likelihood
 
@@ -280,7 +294,12 @@ class HyperParameters:
         self.mean_precisions = [factor * precision for precision in self.mean_precisions]
 
     def learn_noise(
-        self, now: Present, said: Said, residual_squares: Array, share: float
+        self,
+        now: Present,
+        said: Said,
+        residual_squares: Array,
+        share: float,
+        least_rise: float = LARGEST_RISE,
     ) -> Gaussian:
         """The likelihood with V moved towards what the layers' new posteriors ask for.
 
@@ -302,7 +321,7 @@ class HyperParameters:
         self.unsettled = max(self.unsettled, float(away))
         rise, fall = NOISE_RISE, NOISE_SHARE
         if share < 1:
-            rise = max(NOISE_RISE * share, self.least_rise)
+            rise = max(NOISE_RISE * share, least_rise)
             fall = max(NOISE_FALL * share, rise)
         return learnt_noise(geometric_mean(V, self.noise_asked, rise, falling=fall))
 

@@ -198,7 +198,7 @@ def test_a_step_forgets_and_a_fit_without_epochs_finds_again(rng: np.random.Gene
 
 
 @pytest.mark.equation("EV-4", "JP-4")
-def test_a_conjugate_prior_of_a_network_is_predicted_with_as_it_is(rng: np.random.Generator) -> None:
+def test_a_conjugate_prior_of_a_network_is_as_it_was_learnt(rng: np.random.Generator) -> None:
     """Joint, and with tails from that, it is far wider than the spread of the targets."""
     X = rng.normal(size=(120, 5))
     Y = X[:, :1] - X[:, 1:2] + rng.normal(size=(120, 1))
