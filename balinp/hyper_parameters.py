@@ -44,8 +44,8 @@ PRECISION_SHARE = 0.05
 
 FIRST_NOISE, FIRST_NOISE_OF_FEW = 0.01, 0.3
 """What a network with hidden layers takes for noise before it has learnt, as a share of the mean
-squares of the targets: 1 / (N - 1)^2, but no less and no more than these. A single datum by itself
-says nothing of it."""
+squares of the targets: 1 / (N - 1)^2, but no less and no more than these. A first datum by itself,
+as of a stream, says nothing of it."""
 
 NOISE_SHARE, NOISE_RISE, NOISE_FALL = 0.06, 0.05, 0.3
 """Share of the way, in logarithms, that the noise goes in a step: with all data the first where it
@@ -165,14 +165,14 @@ class HyperParameters:
             shape = min(LARGEST_SHAPE, SHAPE_SHARE * n_data)
             self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else WEAK
 
-    def first_noise(self, data: Data, n_data: float) -> Gaussian:
-        """The noise that a network with hidden layers starts with, n_data to come in all.
+    def first_noise(self, data: Data) -> Gaussian:
+        """The noise that a network with hidden layers starts with.
 
         Derivation: EV-8, EV-10
         """
         numbers = max(data.X.shape[1], data.Y.shape[1])
         (squares,) = data.whole.total(numbers, _target_squares)
-        return learnt_noise(np.diag(self.first_variances(squares / data.amount, n_data)))
+        return learnt_noise(np.diag(self.first_variances(squares / data.amount, data.amount)))
 
     def first_variances(self, mean_squares: Array, n_data: float) -> Array:
         """Noise variances (K,) to start with, for n_data targets of these mean squares (K,).

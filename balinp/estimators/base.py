@@ -22,11 +22,14 @@ from balinp.estimators.documented import Documented
 from balinp.estimators.files import Estimator
 from balinp.estimators.rows import (
     SPARSE,
+    Rows,
     dense,
     finite,
     found_in,
     held_out,
+    joined,
     merged,
+    one_row,
     refuse_text,
     rounded,
 )
@@ -49,6 +52,9 @@ INPUT_SCALES = ("column", "common")
 
 GRID = 2.0**20
 """Standardised values that training tells apart, per standard deviation."""
+
+FIRST_ROWS = 10
+"""Rows with which a stream begins."""
 
 SMALLEST_SPREAD = 1e-150
 """Smallest standard deviation to divide by: the squares of smaller ones lose their digits."""
@@ -81,6 +87,7 @@ class BALIEstimator(Documented, BaseEstimator):
     n_jobs: int | None
     random_state: Any
     classes_: Any
+    _first_rows: Rows | None
 
     # -- training ------------------------------------------------------------------------------
 
@@ -101,6 +108,7 @@ class BALIEstimator(Documented, BaseEstimator):
             train, held = held_out(len(X), self.validation_fraction, rng, self._strata(Y))
         X_held, Y_held, w_held = X[held], Y[held], w[held]
         X, Y, w = X[train], Y[train], w[train]
+        self._first_rows = one_row(X, Y, w)
         members = (
             self._start(X, Y, w, resolution, seeds)
             if seeds is not None
@@ -175,20 +183,19 @@ class BALIEstimator(Documented, BaseEstimator):
     def _partial_fit(self, X: Array, Y: Array, w: Array, resolution: float) -> None:
         """One step on each batch of new rows, which join those that were seen before.
 
-        As long as all rows are the same, there is no unit to learn anything in. They are one row
-        with their weight, which joins the first that differ: with these the stream begins.
+        Its first rows, however they come, are one batch: from one or two no unit can be told. Until
+        they are there, or while all are the same, a stream begins anew in each call.
         """
-        is_first = not hasattr(self, "members_")
-        if not is_first and self.standardize and self._is_one_row():
-            X, Y = np.vstack([X, self._input_scale.mean]), np.vstack([Y, self._target_scale.mean])
-            X, Y, w = merged(X, Y, np.append(w, self._data_seen))
-            is_first = True
-        if is_first:
+        begun = hasattr(self, "members_")
+        if begun and self._first_rows is None:
+            members, seen = self.members_, self._data_seen
+            self._restate(*self._scales(X, Y, w, resolution, seen))
+        else:
+            rows = joined(self._first_rows if begun else None, (X, Y, w))
+            X, Y, w = merged(*rows)
+            self._first_rows = rows if len(rows[0]) < FIRST_ROWS else one_row(X, Y, w)
             seeds = self._seeds(check_random_state(self.random_state))
             members, seen = self._start(X, Y, w, resolution, seeds), 0.0
-        else:
-            members, seen = self.members_, self._data_seen
-            self._follow_units(X, Y, w, resolution)
         X, Y = self._input_scale.to_standard(X), self._target_scale.to_standard(Y)
         X_seen, Y_seen, w_seen = self._as_trained_on(X, Y, w, members[0])
         B = self._batch_size(len(X)) or len(X)
@@ -243,19 +250,8 @@ class BALIEstimator(Documented, BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         return _divisible(inputs, "X", names), _divisible(targets, "y", None)
 
-    def _is_one_row(self) -> bool:
-        """Whether inputs and targets have not varied so far."""
-        return not (self._input_scale.std.any() or self._target_scale.std.any())
-
-    def _follow_units(self, X: Array, Y: Array, w: Array, resolution: float) -> None:
-        """Let new rows move the units, and say in them what the members have learnt.
-
-        Derivation: NP-8
-        """
-        self._restate(*self._scales(X, Y, w, resolution, self._data_seen))
-
     def _restate(self, inputs: Scale, targets: Scale) -> None:
-        """Say in new units what the members have learnt.
+        """Say in new units, that new rows have moved, what the members have learnt.
 
         Derivation: NP-8
         """

@@ -179,9 +179,9 @@ feature_names_in_
 
         Notes
         -----
-        Every call is taken to bring rows that were not seen before. Units are those of all rows
-        so far: new rows move them, and what was learnt is said in the new ones. Old data are
-        gradually forgotten.
+        Every call is taken to bring rows that were not seen before; the first ten are one batch,
+        however they come. Units are those of all rows so far: new rows move them, and what was
+        learnt is said in the new ones. Old data are gradually forgotten.
 
         Examples
         --------

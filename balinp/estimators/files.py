@@ -19,6 +19,7 @@ from sklearn.base import is_classifier
 from balinp._types import Array
 from balinp.archive import decoded, encoded, only, readable, write
 from balinp.bali import BALI
+from balinp.estimators.rows import Rows
 from balinp.persistence import packed, unpacked
 from balinp.standardise import Scale
 from balinp.validation import as_count, as_finite, as_flag, as_positive, as_stored
@@ -34,6 +35,7 @@ class Fitted(Protocol):
     log_evidence_: float
     n_iter_: int
     _data_seen: float
+    _first_rows: Rows | None
     _one_output: bool
     _is_multilabel: bool
     _input_scale: Scale
@@ -56,6 +58,7 @@ SOMETIMES = ("feature_names_in_", "log_evidence_", "n_iter_")
 PAIRS = "pairs"
 SCALES = ("input_scale_mean", "input_scale_std", "target_scale_mean", "target_scale_std")
 COMMON = "input_scale_common"
+FIRST = ("first_X", "first_Y", "first_w")
 
 
 def save(estimator: Fitted, path: str | os.PathLike[str]) -> None:
@@ -82,6 +85,8 @@ def save(estimator: Fitted, path: str | os.PathLike[str]) -> None:
     for name, scale in (("input", estimator._input_scale), ("target", estimator._target_scale)):
         arrays |= {f"{name}_scale_mean": scale.mean, f"{name}_scale_std": scale.std}
     arrays[COMMON] = np.array(estimator._input_scale.common)
+    if estimator._first_rows is not None:
+        arrays |= dict(zip(FIRST, estimator._first_rows, strict=True))
     if hasattr(estimator, "classes_"):
         arrays["classes"] = _labels(estimator.classes_)
     for index, member in enumerate(estimator.members_):
@@ -111,7 +116,8 @@ def load(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
         estimator.members_ = [unpacked(member, BALI) for member, _ in members]
         classes = ("classes",) if is_classifier(estimator) else ()
         names = [name for _, prefixed in members for name in prefixed]
-        only(arrays, ["header", *SCALES, COMMON, *classes, *names], "arrays")
+        first = FIRST if FIRST[0] in arrays else ()
+        only(arrays, ["header", *SCALES, COMMON, *classes, *first, *names], "arrays")
         _set_fitted(estimator, header["fitted"])
         n_in, n_out = _one_size(estimator)
         common = arrays[COMMON]
@@ -119,6 +125,7 @@ def load(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
             raise ValueError(f"{COMMON}: expected True or False, got {common!r}")
         estimator._input_scale = replace(_scale(arrays, "input", n_in), common=bool(common))
         estimator._target_scale = _scale(arrays, "target", n_out)
+        estimator._first_rows = _first_rows(arrays, n_in, n_out) if first else None
         if classes:
             labels = arrays["classes"]
             if labels.shape != (n_out,) or not np.array_equal(np.unique(labels), labels):
@@ -165,6 +172,14 @@ def _scale(arrays: dict[str, Array], name: str, columns: int) -> Scale:
     if not (std >= 0).all():
         raise ValueError(f"{name}: expected standard deviations of at least 0")
     return Scale(mean, std)
+
+
+def _first_rows(arrays: dict[str, Array], n_in: int, n_out: int) -> Rows:
+    """Rows of a stream that has only begun."""
+    rows = arrays[FIRST[0]].shape[:1]
+    shapes = (*rows, n_in), (*rows, n_out), rows
+    X, Y, w = (as_stored(arrays[n], n, shape) for n, shape in zip(FIRST, shapes, strict=True))
+    return X, Y, w
 
 
 def _plain(value: Any, name: str) -> Any:

@@ -218,11 +218,11 @@ class BALIRegressor(RegressorMixin, WithFunctions):
         """Learn from new data, after those of `fit` or of earlier calls: one step a batch.
 
         Every call is taken to bring rows that were not seen before; giving the same ones again
-        counts them again. Units are those of all rows so far: new rows move them, and what was
-        learnt is said in the new ones. With ``hidden=()`` and given `prior_precision` and
-        `noise_variance` the result is that of `fit` on all data together, to rounding, from
-        whatever row the stream starts. Learnt hyper-parameters move by one damped step a batch,
-        and in networks with hidden layers old data are gradually forgotten.
+        counts them again. The first ten are one batch, however they come. Units are those of all
+        rows so far: new rows move them, and what was learnt is said in the new ones. With
+        ``hidden=()`` and given `prior_precision` and `noise_variance` the result is that of `fit`
+        on all data together, to rounding, from whatever row the stream starts. Learnt ones move by
+        one damped step a batch, and in networks with hidden layers old data are slowly forgotten.
 
         Derivation: NP-3, NP-8
 

@@ -23,6 +23,9 @@ from balinp.validation import (
 FLOATS = [np.float64, np.float32]
 """Types in which numbers are read before they become float64: what they resolve depends on it."""
 
+Rows = tuple[Array, Array, Array]
+"""Inputs, targets and weights."""
+
 SPARSE = ("csr", "csc")
 """Forms of sparse matrices that are taken, as scikit-learn's own networks take them."""
 
@@ -210,7 +213,7 @@ def held_out(
     return np.sort(train), np.sort(held)
 
 
-def merged(X: Array, Y: Array, w: Array) -> tuple[Array, Array, Array]:
+def merged(X: Array, Y: Array, w: Array) -> Rows:
     """Rows (x, y) in lexicographic order, equal ones merged and their weights added.
 
     By LR-6 nothing else has to be done for weights to be repetitions. And since the order does
@@ -247,3 +250,16 @@ def rounded(values: Array) -> Array:
     """
     digits, exponents = np.frexp(values)
     return np.asarray(np.ldexp(np.round(digits * 2.0**30) / 2.0**30, exponents))
+
+
+def joined(before: Rows | None, new: Rows) -> Rows:
+    """Rows of before, if there are any, and then new ones."""
+    if before is None:
+        return new
+    X, Y, w = (np.concatenate(pair) for pair in zip(before, new, strict=True))
+    return X, Y, w
+
+
+def one_row(X: Array, Y: Array, w: Array) -> Rows | None:
+    """Merged rows, if all of them are the same."""
+    return (X, Y, w) if len(X) == 1 else None

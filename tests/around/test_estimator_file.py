@@ -114,6 +114,26 @@ def test_a_file_that_is_not_understood_is_refused(change, tmp_path):
         BALIRegressor.load(path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        without("first_w"),
+        replaced("first_w", np.ones(3)),
+        replaced("first_X", np.zeros((2, 2))),
+        replaced("first_X", np.array(1.0)),
+        replaced("first_Y", np.full((2, 1), np.nan)),
+    ],
+)
+def test_first_rows_of_a_stream_that_are_not_understood_are_refused(change, tmp_path):
+    path, X = tmp_path / "model.npz", np.eye(2, 3)
+    model = BALIRegressor((4,)).partial_fit(X, X[:, 0])
+    model.save(path)
+    assert BALIRegressor.load(path)._first_rows is not None
+    rewrite(path, change)
+    with pytest.raises(ValueError, match="^path: "):
+        BALIRegressor.load(path)
+
+
 @pytest.mark.parametrize("classes", [None, [2, 1, 0], [0, 0, 1], [0, 1]])
 def test_a_classifier_has_its_classes_in_order(classes, tmp_path):
     path = tmp_path / "model.npz"

@@ -202,6 +202,46 @@ def test_rows_that_are_all_the_same_wait_for_the_first_that_differs(hidden, rng)
     np.testing.assert_allclose(got[1], expected[1], rtol=1e-6)
 
 
+@pytest.mark.parametrize("cut", [[1] * 10, [3, 3, 4], [9, 1]], ids=str)
+@pytest.mark.parametrize("kind", [BALIRegressor, BALIClassifier])
+def test_the_first_ten_rows_are_one_batch_however_they_come(kind, cut, rng, tmp_path):
+    """Also with a file in between; rows after them are batches of their own."""
+    X, Y, w = rows(rng, 14)
+    y = Y[:, 0] if kind is BALIRegressor else np.where(Y[:, 0] > np.median(Y[:, 0]), "b", "a")
+    known = {} if kind is BALIRegressor else {"classes": ["a", "b"]}
+    whole, cuts = kind((6,), random_state=0), kind((6,), random_state=0)
+    whole.partial_fit(X[:10], y[:10], sample_weight=w[:10], **known)
+    for start, stop in pairwise(np.cumsum([0, *cut])):
+        cuts.partial_fit(X[start:stop], y[start:stop], sample_weight=w[start:stop], **known)
+        cuts.save(tmp_path / "stream.npz")
+        cuts = kind.load(tmp_path / "stream.npz")
+    get = "predict" if kind is BALIRegressor else "predict_proba"
+    for row in range(10, 14):
+        got, expected = (getattr(model, get)(X) for model in (cuts, whole))
+        np.testing.assert_array_equal(got, expected)
+        assert cuts.members_[0].steps == row - 9
+        for model in (cuts, whole):
+            part = slice(row, row + 1)
+            model.partial_fit(X[part], y[part], sample_weight=w[part])
+
+
+def test_a_stream_of_few_different_rows_gets_under_way(rng):
+    """Ten rows are ten rows, also where there are only four of them."""
+    X = rng.integers(0, 2, (30, 2)).astype(float)
+    y = 2 * X[:, 0] - X[:, 1]
+    model = learn(BALIRegressor((6,), random_state=0), X, y, None, 1, 1)
+    assert model.members_[0].steps == 21
+    assert model._data_seen == 30
+
+
+def test_a_fit_of_few_rows_is_gone_on_from(rng):
+    X, y = sizes(rng, 40)
+    model = BALIRegressor((6,), random_state=0).fit(X[:5], y[:5])
+    steps = model.members_[0].steps
+    model.partial_fit(X[5:], y[5:])
+    assert model.members_[0].steps == steps + 1
+
+
 def test_a_stream_without_standardising_keeps_its_units(rng):
     X, Y, w = rows(rng)
     model = learn(BALIRegressor((4,), standardize=False, random_state=0), X, Y, w, 5, 40)
