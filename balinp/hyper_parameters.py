@@ -143,7 +143,7 @@ class HyperParameters:
         try:
             yield
         finally:
-            self.counted, self.least_rise = Counted(), LARGEST_RISE
+            self.counted, self.expected_steps = Counted(), 0.0
 
     def start(self, widths: Sequence[int], n_data: float, likelihood: Likelihood) -> None:
         """Prior precisions of layers of these widths, for so many data.
