@@ -323,7 +323,7 @@ class BALI(Model):
         """Lay out the network, and start what is learnt from the spread of the targets."""
         widths = [data.X.shape[1], *self.hidden, data.Y.shape[1]]
         self.network = MLP(widths, self.activation, bias=self.bias)
-        self.hyper.start(widths, N, self.likelihood)
+        self.hyper.start(widths, N, self.likelihood, data.whole)
         self.layers = [
             MatrixNormalLayer(
                 len(W) - self.bias,

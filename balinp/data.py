@@ -316,6 +316,22 @@ class Batch:
         w = self._data.sample_weight
         return X, Y, None if w is None else w[chosen]
 
+    def some(self, most: int) -> tuple[Array, Array, Array | None]:
+        """X, Y and weights of the rows, float64; of at most so many, chosen at random, in order.
+
+        The same rows each time, wherever they are.
+        """
+        if len(self) <= most:
+            return self.at(np.arange(len(self)))
+        chosen = np.random.default_rng(0).choice(len(self), most, replace=False)
+        return self.at(np.sort(chosen))
+
+    def at(self, places: Any) -> tuple[Array, Array, Array | None]:
+        """X, Y and weights of the rows at places (n,), float64."""
+        rows = self._rows
+        chosen = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        return Batch(self._data, chosen[places]).take(slice(None))
+
     def total(self, numbers: int, part: Part, *arguments: Any) -> list[Any]:
         """The sum over pieces of the rows of what ``part(X, Y, w, *arguments)`` returns.
 

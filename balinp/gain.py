@@ -27,6 +27,9 @@ UNDECIDED = 3.0
 NOISE_THRESHOLD = 0.85
 """First lam of classes, in units of that below which labels of no pattern move a linear network."""
 
+OF_NOISE_RATIO = 0.25
+"""First lam / n_1 of labels that are half noise, times the root of the number of classes."""
+
 
 @dataclass(frozen=True)
 class Gain:
@@ -110,12 +113,14 @@ def _density_without_weights(
     return (weighted_sum(likelihood.log_density(Y, np.zeros(Y.shape)), w),)
 
 
-def first_precision(n_data: float, widths: Sequence[int]) -> float:
-    """Relative precision lam / n_1 that classes start with, below which noise moves the network.
+def first_precision(n_data: float, widths: Sequence[int], noise_ratio: float = np.inf) -> float:
+    """Relative precision lam / n_1 that classes start with.
 
-    .85 sqrt(N (1 - 1/K) / n_2), for N data, K classes and n_2 units of the first hidden layer.
+    With N data, K classes and n_2 units of the first hidden layer, labels without a pattern move
+    the network below .85 sqrt(N (1 - 1/K) / n_2). It starts there, or at .25 r / sqrt(K) if that is
+    less, with r the ratio of noise to signal in the labels.
 
-    Derivation: GA-2
+    Derivation: GA-2, GA-3
 
     Parameters
     ----------
@@ -123,10 +128,16 @@ def first_precision(n_data: float, widths: Sequence[int]) -> float:
         N.
     widths : sequence of int
         Numbers of inputs, hidden units, and outputs, with at least one hidden layer.
+    noise_ratio : float, optional
+        r, as `balinp.label_noise.noise_ratio` finds it; infinite for labels without a pattern.
 
     Examples
     --------
     >>> first_precision(400, [30, 50, 2])
     1.7
+    >>> first_precision(400, [30, 50, 4], noise_ratio=1.0)
+    0.125
     """
-    return float(NOISE_THRESHOLD * np.sqrt(n_data * (1 - 1 / widths[-1]) / widths[1]))
+    n_2, K = widths[1], widths[-1]
+    threshold = NOISE_THRESHOLD * np.sqrt(n_data * (1 - 1 / K) / n_2)
+    return float(min(threshold, OF_NOISE_RATIO * noise_ratio / np.sqrt(K)))

@@ -25,6 +25,7 @@ from balinp.evidence import (
 from balinp.gain import Gain, first_precision, mean_density_without_weights
 from balinp.joint_step import Outcome
 from balinp.kernels import root_weighted
+from balinp.label_noise import noise_ratio_of
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Categorical, Gaussian, Likelihood
 from balinp.moments import Moments
@@ -145,20 +146,23 @@ class HyperParameters:
         finally:
             self.counted, self.expected_steps = Counted(), 0.0
 
-    def start(self, widths: Sequence[int], n_data: float, likelihood: Likelihood) -> None:
+    def start(
+        self, widths: Sequence[int], n_data: float, likelihood: Likelihood, batch: Batch
+    ) -> None:
         """Prior precisions of layers of these widths, for so many data.
 
         A precision in proportion to n_in gives the outputs the same prior variance whatever the
         width, 1 for inputs of unit size where it is n_in itself. Learnt ones start there, and those
-        of classes where labels of no pattern only just move hidden units.
+        of classes where labels of no pattern only just move hidden units, or below, by as much as a
+        first batch's labels have a pattern.
 
-        Derivation: EV-2, GA-2
+        Derivation: EV-2, GA-2, GA-3
         """
         if self.given_precision is not None:
             self.mean_precisions = [self.given_precision] * (len(widths) - 1)
         else:
             of_classes = isinstance(likelihood, Categorical) and len(widths) > 2 and widths[-1] > 1
-            relative = first_precision(n_data, widths) if of_classes else 1.0
+            relative = first_precision(n_data, widths, noise_ratio_of(batch)) if of_classes else 1.0
             self.mean_precisions = [relative * n_in for n_in in widths[:-1]]
         if self.precision_prior is None:
             deep = len(widths) > 2 and isinstance(likelihood, Gaussian)

@@ -182,6 +182,16 @@ class SpreadBatch(Batch):
         """As for a batch that is here."""
         return self.workers.total(self.chunks, Batch.total, numbers, part, *arguments)
 
+    def at(self, places: Any) -> tuple[Array, Array, Array | None]:
+        """X, Y and weights of the rows at ascending places (n,), brought here; for few of them."""
+        ends = np.cumsum(self.lengths)
+        own = np.split(places, np.searchsorted(places, ends[:-1]))
+        starts = np.r_[0, ends[:-1]]
+        there = [mine - start for mine, start in zip(own, starts, strict=True)]
+        found = self.workers.brought(self.workers.each(Batch.at, self.chunks, there))
+        X, Y, w = zip(*found, strict=True)
+        return np.concatenate(X), np.concatenate(Y), None if w[0] is None else np.concatenate(w)
+
     def brought(self) -> Iterator[tuple[Array, Array, Array | None]]:
         """X, Y and weights of one chunk after another, brought here."""
         for chunk in self.chunks:

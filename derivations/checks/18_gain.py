@@ -71,5 +71,45 @@ def check_threshold():
     return "GA-2"
 
 
+def relu_kernel(X):
+    lengths = np.linalg.norm(X, axis=1)
+    cosines = np.clip(X @ X.T / np.outer(lengths, lengths), -1, 1)
+    t = np.arccos(cosines)
+    return np.outer(lengths, lengths) * (np.sin(t) + (np.pi - t) * cosines) / np.pi
+
+
+def check_labels():
+    rng = np.random.default_rng(0)
+    # The kernel, by quadrature over the plane of two inputs: radius in closed form, angle by sums.
+    X = rng.standard_normal((2, 3))
+    cosine = X[0] @ X[1] / np.linalg.norm(X[0]) / np.linalg.norm(X[1])
+    angles = np.linspace(0, 2 * np.pi, 200_000, endpoint=False)
+    relu = np.maximum(np.cos(angles), 0), np.maximum(np.cos(angles - np.arccos(cosine)), 0)
+    moment = 2 * 2 * (relu[0] * relu[1]).mean() * np.prod(np.linalg.norm(X, axis=1))
+    assert_allclose(relu_kernel(X)[0, 1], moment, rtol=1e-8)
+    # The density of contrasts between repeated rows, against the formula with weights.
+    N, K = 5, 3
+    X, w = rng.standard_normal((N, 2)), np.array([1, 3, 2, 1, 2])
+    Y, k = np.eye(K)[[0, 1, 2, 1, 0]], relu_kernel(X)
+    u = np.sqrt(w / w.sum())
+    P = np.eye(N) - np.outer(u, u)
+    values, Q = np.linalg.eigh(P @ (np.sqrt(np.outer(w, w)) * k) @ P)
+    M, many = w.sum() - 1, np.repeat(np.arange(N), w)
+    s = values.sum() / M
+    squares = ((Q.T @ P @ (np.sqrt(w)[:, None] * Y)) ** 2).sum(axis=1)
+    contrasts = np.linalg.qr(np.c_[np.ones(M + 1), rng.standard_normal((M + 1, M))])[0][:, 1:]
+    differences = []
+    for r in (0.1, 1.0, 7.0):
+        v = values / s + r
+        formula = M * np.log((squares / v).sum()) + np.log(v).sum() + (M - N) * np.log(r)
+        covariance = contrasts.T @ (k[np.ix_(many, many)] / s + r * np.eye(M + 1)) @ contrasts
+        T = contrasts.T @ Y[many]
+        variance = (T * np.linalg.solve(covariance, T)).sum() / M / (K - 1)
+        density = -0.5 * (K - 1) * (M * np.log(variance) + np.linalg.slogdet(covariance)[1] + M)
+        differences.append(density + 0.5 * (K - 1) * formula)
+    assert_allclose(differences, differences[0], rtol=1e-10)
+    return "GA-3"
+
+
 if __name__ == "__main__":
-    print(*[check() for check in (check_gain, check_threshold)])
+    print(*[check() for check in (check_gain, check_threshold, check_labels)])

@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from balinp import BALI, BALIClassifier, Categorical, Gaussian
 from balinp._types import Array
 from balinp.data import Data
+from balinp.evidence import HyperPrior
 from balinp.gain import NOISE_THRESHOLD, Gain, first_precision, mean_density_without_weights
 from balinp.hyper_parameters import PRECISION_SHARE, HyperParameters
 from balinp.layer import MatrixNormalLayer
@@ -91,8 +92,7 @@ def test_what_may_be_lost(value: float, best: float, n_data: float, kept: bool) 
 @pytest.mark.parametrize("best", [2.0, 5.0, 5.2, 30.0])
 def test_a_prior_that_is_too_weak_goes_back_and_not_beyond(best: float) -> None:
     layer = MatrixNormalLayer(3, 2, prior_precision=5.0)
-    hyper = HyperParameters(Categorical(), None, None, None)
-    hyper.start([3, 2], 100, Categorical())
+    hyper = HyperParameters(Categorical(), None, HyperPrior(), None)
     hyper.mean_precisions, hyper.gain = [5.0], Gain(0.1, 1.0, best)
     hyper.learn_precision([layer], 100, 1.0)
     nearest = np.clip(best, 5.0 * np.exp(-PRECISION_SHARE), 5.0 * np.exp(PRECISION_SHARE))
@@ -119,7 +119,7 @@ def test_at_the_threshold_noise_pulls_as_hard_as_the_prior() -> None:
 @pytest.mark.parametrize(
     ("hidden", "likelihood", "relative"),
     [
-        ((5, 4), "categorical", 0.85 * np.sqrt(40 * (2 / 3) / 5)),
+        ((5, 4), "categorical", 0.85 * np.sqrt(40 * (2 / 3) / 5)),  # classes in turn
         ((), "categorical", 1.0),
         ((5, 4), "gaussian", 1.0),
     ],
