@@ -275,7 +275,7 @@ class BALI(Model):
         data = opened(X, Y, sample_weight, n_data, size, epochs, self._checked, self._check)
         keep_freed_pages()
         if not self.layers:
-            self._start(data.first, data.amount)
+            self._start(data.first, data.amount, is_all=data is data.first)
         self.uncertainty.check(self.network, data)
         train(self, data, epochs, size, tolerance, callback)
         return self
@@ -315,15 +315,15 @@ class BALI(Model):
         N = data.amount if n_data is None else as_positive(n_data, "n_data")
         rate = None if rate is None else as_rate(rate)
         if not self.layers:
-            self._start(data, N)
+            self._start(data, N, is_all=False)
         with few_threads(self.network.widths):
             return step(self, data.standing_for(N), N, self.as_it_is(data), rate)
 
-    def _start(self, data: Data, N: float) -> None:
+    def _start(self, data: Data, N: float, is_all: bool) -> None:
         """Lay out the network, and start what is learnt from the spread of the targets."""
         widths = [data.X.shape[1], *self.hidden, data.Y.shape[1]]
         self.network = MLP(widths, self.activation, bias=self.bias)
-        self.hyper.start(widths, N, self.likelihood, data.whole)
+        self.hyper.start(widths, N, self.likelihood, data.whole, is_all)
         self.layers = [
             MatrixNormalLayer(
                 len(W) - self.bias,

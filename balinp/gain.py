@@ -79,8 +79,9 @@ class Gain:
         return Gain(value, self.best, self.best_precision)
 
     def is_kept(self, n_data: float) -> bool:
-        """Whether no more of the best gain has been lost again than may be."""
-        return self.value >= self.best - max(LOST_SHARE * self.best, UNDECIDED / n_data)
+        """Whether no more of the best gain has been lost again than may be, as far as is known."""
+        may_be_lost = max(LOST_SHARE * self.best, UNDECIDED / n_data)
+        return bool(np.isinf(self.value)) or self.value >= self.best - may_be_lost
 
 
 def mean_density_without_weights(batch: Batch, said: Said, likelihood: Likelihood) -> float:

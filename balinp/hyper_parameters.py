@@ -147,23 +147,34 @@ class HyperParameters:
             self.counted, self.expected_steps = Counted(), 0.0
 
     def start(
-        self, widths: Sequence[int], n_data: float, likelihood: Likelihood, batch: Batch
+        self,
+        widths: Sequence[int],
+        n_data: float,
+        likelihood: Likelihood,
+        batch: Batch,
+        is_all: bool,
     ) -> None:
         """Prior precisions of layers of these widths, for so many data.
 
         A precision in proportion to n_in gives the outputs the same prior variance whatever the
         width, 1 for inputs of unit size where it is n_in itself. Learnt ones start there, and those
-        of classes where labels of no pattern only just move hidden units, or below, by as much as a
-        first batch's labels have a pattern.
+        of classes where labels of no pattern only just move hidden units, or below, if a first
+        batch's labels have a pattern. If it is all data, and they have none, lam may fall as long
+        as the network's evidence is not less than that of no network.
 
-        Derivation: EV-2, GA-2, GA-3
+        Derivation: EV-2, GA-1, GA-2, GA-3
         """
-        if self.given_precision is not None:
-            self.mean_precisions = [self.given_precision] * (len(widths) - 1)
-        else:
-            of_classes = isinstance(likelihood, Categorical) and len(widths) > 2 and widths[-1] > 1
-            relative = first_precision(n_data, widths, noise_ratio_of(batch)) if of_classes else 1.0
-            self.mean_precisions = [relative * n_in for n_in in widths[:-1]]
+        relative, of_noise = 1.0, np.inf
+        of_classes = isinstance(likelihood, Categorical) and len(widths) > 2 and widths[-1] > 1
+        if of_classes and self.learns_precision:
+            of_noise = first_precision(n_data, widths)
+            relative = first_precision(n_data, widths, noise_ratio_of(batch))
+        self.mean_precisions = [
+            relative * n_in if self.given_precision is None else self.given_precision
+            for n_in in widths[:-1]
+        ]
+        if is_all and relative == of_noise:
+            self.gain = Gain(best=0.0, best_precision=self.mean_precisions[0])
         if self.precision_prior is None:
             deep = len(widths) > 2 and isinstance(likelihood, Gaussian)
             shape = min(LARGEST_SHAPE, SHAPE_SHARE * n_data)
