@@ -20,6 +20,7 @@ from balinp.data import Data
 from balinp.evidence import HyperPrior
 from balinp.gain import NOISE_THRESHOLD, Gain, first_precision, mean_density_without_weights
 from balinp.hyper_parameters import PRECISION_SHARE, HyperParameters
+from balinp.label_noise import noise_ratio
 from balinp.layer import MatrixNormalLayer
 from balinp.mlp import MLP
 from balinp.passes import LinearisedClasses
@@ -119,15 +120,19 @@ def test_at_the_threshold_noise_pulls_as_hard_as_the_prior() -> None:
 @pytest.mark.parametrize(
     ("hidden", "likelihood", "relative"),
     [
-        ((5, 4), "categorical", 0.85 * np.sqrt(40 * (2 / 3) / 5)),  # classes in turn
+        ((5, 4), "categorical", None),
         ((), "categorical", 1.0),
         ((5, 4), "gaussian", 1.0),
     ],
 )
 def test_where_training_starts(
-    hidden: tuple[int, ...], likelihood: str, relative: float, rng: np.random.Generator
+    hidden: tuple[int, ...], likelihood: str, relative: float | None, rng: np.random.Generator
 ) -> None:
+    """Of batches of an iterable, the first says how much of a pattern there is."""
     X, Y = rng.normal(size=(10, 2)), np.eye(3)[np.arange(10) % 3]
+    if relative is None:
+        of_noise = 0.85 * np.sqrt(40 * (2 / 3) / 5)
+        relative = min(of_noise, 0.25 * noise_ratio(X, Y, None) / np.sqrt(3))
     model = BALI(hidden, likelihood)
     model.fit([(X, Y)] * 4, epochs=0)
     widths = np.array([2, *hidden])
