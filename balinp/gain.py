@@ -27,8 +27,8 @@ UNDECIDED = 3.0
 NOISE_THRESHOLD = 0.85
 """First lam of classes, in units of that below which labels of no pattern move a linear network."""
 
-OF_NOISE_RATIO = 0.25
-"""First lam / n_1 of labels that are half noise, times the root of the number of classes."""
+OF_NOISE_RATIO = 0.35
+"""Part of it for labels that are half noise, times the root of the number of classes."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ def first_precision(n_data: float, widths: Sequence[int], noise_ratio: float = n
     """Relative precision lam / n_1 that classes start with.
 
     With N data, K classes and n_2 units of the first hidden layer, labels without a pattern move
-    the network below .85 sqrt(N (1 - 1/K) / n_2). It starts there, or at .25 r / sqrt(K) if that is
-    less, with r the ratio of noise to signal in the labels.
+    the network below .85 sqrt(N (1 - 1/K) / n_2). The start is min(1, .35 r / sqrt(K)) of this, with
+    r the ratio of noise to signal in the labels.
 
     Derivation: GA-2, GA-3
 
@@ -136,9 +136,9 @@ def first_precision(n_data: float, widths: Sequence[int], noise_ratio: float = n
     --------
     >>> first_precision(400, [30, 50, 2])
     1.7
-    >>> first_precision(400, [30, 50, 4], noise_ratio=1.0)
-    0.125
+    >>> round(first_precision(400, [30, 50, 2], noise_ratio=1.0), 3)
+    0.421
     """
     n_2, K = widths[1], widths[-1]
     threshold = NOISE_THRESHOLD * np.sqrt(n_data * (1 - 1 / K) / n_2)
-    return float(min(threshold, OF_NOISE_RATIO * noise_ratio / np.sqrt(K)))
+    return float(min(1.0, OF_NOISE_RATIO * noise_ratio / np.sqrt(K)) * threshold)

@@ -158,22 +158,19 @@ class HyperParameters:
 
         A precision in proportion to n_in gives the outputs the same prior variance whatever the
         width, 1 for inputs of unit size where it is n_in itself. Learnt ones start there, and those
-        of classes where labels of no pattern only just move hidden units, or below, if a first
-        batch's labels have a pattern. If it is all data, and they have none, lam may fall as long
-        as the network's evidence is not less than that of no network.
+        of classes where labels of no pattern only just move hidden units, or below, as far as a
+        batch's labels have a pattern. If these are all data, lam stays there until the evidence is
+        for the network.
 
         Derivation: EV-2, GA-1, GA-2, GA-3
         """
-        relative, of_noise = 1.0, np.inf
         of_classes = isinstance(likelihood, Categorical) and len(widths) > 2 and widths[-1] > 1
-        if of_classes and self.learns_precision:
-            of_noise = first_precision(n_data, widths)
-            relative = first_precision(n_data, widths, noise_ratio_of(batch))
-        self.mean_precisions = [
-            relative * n_in if self.given_precision is None else self.given_precision
-            for n_in in widths[:-1]
-        ]
-        if is_all and relative == of_noise:
+        if self.given_precision is not None:
+            self.mean_precisions = [self.given_precision] * (len(widths) - 1)
+        else:
+            relative = first_precision(n_data, widths, noise_ratio_of(batch)) if of_classes else 1.0
+            self.mean_precisions = [relative * n_in for n_in in widths[:-1]]
+        if of_classes and is_all:
             self.gain = Gain(best=0.0, best_precision=self.mean_precisions[0])
         if self.precision_prior is None:
             deep = len(widths) > 2 and isinstance(likelihood, Gaussian)

@@ -15,7 +15,7 @@ from balinp.data import Batch
 from balinp.kernels import design, root_weighted
 from balinp.spectral import decompose
 
-NOISE_RATIOS = np.geomspace(0.01, 100.0, 17)
+NOISE_RATIOS = np.geomspace(0.03, 300.0, 17)
 """Ratios of noise to signal that are equally probable before any data."""
 
 MOST_ROWS = 512

@@ -114,26 +114,22 @@ def test_of_many_rows_some_are_looked_at_always_the_same(rng: np.random.Generato
 
 @pytest.mark.equation("GA-3", "GA-2")
 @pytest.mark.parametrize(
-    ("ratio", "relative"), [(1.0, 0.125), (np.inf, 0.85 * np.sqrt(3.0)), (10.0, 1.25)]
+    ("ratio", "share"), [(1.0, 0.175), (5.0, 0.875), (10.0, 1.0), (np.inf, 1.0)]
 )
-def test_the_first_precision_is_the_smaller_one(ratio: float, relative: float) -> None:
-    assert_close(first_precision(40, [3, 10, 4], ratio), relative)
+def test_the_first_precision_is_a_share_of_that_of_noise(ratio: float, share: float) -> None:
+    assert_close(first_precision(40, [3, 10, 4], ratio), share * 0.85 * np.sqrt(3.0))
 
 
 @pytest.mark.equation("GA-1", "GA-3")
-def test_without_a_pattern_no_network_is_the_first_best(rng: np.random.Generator) -> None:
-    """If these are all data; the gain of a network that is not known yet is against nothing."""
-    X, labels = rng.normal(size=(60, 3)), np.arange(60) % 2
-    none = Data(X, np.eye(2)[labels], None)
-    pattern = Data(X, np.eye(2)[(X[:, 0] > 0).astype(int)], None)
-    best = []
-    for data in (none, pattern):
-        for batches in (data.X, data.Y), ([(data.X, data.Y)] * 2,):
-            model = BALI((5,), "categorical").fit(*batches, epochs=0)
-            best.append(model.hyper.gain.best)
-            assert model.hyper.gain.is_kept(60)
-    assert best == [0.0, -np.inf, -np.inf, -np.inf]
-    assert not Gain(best=0.0).after(-0.1, 1.0, 1.0).is_kept(60)
+def test_no_network_is_the_first_best_of_all_data(rng: np.random.Generator) -> None:
+    """As long as the gain of a network is not known, nothing is against it."""
+    X, Y = rng.normal(size=(60, 3)), np.eye(2)[np.arange(60) % 2]
+    model = BALI((5,), "categorical").fit(X, Y, epochs=0)
+    assert model.hyper.gain == Gain(best=0.0, best_precision=model.prior_precision)
+    assert model.hyper.gain.is_kept(60)
+    assert not model.hyper.gain.after(-0.1, 1.0, 1.0).is_kept(60)
+    for hidden, batches in (((5,), [(X, Y)] * 2), ((), [(X, Y)])):
+        assert BALI(hidden, "categorical").fit(batches, epochs=0).hyper.gain.best == -np.inf
 
 
 # What comes of it -------------------------------------------------------------------------------
