@@ -118,8 +118,8 @@ def first_precision(n_data: float, widths: Sequence[int], noise_ratio: float = n
     """Relative precision lam / n_1 that classes start with.
 
     With N data, K classes and n_2 units of the first hidden layer, labels without a pattern move
-    the network below .85 sqrt(N (1 - 1/K) / n_2). The start is min(1, .35 r / sqrt(K)) of this, with
-    r the ratio of noise to signal in the labels.
+    the network below .85 sqrt(N (1 - 1/K) / n_2). The start is min(1, .35 r / sqrt(K)) of this,
+    with r the ratio of noise to signal in the labels.
 
     Derivation: GA-2, GA-3
 

@@ -116,7 +116,7 @@ def test_at_the_threshold_noise_pulls_as_hard_as_the_prior() -> None:
     assert_close(lam * (lam * n_2 / n_1), np.mean(squares))
 
 
-@pytest.mark.equation("GA-2", "EV-2")
+@pytest.mark.equation("GA-2", "GA-3", "EV-2")
 @pytest.mark.parametrize(
     ("hidden", "likelihood", "relative"),
     [
