@@ -40,6 +40,7 @@ from balinp.evidence import (
     prior_precision_target,
 )
 from balinp.gain import first_precision
+from balinp.label_noise import noise_ratio
 from balinp.pseudo_targets import Trace, trace
 
 HYPER = HyperPrior(shape=0.3, rate=0.2)  # large enough to see
@@ -315,10 +316,10 @@ def test_learnt_precisions_keep_in_proportion_to_the_inputs_of_the_layers() -> N
     assert_close(ratios, np.full(3, ratios[0]))
     assert abs(ratios[0] - 1) > 1e-3  # started from 1, and learnt since
     one_hot = np.eye(2)[[0, 1, 0, 1, 1, 0]]
-    classes = BALI((5, 4), "categorical").fit(d.X, one_hot, epochs=2)
+    classes = BALI((5, 4), "categorical").fit([(d.X, one_hot)], epochs=2)
     ratios = [layer.prior_precision / layer.n_in for layer in classes.layers]
     assert_close(ratios, np.full(3, ratios[0]))
-    started = first_precision(6, classes.network.widths)
+    started = first_precision(6, classes.network.widths, noise_ratio(d.X, one_hot, None))
     assert 1e-3 < abs(np.log(ratios[0] / started)) < 0.5  # learnt since, in small steps
 
 
