@@ -30,6 +30,9 @@ NOISE_THRESHOLD = 0.85
 OF_NOISE_RATIO = 0.35
 """Part of it for labels that are half noise, times the root of the number of classes."""
 
+LEAST_NOISE_RATIO = 0.2
+"""Ratio that a smaller one is taken for: weaker starts let few data with noise be followed."""
+
 
 @dataclass(frozen=True)
 class Gain:
@@ -119,7 +122,7 @@ def first_precision(n_data: float, widths: Sequence[int], noise_ratio: float = n
 
     With N data, K classes and n_2 units of the first hidden layer, labels without a pattern move
     the network below .85 sqrt(N (1 - 1/K) / n_2). The start is min(1, .35 r / sqrt(K)) of this,
-    with r the ratio of noise to signal in the labels.
+    with r the ratio of noise to signal in the labels, or .2 if that is more.
 
     Derivation: GA-2, GA-3
 
@@ -141,4 +144,5 @@ def first_precision(n_data: float, widths: Sequence[int], noise_ratio: float = n
     """
     n_2, K = widths[1], widths[-1]
     threshold = NOISE_THRESHOLD * np.sqrt(n_data * (1 - 1 / K) / n_2)
-    return float(min(1.0, OF_NOISE_RATIO * noise_ratio / np.sqrt(K)) * threshold)
+    ratio = max(noise_ratio, LEAST_NOISE_RATIO)
+    return float(min(1.0, OF_NOISE_RATIO * ratio / np.sqrt(K)) * threshold)

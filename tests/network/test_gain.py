@@ -131,7 +131,7 @@ def test_where_training_starts(
     """Of batches of an iterable, the first says how much of a pattern there is."""
     X, Y = rng.normal(size=(10, 2)), np.eye(3)[np.arange(10) % 3]
     if relative is None:
-        share = min(1.0, 0.35 * noise_ratio(X, Y, None) / np.sqrt(3))
+        share = min(1.0, 0.35 * max(0.2, noise_ratio(X, Y, None)) / np.sqrt(3))
         relative = share * 0.85 * np.sqrt(40 * (2 / 3) / 5)
     model = BALI(hidden, likelihood)
     model.fit([(X, Y)] * 4, epochs=0)

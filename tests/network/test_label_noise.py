@@ -114,7 +114,7 @@ def test_of_many_rows_some_are_looked_at_always_the_same(rng: np.random.Generato
 
 @pytest.mark.equation("GA-3", "GA-2")
 @pytest.mark.parametrize(
-    ("ratio", "share"), [(1.0, 0.175), (5.0, 0.875), (10.0, 1.0), (np.inf, 1.0)]
+    ("ratio", "share"), [(0.1, 0.035), (1.0, 0.175), (5.0, 0.875), (10.0, 1.0), (np.inf, 1.0)]
 )
 def test_the_first_precision_is_a_share_of_that_of_noise(ratio: float, share: float) -> None:
     assert_close(first_precision(40, [3, 10, 4], ratio), share * 0.85 * np.sqrt(3.0))
