@@ -13,7 +13,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.model import Model
-from balinp.validation import as_array, as_matrix, as_one_hot, dimensions
+from balinp.validation import as_array, as_matrix, as_one_hot, column_names, dimensions
 
 
 def is_model(value: Any) -> bool:
@@ -69,10 +69,24 @@ def asked(model: Any, X: Any, method: str = "predict_distribution", **options: A
     that they have no names.
     """
     with warnings.catch_warnings():
-        if not hasattr(X, "columns"):
+        if column_names(X) is None:
             warnings.filterwarnings("ignore", "X does not have valid feature names")
         seen = model[:-1].transform(X) if _is_pipeline(model) else X
         return getattr(last_step(model), method)(seen, **options)
+
+
+def networks_of(model: Any, name: str = "model") -> list[Any]:
+    """The networks of a model: an estimator's members; anything else as it is.
+
+    Raises
+    ------
+    ValueError
+        If an estimator has none yet.
+    """
+    model = last_step(model)
+    if hasattr(model, "predict_distribution") and not hasattr(model, "members_"):
+        raise ValueError(f"{name}: expected a fitted estimator, got {model}, which is not fitted")
+    return list(getattr(model, "members_", [model]))
 
 
 def network_of(model: Any) -> Any:
@@ -81,12 +95,9 @@ def network_of(model: Any) -> Any:
     Raises
     ------
     ValueError
-        If an estimator has several members.
+        If an estimator has several members, or none yet.
     """
-    model = last_step(model)
-    members = getattr(model, "members_", None)
-    if members is None:
-        return model
+    members = networks_of(model)
     if len(members) > 1:
         raise ValueError(
             f"model: expected one network, got {len(members)} members; take one of members_"
@@ -108,7 +119,7 @@ def inputs_of(model: Any, X: Any) -> tuple[Any, list[str] | None]:
 
 def names_of(model: Any, X: Any = None) -> list[str] | None:
     """Names of inputs: the columns of a frame, of a series, or what a model was fitted on."""
-    names = getattr(X, "columns", None)
+    names = column_names(X)
     if names is None:
         name = getattr(X, "name", None)
         names = getattr(model, "feature_names_in_", None) if name is None else [name]

@@ -30,6 +30,7 @@ from balinp.threads import few_threads
 from balinp.training import step, train
 from balinp.uncertainty import Uncertainty
 from balinp.validation import (
+    as_callback,
     as_choice,
     as_count,
     as_flag,
@@ -269,7 +270,7 @@ class BALI(Model):
         >>> BALI(hidden=()).fit(batches, epochs=1).data_seen
         100.0
         """
-        epochs = as_count(epochs, "epochs", minimum=0)
+        epochs, callback = as_count(epochs, "epochs", minimum=0), as_callback(callback)
         tolerance = None if tolerance is None else as_positive(tolerance, "tolerance")
         size = None if batch_size is None else as_count(batch_size, "batch_size")
         data = opened(X, Y, sample_weight, n_data, size, epochs, self._checked, self._check)

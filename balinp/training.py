@@ -25,6 +25,7 @@ from balinp.model import Model
 from balinp.passes import Mean, forward_pass
 from balinp.step import settle, take_step, told
 from balinp.threads import few_threads
+from balinp.validation import is_true
 from balinp.way import chosen_way
 
 
@@ -59,7 +60,7 @@ def train(
                 records = [step(model, batch, N, coordinates) for batch in batches]
             if callback is not None:
                 coordinates.write_back()
-                if callback(model) is True:
+                if is_true(callback(model)):
                     break
             log_joint = float(np.mean([record.log_joint for record in records])) / N
             if tolerance is not None and abs(log_joint - previous) < tolerance:

@@ -117,6 +117,13 @@ def _finite(raw: Array, name: str, largest: float) -> Array:
     return array
 
 
+def column_names(table: Any) -> list[Any] | None:
+    """What the columns of a frame or a table are called; None of what has no columns."""
+    names = getattr(table, "column_names", None)  # of Arrow's tables, whose columns are arrays
+    names = getattr(table, "columns", None) if names is None else names
+    return None if names is None else list(names)
+
+
 def refuse_masked(value: Any, name: str) -> None:
     """Raise TypeError if `value` is a masked array, whose mask NumPy would drop in silence."""
     if np.ma.isMaskedArray(value):
@@ -227,6 +234,24 @@ def as_flag(value: Any, name: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name}: expected True or False, got {value!r}")
     return bool(value)
+
+
+def as_callback(value: Any, name: str = "callback") -> Any:
+    """Return `value`, which can be called or is None."""
+    if not (value is None or callable(value)):
+        raise TypeError(f"{name}: expected a function of a model, got {type(value).__name__}")
+    return value
+
+
+def is_true(value: Any) -> bool:
+    """Whether `value` is True, Python's or NumPy's: what merely counts as true is not.
+
+    Examples
+    --------
+    >>> is_true(np.float64(2.0) > 1), is_true("yes")
+    (True, False)
+    """
+    return isinstance(value, (bool, np.bool_)) and bool(value)
 
 
 def as_widths(value: Any, name: str) -> tuple[int, ...]:

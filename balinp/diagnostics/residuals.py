@@ -63,10 +63,15 @@ def as_regression(predictive: Any) -> GaussianPredictive:
     """Return a predictive of regression, Gaussian or a mixture; raise TypeError otherwise."""
     if not isinstance(predictive, GaussianPredictive):
         raise TypeError(
-            "predictive: expected a GaussianPredictive or a MixturePredictive, or a model, "
-            f"got {type(predictive).__name__}"
+            "predictive: expected a GaussianPredictive or a MixturePredictive, or a model of "
+            f"regression, got {_named(predictive)}"
         )
     return predictive
+
+
+def _named(value: Any) -> str:
+    """The first class of a value's that is not private."""
+    return next(kind.__name__ for kind in type(value).__mro__ if not kind.__name__.startswith("_"))
 
 
 def as_output(output: int | None, K: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -10,35 +9,34 @@ from typing import Any, ClassVar
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from balinp._types import Array
 from balinp.bali import BALI
 from balinp.data import SMALL_PIECE, pieces
 from balinp.defaults import Training
-from balinp.estimators import files
 from balinp.estimators.documented import Documented
-from balinp.estimators.files import Estimator
+from balinp.estimators.files import Stored
+from balinp.estimators.refused import found_in, refuse_text
 from balinp.estimators.rows import (
     SPARSE,
     Rows,
     dense,
     finite,
-    found_in,
     held_out,
     joined,
     merged,
     one_row,
-    refuse_text,
     rounded,
 )
 from balinp.estimators.training import (
     Callback,
     HeldOut,
     Trained,
+    copied,
     learnt_from,
     refuse_changes,
+    seeded,
     trained,
 )
 from balinp.history import History
@@ -46,7 +44,7 @@ from balinp.kernels import amount
 from balinp.predictive import Predictive
 from balinp.standardise import Scale
 from balinp.units import restate
-from balinp.validation import as_choice, as_count, as_flag
+from balinp.validation import as_callback, as_choice, as_count, as_flag
 
 INPUT_SCALES = ("column", "common")
 
@@ -60,7 +58,7 @@ SMALLEST_SPREAD = 1e-150
 """Smallest standard deviation to divide by: the squares of smaller ones lose their digits."""
 
 
-class BALIEstimator(Documented, BaseEstimator):
+class BALIEstimator(Documented, Stored, BaseEstimator):
     """Base of `BALIRegressor` and `BALIClassifier`.
 
     A subclass names its `training` and turns targets into matrices; everything else is here.
@@ -100,7 +98,7 @@ class BALIEstimator(Documented, BaseEstimator):
         callback: Callback | None = None,
     ) -> None:
         """Train members on present, merged rows: new ones, or those of before for `warm_start`."""
-        rng = check_random_state(self.random_state)
+        rng, callback = seeded(self.random_state), as_callback(callback)
         goes_on = as_flag(self.warm_start, "warm_start") and hasattr(self, "members_")
         seeds = None if goes_on else self._seeds(rng)
         train, held = np.arange(len(X)), np.arange(0)
@@ -157,7 +155,8 @@ class BALIEstimator(Documented, BaseEstimator):
         self.n_iter_: int = max(one.passes for one in done)
         self.validation_scores_: Array | None = None
         if stop_by is not None:
-            self.validation_scores_ = np.array(done[0].scores)
+            passes = [one.scores + [np.nan] * (self.n_iter_ - one.passes) for one in done]
+            self.validation_scores_ = np.array(passes if len(done) > 1 else passes[0])
 
     def _titles(self, count: int) -> list[str | None]:
         """Of the members' progress bars, if any are shown."""
@@ -168,13 +167,30 @@ class BALIEstimator(Documented, BaseEstimator):
         return [type(self).__name__ + number for number in numbers]
 
     @property
-    def history_(self) -> History:
-        """A `balinp.history.Record` of each step of the first member, the newest last.
+    def histories_(self) -> list[History]:
+        """Of each member a `balinp.history.Record` of each step, the newest last.
 
-        Member k's are ``members_[k].history``; `balinp.plot.convergence` draws those of all.
+        `balinp.plot.convergence` draws them.
         """
         check_is_fitted(self, "members_")
-        return self.members_[0].history
+        return [member.history for member in self.members_]
+
+    @property
+    def history_(self) -> History:
+        """The history of the only member; several have `histories_`.
+
+        Raises
+        ------
+        AttributeError
+            If there are several.
+        """
+        first, *others = self.histories_
+        if others:
+            raise AttributeError(
+                f"history_: expected one member, got {1 + len(others)}, each with a history of its "
+                "own: see histories_"
+            )
+        return first
 
     def _strata(self, Y: Array) -> Any:
         """Labels (N,) of which equal shares are held out, or None."""
@@ -188,13 +204,14 @@ class BALIEstimator(Documented, BaseEstimator):
         """
         begun = hasattr(self, "members_")
         if begun and self._first_rows is None:
+            self._refuse_changes("partial_fit")
             members, seen = self.members_, self._data_seen
             self._restate(*self._scales(X, Y, w, resolution, seen))
         else:
             rows = joined(self._first_rows if begun else None, (X, Y, w))
             X, Y, w = merged(*rows)
             self._first_rows = rows if len(rows[0]) < FIRST_ROWS else one_row(X, Y, w)
-            seeds = self._seeds(check_random_state(self.random_state))
+            seeds = self._seeds(seeded(self.random_state))
             members, seen = self._start(X, Y, w, resolution, seeds), 0.0
         X, Y = self._input_scale.to_standard(X), self._target_scale.to_standard(Y)
         X_seen, Y_seen, w_seen = self._as_trained_on(X, Y, w, members[0])
@@ -226,9 +243,13 @@ class BALIEstimator(Documented, BaseEstimator):
                 f"X, y: expected {expected} columns as before, since warm_start goes on, "
                 f"got {X.shape[1], Y.shape[1]}"
             )
-        refuse_changes(self.members_, BALI(**self._model_options()), self.n_members)
+        self._refuse_changes("warm_start")
+        self.members_ = [copied(member) for member in self.members_]
         self._restate(*self._scales(X, Y, w, resolution))
         return self.members_
+
+    def _refuse_changes(self, what: str) -> None:
+        refuse_changes(self.members_, BALI(**self._model_options()), self.n_members, what)
 
     def _scales(
         self, X: Array, Y: Array, w: Array, resolution: float, seen: float = 0.0
@@ -240,7 +261,7 @@ class BALIEstimator(Documented, BaseEstimator):
         common = as_choice(self.input_scale, "input_scale", INPUT_SCALES) == "common"
         inputs, targets = Scale.identity(X.shape[1]), Scale.identity(Y.shape[1])
         rescales_targets = self.training.model["likelihood"] == "gaussian"
-        if self.standardize:
+        if as_flag(self.standardize, "standardize"):
             inputs = Scale.of(X, w, resolution, common=common)
             targets = Scale.of(Y, w, resolution) if rescales_targets else targets
             if seen:
@@ -343,44 +364,6 @@ class BALIEstimator(Documented, BaseEstimator):
             for values, part in zip(found, parts, strict=True):
                 values.append(part(predictive))
         return [np.concatenate(values) for values in found]
-
-    # -- files ---------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted estimator to an .npz file, without pickle; see `load`.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> from balinp import BALIRegressor
-        >>> x = np.linspace(-1, 1, 40)[:, None]
-        >>> model = BALIRegressor(hidden=(), random_state=0).fit(x, x[:, 0])
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     model.save(f"{folder}/model.npz")
-        ...     same = BALIRegressor.load(f"{folder}/model.npz")
-        >>> same.predict([[0.5]]).round(2)
-        array([0.5])
-        """
-        check_is_fitted(self, "members_")
-        files.save(self, path)
-
-    @classmethod
-    def load(cls: type[Estimator], path: str | os.PathLike[str]) -> Estimator:
-        """Read an estimator that `save` has written; it predicts the same to the last bit.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> from balinp import BALIRegressor
-        >>> x = np.linspace(-1, 1, 40)[:, None]
-        >>> model = BALIRegressor(hidden=(), random_state=0).fit(x, x[:, 0])
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     model.save(f"{folder}/model.npz")
-        ...     same = BALIRegressor.load(f"{folder}/model.npz")
-        >>> bool((same.predict(x) == model.predict(x)).all())
-        True
-        """
-        return files.load(cls, path)
 
 
 def _divisible(scale: Scale, name: str, names: Any) -> Scale:

@@ -12,19 +12,12 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from balinp._types import Activation, Array, Pass, Prior
 from balinp.defaults import CLASSIFICATION_TRAINING, Training
 from balinp.estimators.base import BALIEstimator
-from balinp.estimators.rows import (
-    counted,
-    dense,
-    finite,
-    merged,
-    present,
-    read,
-    refuse_text,
-    resolution,
-)
-from balinp.estimators.training import Callback
+from balinp.estimators.labels import as_labels
+from balinp.estimators.refused import refuse_text
+from balinp.estimators.rows import counted, dense, finite, merged, present, read, resolution
+from balinp.estimators.training import Callback, unless_it_fails
 from balinp.predictive import BernoulliPredictive, CategoricalPredictive
-from balinp.validation import as_weights, dimensions, refuse_masked
+from balinp.validation import as_weights, dimensions
 
 
 class BALIClassifier(ClassifierMixin, BALIEstimator):
@@ -153,6 +146,11 @@ feature_names_in_
         >>> model.classes_.tolist()
         ['no', 'yes']
         """
+        with unless_it_fails(self):
+            self._fit_labels(X, y, sample_weight, callback)
+        return self
+
+    def _fit_labels(self, X: Any, y: Any, sample_weight: Any, callback: Callback | None) -> None:
         goes_on = self.warm_start and hasattr(self, "members_")
         X, y = self._data(X, y, first=True)
         classes = np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
@@ -164,7 +162,6 @@ feature_names_in_
                 f"got {classes}"
             )
         self._fit(*self._rows(X, y, counted(sample_weight, len(X))), callback)
-        return self
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -212,7 +209,7 @@ feature_names_in_
 
     def _data(self, X: Any, y: Any, *, first: bool) -> tuple[Array, Any]:
         refuse_text(X, "X")
-        refuse_masked(y, "y")  # labels may be text
+        y = as_labels(y)
         several = dimensions(y) == 2 and type_of_target(y, input_name="y") == "multilabel-indicator"
         found, y = read(self, X, y, first=first, multi_output=several)
         check_classification_targets(y)
@@ -266,8 +263,8 @@ feature_names_in_
     def _set_classes(self, classes: Any, several: bool) -> None:
         if len(classes) < 2 and not several:
             raise ValueError(
-                f"y: expected at least two classes, got one class, {classes[0]!r}; a class that "
-                "the data do not contain can be named in partial_fit(classes=...)"
+                f"y: expected at least two classes, got one class, {classes.tolist()[0]!r}; a "
+                "class that the data do not contain can be named in partial_fit(classes=...)"
             )
         self.classes_, self._is_multilabel = classes, several
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from balinp._types import Array
 from balinp.estimators.base import BALIEstimator
+from balinp.estimators.training import seeded
 from balinp.validation import as_count
 
 
@@ -36,7 +36,7 @@ class WithFunctions(BALIEstimator):
         """
         X = self._inputs(X)  # first: before `fit` there is no scale
         X = self._input_scale.to_standard(X)
-        rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+        rng = np.random.default_rng(seeded(random_state).randint(2**31 - 1))
         chosen = rng.integers(len(self.members_), size=as_count(n_samples, "n_samples"))
         draws = np.stack([self.members_[m].sample_functions(X, rng) for m in chosen])
         draws = np.moveaxis(draws * self._target_scale.std + self._target_scale.mean, 0, 2)

@@ -7,23 +7,13 @@ from typing import Any, ClassVar, Literal, cast, overload
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils import check_random_state
 
 from balinp._types import Activation, Array, Covariance, Noise, Pass, Prior
 from balinp.defaults import REGRESSION_TRAINING, Training
 from balinp.estimators.functions import WithFunctions
-from balinp.estimators.rows import (
-    FOR_CLASSES,
-    dense,
-    finite,
-    merged,
-    present,
-    read,
-    refuse_text,
-    resolution,
-    rounded,
-)
-from balinp.estimators.training import Callback
+from balinp.estimators.refused import FOR_CLASSES, refuse_missing, refuse_text
+from balinp.estimators.rows import dense, finite, merged, present, read, resolution, rounded
+from balinp.estimators.training import Callback, seeded, unless_it_fails
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, equal_mixture
 from balinp.validation import as_count, as_level, as_widths, dimensions
@@ -95,14 +85,16 @@ class BALIRegressor(RegressorMixin, WithFunctions):
     log_evidence_ : float
         Laplace-type log evidence (EV-5) of the data of `fit`, of the targets in original units, in
         nats; the mean over members. Not there after `partial_fit`.
-    history_
-        A `balinp.history.Record` of each step of the first member, also of earlier calls that this
-        one went on from; pickles and files keep fewer, or none. Of others ``members_[k].history``.
+    history_, histories_
+        A `balinp.history.Record` of each step, also of earlier calls that this one went on from;
+        pickles and files keep fewer, or none. Several members have no `history_`, but a list of
+        histories, one each.
     n_iter_
         Passes over the data that the last `fit` made; of several members, the most.
     validation_scores_ : array
-        (n_iter_,) array, with `early_stopping` the score of the rows held out after each pass of
-        the first member, in standardised units; else None.
+        (n_iter_,) array, with `early_stopping` the score of the rows held out after each pass, in
+        standardised units; else None. Of several members (n_members, n_iter_), NaN in the passes
+        that a member has not made.
     n_features_in_, feature_names_in_ : int and array of str
         As in scikit-learn.
 
@@ -211,7 +203,8 @@ class BALIRegressor(RegressorMixin, WithFunctions):
         >>> model.predict([[2.0]]).round(2)
         array([7.])
         """
-        self._fit(*self._data(X, y, sample_weight, first=True), callback)
+        with unless_it_fails(self):
+            self._fit(*self._data(X, y, sample_weight, first=True), callback)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> BALIRegressor:
@@ -243,6 +236,7 @@ class BALIRegressor(RegressorMixin, WithFunctions):
         self, X: Any, y: Any, sample_weight: Any, *, first: bool
     ) -> tuple[Array, Array, Array, float]:
         refuse_text(X, "X")
+        refuse_missing(y, "y")
         refuse_text(y, "y", FOR_CLASSES)
         if dimensions(y) == 2 and np.asarray(y).dtype.kind == "f":
             finite(np.asarray(y), "y", y)
@@ -391,7 +385,7 @@ class BALIRegressor(RegressorMixin, WithFunctions):
         >>> model.sample_y([[0.0], [1.0]], n_samples=5, random_state=0).shape
         (2, 5)
         """
-        rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+        rng = np.random.default_rng(seeded(random_state).randint(2**31 - 1))
         count = as_count(n_samples, "n_samples")
         draws = self._in_pieces(X, lambda p: np.moveaxis(p.sample(rng, count), 0, 2))[0]
         return draws[:, 0] if self._one_output else draws

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
-from balinp.validation import (
-    LARGEST,
-    as_level,
-    as_matrix,
-    as_weights,
-    dimensions,
-    refuse_masked,
-)
+from balinp.estimators.refused import found_in
+from balinp.validation import LARGEST, as_level, as_matrix, as_weights, dimensions
 
 FLOATS = [np.float64, np.float32]
 """Types in which numbers are read before they become float64: what they resolve depends on it."""
@@ -29,50 +22,8 @@ Rows = tuple[Array, Array, Array]
 SPARSE = ("csr", "csc")
 """Forms of sparse matrices that are taken, as scikit-learn's own networks take them."""
 
-TIMES = (date, time, timedelta, np.datetime64, np.timedelta64)
-"""What is a date or a duration, also in pandas."""
-
-IN_DAYS = "say it in numbers, such as days since a first day"
 IMPUTE = "impute what is missing, as sklearn.impute.SimpleImputer does"
-ONE_HOT = "one-hot encode it, as sklearn.preprocessing.OneHotEncoder does"
-FOR_CLASSES = "for classes there is BALIClassifier"
-"""What to do with dates, with missing inputs, with text among inputs and among targets."""
-
-
-def refuse_text(value: Any, name: str, hint: str = ONE_HOT) -> None:
-    """Raise TypeError on what scikit-learn would read as numbers but is text, dates, or masked.
-
-    Objects that are numbers pass, as scikit-learn's rules for estimators demand.
-
-    Parameters
-    ----------
-    value
-        A matrix or a vector, of any kind.
-    name : str
-        Name of the argument.
-    hint : str, optional
-        What to do with text.
-    """
-    refuse_masked(value, name)
-    try:
-        raw = np.asarray(value)
-    except (TypeError, ValueError):
-        return  # no array: scikit-learn says so
-    if raw.dtype.kind in "US":
-        raise TypeError(f"{name}: expected real numbers, got text, dtype {raw.dtype}; {hint}")
-    if raw.dtype.kind in "Mm":
-        column = found_in(value, 0) if raw.ndim == 2 else ""
-        raise TypeError(
-            f"{name}: expected real numbers, got {_time(raw.flat[0])}{column}; {IN_DAYS}"
-        )
-    for index, entry in enumerate(raw.ravel() if raw.dtype.kind == "O" else ()):
-        if not isinstance(entry, (str, bytes, *TIMES)):
-            continue
-        column = found_in(value, index % raw.shape[1]) if raw.ndim == 2 else ""
-        found, todo = (
-            (_time(entry), IN_DAYS) if isinstance(entry, TIMES) else (f"the text {entry!r}", hint)
-        )
-        raise TypeError(f"{name}: expected real numbers, got {found}{column}; {todo}")
+"""What to do with missing inputs."""
 
 
 def read(estimator: Any, X: Any, y: Any, *, first: bool, **options: Any) -> tuple[Any, Any]:
@@ -122,23 +73,6 @@ def finite(matrix: Any, name: str, source: Any, names: Any = None) -> Array:
         place = f"{found_in(source, column, names)}," if dimensions(source) != 1 else " in"
         todo = f"; {IMPUTE}" if name == "X" and np.isnan(matrix[row, column]) else ""
         raise ValueError(f"{error}, the first{place} row {row}{todo}") from None
-
-
-def found_in(source: Any, column: int, names: Any = None) -> str:
-    """Where a number was found, in words: its column by name if there are names.
-
-    Examples
-    --------
-    >>> found_in(np.ones((2, 2)), 1), found_in(np.ones((2, 2)), 1, ["age", "weight"])
-    (' in column 1', " in column 'weight'")
-    """
-    names = getattr(source, "columns", names)
-    return f" in column {column if names is None else repr(names[column])}"
-
-
-def _time(entry: Any) -> str:
-    is_span = isinstance(entry, (timedelta, np.timedelta64))
-    return f"{'the duration' if is_span else 'the date'} {entry}"
 
 
 def dense(X: Any) -> Any:

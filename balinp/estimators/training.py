@@ -1,4 +1,4 @@
-"""The training of one member: watched, shown, stopped by rows held out, or step by step."""
+"""Training of members: watched, shown, stopped by rows held out, or step by step."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from balinp._types import Array
 from balinp.bali import BALI
 from balinp.history import REMEMBERED, History, Record
 from balinp.kernels import amount
+from balinp.validation import is_true
 
 Callback = Callable[[BALI], Any]
 """Called with a member after each pass over the data; True ends its training."""
@@ -67,6 +69,45 @@ class Trained(NamedTuple):
         return self.member
 
 
+@contextmanager
+def unless_it_fails(estimator: Any) -> Iterator[None]:
+    """Let an estimator keep what is done to it, unless an error or Ctrl-C cuts that short.
+
+    It then is what it was: members of one training and units or labels of another would give wrong
+    predictions in silence.
+
+    Parameters
+    ----------
+    estimator
+        Whose attributes are put back; the objects that they are must not be changed meanwhile.
+    """
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def copied(model: BALI) -> BALI:
+    """A copy of a model, with all of its history."""
+    copy = deepcopy(model)
+    copy.history = History(model.history)
+    return copy
+
+
+def seeded(random_state: Any) -> np.random.RandomState:
+    """The generator that `random_state` stands for, as everywhere in scikit-learn."""
+    try:
+        return check_random_state(random_state)
+    except ValueError:
+        raise ValueError(
+            "random_state: expected an integer from 0 to 4294967295, a numpy.random.RandomState or "
+            f"None, got {random_state!r}"
+        ) from None
+
+
 class EarlyStopping:
     """A callback that scores rows held out, keeps the best model, and ends when its time is up.
 
@@ -77,14 +118,13 @@ class EarlyStopping:
         self.held_out = held_out
         self.scores: list[float] = []
         self.best: BALI | None = None
-        self.records: list[Record] = []
 
     def __call__(self, model: BALI) -> bool:
         """Score the model after a pass; whether it is time to stop."""
         X, Y, w, patience = self.held_out
         score = float(np.average(model.predict(X).logpdf(Y), weights=w))
         if self.best is None or score > max(self.scores):
-            self.best, self.records = deepcopy(model), list(model.history)
+            self.best = copied(model)
         self.scores.append(score)
         return len(self.scores) - 1 - int(np.argmax(self.scores)) >= patience
 
@@ -92,7 +132,6 @@ class EarlyStopping:
         """The model of the best pass, with the posterior that training would have left it."""
         if self.best is None or self.best.steps == model.steps:
             return model
-        self.best.history = History(self.records)  # of which a copy keeps the last few
         return self.best.fit(X, Y, **options | {"epochs": 0})
 
 
@@ -132,7 +171,7 @@ def trained(
             passes += 1
             show(model)
             enough = stopping is not None and stopping(model)
-            return (callback is not None and callback(model) is True) or enough
+            return (callback is not None and is_true(callback(model))) or enough
 
         member.fit(X, Y, callback=after_pass, **options)
     if stopping is not None:
@@ -194,8 +233,19 @@ SETTINGS = {
 """Of a member, which cannot change on the way."""
 
 
-def refuse_changes(members: list[BALI], new: BALI, n_members: int) -> None:
+def refuse_changes(members: list[BALI], new: BALI, n_members: int, what: str) -> None:
     """Raise unless members can go on being trained under the settings of a new one.
+
+    Parameters
+    ----------
+    members : list of BALI
+        Which were trained before.
+    new : BALI
+        With the settings of now.
+    n_members : int
+        How many there are to be.
+    what : str
+        What goes on.
 
     Raises
     ------
@@ -206,7 +256,7 @@ def refuse_changes(members: list[BALI], new: BALI, n_members: int) -> None:
     for name, (before, now) in {"n_members": [len(members), n_members], **found}.items():
         if before != now:
             raise ValueError(
-                f"{name}: expected {before!r} as before, since warm_start goes on, got {now!r}"
+                f"{name}: expected {before!r} as before, since {what} goes on, got {now!r}"
             )
 
 

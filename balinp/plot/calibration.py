@@ -8,11 +8,12 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import beta
 
-from balinp.asking import as_targets, predictive_of
+from balinp.asking import as_targets, is_model, predictive_of
 from balinp.diagnostics.residuals import as_output, as_regression, standardised_residuals
 from balinp.metrics import calibration, top_label
 from balinp.plot.style import COLOURS, as_levels, axes_or_new, diagonal, open_frame
-from balinp.validation import as_choice, as_count
+from balinp.predictive import BernoulliPredictive, GaussianPredictive
+from balinp.validation import as_choice, as_count, as_matrix
 
 TWO_SIDED = float(ndtri(0.975))
 """Half width, in standard errors, of the ranges in which 95 % of calibrated results lie."""
@@ -32,9 +33,9 @@ def reliability(
     ----------
     probabilities : array_like
         (N, K) class probabilities, a `CategoricalPredictive`, or, with X, a model; any classifier
-        of scikit-learn is one, too.
+        of scikit-learn is one, too. Of a `BernoulliPredictive` each answer is a datum.
     Y : array_like
-        (N,) labels or (N, K) one-hot rows.
+        (N,) labels or (N, K) one-hot rows; for several answers a row (N, K) zeros and ones.
     X : array_like, optional
         Inputs (N, n_in) at which a model is asked.
     n_bins : int, default 10
@@ -62,7 +63,7 @@ def reliability(
            [0.9, 1. ]])
     """
     fewest = as_count(fewest, "fewest")
-    p, classes = _probabilities(probabilities, X)
+    Y, p, classes = _answers(probabilities, Y, X)
     bins = calibration.reliability(*top_label(Y, p, classes=classes), n_bins)
     drawn = bins.size >= fewest
     if not drawn.any():
@@ -84,13 +85,25 @@ def reliability(
     return axes
 
 
-def _probabilities(given: Any, X: Any) -> tuple[Any, Any]:
-    """Class probabilities (N, K), and their labels if something knows them."""
-    if hasattr(given, "predict_proba"):
+def _answers(given: Any, Y: Any, X: Any) -> tuple[Any, Any, Any]:
+    """Targets, class probabilities (N, K), and the labels of the classes if something knows them.
+
+    Several answers a row are as many data of two classes.
+    """
+    classes = getattr(given, "classes_", None)
+    if is_model(given):
+        given = predictive_of(given, X)
+    elif hasattr(given, "predict_proba"):
         if X is None:
             raise TypeError("X: expected the inputs at which to ask a classifier, got None")
-        return given.predict_proba(X), given.classes_
-    return getattr(predictive_of(given, X), "probabilities", given), None
+        given = given.predict_proba(X)
+    if isinstance(given, GaussianPredictive):
+        raise TypeError("probabilities: expected those of classes, or a classifier, got regression")
+    p = getattr(given, "probabilities", given)
+    if not isinstance(given, BernoulliPredictive):
+        return Y, p, classes
+    Y = as_matrix(Y, "Y", rows=len(p), columns=p.shape[1]).ravel()
+    return Y, np.stack([1 - p.ravel(), p.ravel()], axis=1), None
 
 
 def coverage(

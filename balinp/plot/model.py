@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
-from balinp.asking import last_step, names_of, network_of
+from balinp.asking import last_step, names_of, network_of, networks_of
 from balinp.bali import BALI, Record
 from balinp.layer import MatrixNormalLayer
 from balinp.plot.style import COLOURS, axes_or_new, open_frame
@@ -82,9 +82,7 @@ def convergence(history: Any, *, ax: Any = None) -> Any:
 
 def _histories(history: Any) -> list[Sequence[Record]]:
     """The records of a model, or of each member of an estimator."""
-    model = last_step(history)
-    models = getattr(model, "members_", [model])
-    found = [getattr(one, "history", one) for one in models]
+    found = [getattr(one, "history", one) for one in networks_of(history, "history")]
     for records in found:
         if not isinstance(records, Sequence) or not all(isinstance(r, Record) for r in records):
             raise TypeError(

@@ -161,12 +161,26 @@ def test_what_is_told_of_training_does_not_depend_on_processes(regression) -> No
     options = QUICK | {"epochs": 15, "n_members": 2, "warm_start": True}
     models = [BALIRegressor(n_jobs=jobs, **options).fit(X, y).fit(X, y) for jobs in (None, 2)]
     for model in models:
-        assert [len(member.history) for member in model.members_] == [30, 30]
-        assert model.history_ is model.members_[0].history
-    assert [r.log_joint for r in models[0].history_] == [r.log_joint for r in models[1].history_]
+        assert [len(history) for history in model.histories_] == [30, 30]
+        with pytest.raises(AttributeError, match="^history_: expected one member, got 2, "):
+            model.history_  # noqa: B018
+    joints = [[[r.log_joint for r in h] for h in model.histories_] for model in models]
+    assert joints[0] == joints[1]
+    assert joints[0][0] != joints[0][1]
     again = pickle.loads(pickle.dumps(models[0]))
     np.testing.assert_array_equal(again.predict(X), models[0].predict(X))
-    assert (again.n_iter_, len(again.history_)) == (15, 10)
+    assert (again.n_iter_, [len(h) for h in again.histories_]) == (15, [10, 10])
+
+
+def test_scores_of_several_members_are_rows(regression) -> None:
+    """Each row that of a member alone, from its own start, as long as it was trained."""
+    X, y = regression
+    options = QUICK | {"epochs": 60, "early_stopping": True, "n_iter_no_change": 2}
+    scores = BALIRegressor(n_members=4, **options).fit(X, y).validation_scores_
+    passes = np.isfinite(scores).sum(axis=1)
+    assert passes.max() == scores.shape[1] != passes.min()
+    np.testing.assert_array_equal(np.isfinite(scores), np.arange(passes.max()) < passes[:, None])
+    assert (passes - 1 - np.nanargmax(scores, axis=1)).tolist() == [2] * 4
 
 
 @pytest.mark.parametrize("with_tqdm", [True, False])

@@ -269,7 +269,7 @@ def test_convergence_of_an_ensemble_has_lines_of_each_member(axes: Any) -> None:
         expected[0] += [[record.log_joint for record in member.history]]
         expected[1] += [[record.prior_precision for record in member.history], std]
     np.testing.assert_allclose(drawn, expected[0] + expected[1], rtol=1e-12)
-    assert model.history_ == model.members_[0].history
+    assert model.histories_ == [member.history for member in model.members_]
     assert len(right.get_legend().get_texts()) == 3
 
 

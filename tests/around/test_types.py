@@ -36,7 +36,7 @@ mean, covariance = regressor.predict(X, return_cov=True)
 mean, low, high = regressor.predict(X, return_interval=0.95)
 width: float = float((high - low).max())
 predictive: GaussianPredictive = regressor.predict_distribution(X)
-steps: int = len(regressor.history_) + regressor.n_iter_
+steps: int = len(regressor.history_) + regressor.n_iter_ + len(regressor.histories_[0])
 again: BALIRegressor = BALIRegressor.load("regressor.npz")
 
 classifier = BALIClassifier(epochs=2, class_weight="balanced").fit(X, Y[:, 0] > 0)
