@@ -17,11 +17,7 @@ from balinp.experiments import CLASSIFICATION, REGRESSION
 from balinp.metrics.calibration import LEVELS, coverage, coverage_curve
 from balinp.predictive import (
     CategoricalPredictive,
-    GaussianPredictive,
-    MixturePredictive,
     Predictive,
-    StudentMixture,
-    StudentPredictive,
 )
 
 Record: TypeAlias = dict[str, Any]
@@ -82,26 +78,8 @@ def scores(predictive: Predictive, Y: Array) -> dict[str, float]:
         "log_likelihood_gaussian": float(predictive.logpdf_gaussian(Y).mean()),
         "log_likelihood_mixture": float(predictive.logpdf_mixture(Y).mean()),
         "coverage_95": coverage(predictive, Y, 0.95),
-        "crps": _crps(predictive, Y),
+        "crps": metrics.crps(Y, predictive),
     }
-
-
-def _crps(predictive: GaussianPredictive, Y: Array) -> float:
-    """The CRPS of the predictive itself, not of the Gaussian of its mean and covariance.
-
-    Derivation: SC-1, SC-6, SC-7
-    """
-    if isinstance(predictive, StudentPredictive):
-        return metrics.crps_student(Y, predictive.mean, predictive.std, predictive.freedom)
-    if isinstance(predictive, StudentMixture):
-        members = predictive.members
-        freedoms = [getattr(member, "freedom", np.inf) for member in members]
-        means, stds = (np.stack([getattr(m, part) for m in members]) for part in ("mean", "std"))
-        return metrics.crps_student_mixture(Y, means, stds, freedoms)
-    if not isinstance(predictive, MixturePredictive):
-        return metrics.crps_gaussian(Y, predictive.mean, predictive.std)
-    stds = np.broadcast_to(predictive.component_std, predictive.outputs.shape)
-    return metrics.crps_mixture(Y, predictive.outputs, stds)
 
 
 def calibration(predictive: Predictive, Y: Array) -> Array:

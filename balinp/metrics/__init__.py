@@ -1,4 +1,4 @@
-"""Scores of predictions, as plain functions of arrays.
+"""Scores of predictions, as plain functions of arrays; `crps` asks a model, too.
 
 Regression takes targets and means of shape (N, K), one datum a row; a vector (N,) is one column.
 Classification takes class probabilities (N, K), right up to 1e-6, and labels 0..K-1 (N,), one-hot
@@ -18,15 +18,22 @@ import numpy.typing as npt
 from scipy.special import entr, erf
 
 from balinp._types import Array
-from balinp.asking import as_labels, column
+from balinp.asking import as_labels, as_targets, column, predictive_of
 from balinp.metrics.calibration import reliability
 from balinp.metrics.student import crps_student, crps_student_mixture
+from balinp.predictive import (
+    GaussianPredictive,
+    MixturePredictive,
+    StudentMixture,
+    StudentPredictive,
+)
 from balinp.validation import as_array, as_matrix
 
 __all__ = [
     "accuracy",
     "auroc",
     "brier",
+    "crps",
     "crps_gaussian",
     "crps_mixture",
     "crps_student",
@@ -58,6 +65,56 @@ def rmse(Y: npt.ArrayLike, mean: npt.ArrayLike) -> float:
     """
     targets, centres = _targets_and_means(Y, mean)
     return float(np.sqrt(np.mean((targets - centres) ** 2)))
+
+
+def crps(Y: Any, predictive: Any, *, X: Any = None) -> float:
+    """Continuous ranked probability score of what is predicted, tails and mixtures included.
+
+    Not of the Gaussian that has its mean and covariance.
+
+    Derivation: SC-1, SC-6, SC-7
+
+    Parameters
+    ----------
+    Y : array_like
+        (N, K) targets, of one output (N,).
+    predictive
+        Predictive of regression, at N inputs; or, with X, a model.
+    X : array_like, optional
+        Inputs (N, n_in) at which a model is asked.
+
+    Returns
+    -------
+    float
+        The score in the unit of Y, a mean over data and outputs; lower is better.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the form above.
+
+    Examples
+    --------
+    >>> from balinp import BALI
+    >>> x = np.linspace(-1, 1, 9)[:, None]
+    >>> model = BALI(hidden=(), noise_variance=1.0, prior_precision=1.0).fit(x, 0 * x, epochs=1)
+    >>> 0.2 < crps(0 * x, model, X=x) < 0.3
+    True
+    """
+    p = predictive_of(predictive, X)
+    if not isinstance(p, GaussianPredictive):
+        raise TypeError("predictive: expected one of regression, or a model of it")
+    Y = as_targets(Y, "Y", rows=len(p.mean), columns=p.mean.shape[1])
+    if isinstance(p, StudentPredictive):
+        return crps_student(Y, p.mean, p.std, p.freedom)
+    if isinstance(p, StudentMixture):
+        freedoms = [getattr(member, "freedom", np.inf) for member in p.members]
+        means, stds = (np.stack([getattr(m, part) for m in p.members]) for part in ("mean", "std"))
+        return crps_student_mixture(Y, means, stds, freedoms)
+    if not isinstance(p, MixturePredictive):
+        return crps_gaussian(Y, p.mean, p.std)
+    stds = np.broadcast_to(p.component_std, p.outputs.shape)
+    return crps_mixture(Y, p.outputs, stds)
 
 
 def crps_gaussian(Y: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike) -> float:

@@ -21,7 +21,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from balinp import metrics
+from balinp import BALIRegressor, metrics
 from balinp._types import Array
 
 RTOL = 1e-10
@@ -462,3 +462,19 @@ def test_inputs_may_be_read_only_and_results_are_plain_floats() -> None:
     ]
     assert all(type(result) is float for result in results)
     assert metrics.predictive_entropy(p).shape == (6,)
+
+
+@pytest.mark.equation("SC-1", "SC-6", "SC-7")
+@pytest.mark.parametrize("options", [{}, {"noise": "gaussian"}, {"n_members": 2}], ids=str)
+def test_crps_of_a_model_is_that_of_its_draws(options, rng):
+    """E |y - y'| - E |y' - y''| / 2 over draws of the predictive, in the unit of the target."""
+    X = rng.normal(size=(60, 2))
+    y = 50 * X[:, 0] + 10 * rng.standard_normal(60)
+    model = BALIRegressor(hidden=3, epochs=10, random_state=0, **options).fit(X[:40], y[:40])
+    score = metrics.crps(y[40:], model, X=X[40:])
+    first, second = (model.sample_y(X[40:], 20_000, random_state=seed) for seed in (1, 2))
+    expected = np.abs(first - y[40:, None]).mean() - np.abs(first - second).mean() / 2
+    assert score == pytest.approx(expected, rel=0.01)  # 20 times 20,000 draws
+    assert score == metrics.crps(y[40:, None], model.predict_distribution(X[40:]))
+    with pytest.raises(TypeError, match="^predictive: expected one of regression"):
+        metrics.crps(y, np.zeros(60))
