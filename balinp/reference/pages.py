@@ -105,7 +105,10 @@ def configure(notes: list[Note], statements: Mapping[str, Statement]) -> None:
     files = {note.name: note.name for note in notes}
     files |= {note.name[:2]: note.name for note in notes if note.name[:2].isdigit()}
 
+    known = places()
+
     def tagged(html: str, module: str) -> Markup:
+        html = with_names(html, module, known)
         return Markup(with_statements(html, module, statements, files))
 
     pdoc.render.env.filters["tagged"] = tagged
@@ -132,6 +135,29 @@ def signature(of: inspect.Signature, colon: bool) -> Markup:
         return_annotation=short(of.return_annotation),
     )
     return format_signature(shortened, colon)
+
+
+def places() -> dict[str, str]:
+    """Where what `balinp` brings by name stands, and its public methods, such as `BALI.fit`."""
+    found = {}
+    for name in balinp._HOMES:
+        kinds = [k for k in getattr(balinp, name).__mro__ if k.__module__.startswith("balinp.")]
+        for kind in reversed(kinds):  # a method is on the page of the class that defines it
+            page = f"{kind.__module__.replace('.', '/')}.html#{kind.__qualname__}"
+            own = [part for part in vars(kind) if not part.startswith("_")]
+            found |= {name: page, **{f"{name}.{part}": f"{page}.{part}" for part in own}}
+    return found
+
+
+def with_names(html: str, module: str, known: Mapping[str, str]) -> str:
+    """A docstring in which names that `balinp` brings are links, wherever they stand."""
+    way = "../" * module.count(".")
+
+    def link(found: re.Match[str]) -> str:
+        page = known.get(found[1] or "")
+        return f'<a href="{way}{page}">{found[0]}</a>' if page else found[0]
+
+    return re.sub(r"<a\b.*?</a>|<code>([\w.]+)</code>", link, html, flags=re.DOTALL)
 
 
 def with_statements(

@@ -152,6 +152,26 @@ def test_tags_and_notes_in_a_text_are_links(everything, html, expected):
     assert expected in pages.with_statements(html, "balinp.layer", statements, files)
 
 
+def test_names_that_the_package_brings_are_links_on_every_page(page):
+    """A method is on the page of the class that defines it."""
+    known = pages.places()
+    text = "<p><code>BALI</code> <a><code>MLP</code></a> <code>BALIRegressor.load</code></p>"
+    assert pages.with_names(text, "balinp.metrics", known) == (
+        '<p><a href="../balinp/bali.html#BALI"><code>BALI</code></a> <a><code>MLP</code></a> <a '
+        'href="../balinp/estimators/files.html#Stored.load"><code>BALIRegressor.load</code></a></p>'
+    )
+    for address in known.values():
+        name, _, place = address.partition(".html#")
+        assert pdoc.doc.Module(sys.modules[name.replace("/", ".")]).get(place), address
+    assert "BALI.history" not in known
+
+
+def test_fields_of_named_tuples_are_told_of_once(page):
+    text = page(mlp)
+    assert "Alias for field" not in text
+    assert "Create new instance" not in text
+
+
 def test_what_cannot_be_imported_is_left_out(monkeypatch):
     """With the name of the package that is missing."""
     names = ("balinp.cli", "balinp.reference.notes", "balinp._types", "balinp.reference.__main__")
