@@ -139,7 +139,7 @@ def signature(of: inspect.Signature, colon: bool) -> Markup:
 
 def places() -> dict[str, str]:
     """Where what `balinp` brings by name stands, and its public methods, such as `BALI.fit`."""
-    found = {}
+    found: dict[str, str] = {}
     for name in balinp._HOMES:
         kinds = [k for k in getattr(balinp, name).__mro__ if k.__module__.startswith("balinp.")]
         for kind in reversed(kinds):  # a method is on the page of the class that defines it
