@@ -7,7 +7,7 @@
 # truth is known; yours takes its place by `pandas.read_csv`.
 #
 # It needs scikit-learn, pandas and MAPIE. Read [00](00_five_minutes.ipynb) first. For a first look
-# at a file without any programming, `balinp evaluate csv:flats.csv --target rent` compares a dozen
+# at a file without any programming, `balinp evaluate csv:flats.csv --target rent` compares ten
 # methods on it.
 
 # %%

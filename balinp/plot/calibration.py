@@ -91,11 +91,11 @@ def _answers(given: Any, Y: Any, X: Any) -> tuple[Any, Any, Any]:
     Several answers a row are as many data of two classes.
     """
     classes = getattr(given, "classes_", None)
+    if hasattr(given, "predict_proba") and X is None:
+        raise TypeError("X: expected the inputs at which to ask a classifier, got None")
     if is_model(given):
         given = predictive_of(given, X)
     elif hasattr(given, "predict_proba"):
-        if X is None:
-            raise TypeError("X: expected the inputs at which to ask a classifier, got None")
         given = given.predict_proba(X)
     if isinstance(given, GaussianPredictive):
         raise TypeError("probabilities: expected those of classes, or a classifier, got regression")

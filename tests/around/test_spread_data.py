@@ -45,16 +45,32 @@ distributed = pytest.importorskip("distributed", reason="needs the extra 'dask'"
 
 ROWS = 400
 
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
+"""What dask does besides, over and over: it was .065 seconds of the processor in each second."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet() -> Iterator[None]:
+    """No measurements of dask's own."""
+    from dask import config
+
+    with config.set(QUIET):
+        yield
+
 
 @pytest.fixture(scope="module")
-def two_processes() -> Iterator[Any]:
+def two_processes(quiet: None) -> Iterator[Any]:
     """A client of a cluster of two processes on this machine."""
     with local_cluster(2) as made, distributed.Client(made) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def client_of_threads() -> Iterator[Any]:
+def client_of_threads(quiet: None) -> Iterator[Any]:
     """A client of a cluster of two threads of this process."""
     with (
         local_cluster(2, processes=False) as made,
@@ -147,23 +163,6 @@ def test_draws_of_many_classes_are_those_of_the_same_pieces(
     assert_same_model(model, memory)
 
 
-@pytest.mark.equation("LR-6", "FP-2")
-@pytest.mark.parametrize("case", ["network", "classes"])
-def test_many_chunks_are_added_in_groups_and_nothing_need_be_kept(
-    case: str, two_processes: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hidden, likelihood, _ = CASES[case]
-    X, Y = data("classes" if likelihood == "categorical" else "regression")
-    memory = BALI(hidden, likelihood).fit(X, Y, epochs=2)
-    many = chunked(X, Y, rows=(40,) * 8 + (80,))
-    assert many[0].numblocks[0] > cluster.GROUP
-    model = BALI(hidden, likelihood).fit(*many[:2], epochs=2)
-    assert_same_model(model, memory)
-    monkeypatch.setattr(balinp.data, "PIECE", 1)  # here, where it is decided what is kept there
-    again = BALI(hidden, likelihood).fit(*many[:2], epochs=2)
-    assert_same_model(again, model, 0)
-
-
 @pytest.mark.equation("JP-1", "JP-3", "JP-4")
 @pytest.mark.parametrize("hidden", [(5,), ()])
 def test_all_layers_together_and_tails_are_those_of_memory(
@@ -207,37 +206,6 @@ def test_few_rows_are_brought_here(threads: Any) -> None:
 
 
 # -- where things are ------------------------------------------------------------------------------
-
-
-def test_chunks_stay_where_they_are(two_processes: Any) -> None:
-    X, Y = (array.repeat(40, axis=0) for array in data())
-    places = []
-
-    def look(model: BALI) -> None:
-        held = two_processes.who_has()
-        places.append({str(key): who for key, who in held.items() if "_chunk" in str(key)})
-
-    BALI((4,)).fit(*chunked(X, Y, rows=4000), epochs=3, callback=look)
-    assert places[0] == places[-1]
-    assert [len(who) for who in places[0].values()] == [1] * 4
-    deadline = time.monotonic() + 60
-    while two_processes.who_has() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert two_processes.who_has() == {}  # nothing is left behind
-
-
-def test_the_number_of_rows_does_not_change_what_travels(two_processes: Any) -> None:
-    """Of two chunks: one's sums go to the other, and theirs here, by way of the scheduler.
-
-    On a busy machine dask gives a chunk to an idle worker in most steps: one without will do.
-    """
-
-    def moved(rows: int) -> float:
-        return cost(two_processes, MEASURED[0], rows, 2, steps=1).bytes
-
-    few, limit = moved(500), 0.2 * 40_000 * 9 * 8  # a step may take more passes
-    assert 3 * 8 * MEASURED[0].numbers < few
-    assert any(moved(40_000) - few < limit for _ in range(6))
 
 
 def test_what_has_been_worked_out_does_not_travel() -> None:
@@ -514,6 +482,75 @@ def test_a_fit_goes_on_where_its_cluster_was_lost(monkeypatch: pytest.MonkeyPatc
     assert_same_model(model, memory)
 
 
+def test_rates_are_found_again_in_costs_that_they_make() -> None:
+    true = Rates(fixed=0.1, each_chunk=0.02, each_worker=0.04, task=0.03, row=1e-5, memory_row=2e-5)
+    costs = [
+        (
+            rows,
+            chunks,
+            Cost(0.1 + 0.02 * chunks, 0.08 + 0.03 * chunks + 1e-5 * rows, 1e-5 * rows, 0.0, 0.0),
+        )
+        for rows, chunks in ((100, 2), (5000, 2), (100, 9))
+    ]
+    assert rates(costs, 2e-5) == pytest.approx(true)
+    case = MEASURED[0]
+    # Eight: one level, so that sums of eight chunks arrive at one worker.
+    travel, waiting = 8 * 8 * case.numbers / BANDWIDTH, PASSES * 6 * LATENCY
+    assert true.step(case, 8000, 8) == pytest.approx(0.1 + 0.16 + 0.07 + 0.02 + travel + waiting)
+    assert case.numbers == 9**2 + 50**2 + 9 * 50 + 51**2 + 1 + 51
+
+
+# -- in two processes ------------------------------------------------------------------------------
+
+
+@pytest.mark.equation("LR-6", "FP-2")
+@pytest.mark.parametrize("case", ["network", "classes"])
+def test_many_chunks_are_added_in_groups_and_nothing_need_be_kept(
+    case: str, two_processes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden, likelihood, _ = CASES[case]
+    X, Y = data("classes" if likelihood == "categorical" else "regression")
+    memory = BALI(hidden, likelihood).fit(X, Y, epochs=2)
+    many = chunked(X, Y, rows=(40,) * 8 + (80,))
+    assert many[0].numblocks[0] > cluster.GROUP
+    model = BALI(hidden, likelihood).fit(*many[:2], epochs=2)
+    assert_same_model(model, memory)
+    monkeypatch.setattr(balinp.data, "PIECE", 1)  # here, where it is decided what is kept there
+    again = BALI(hidden, likelihood).fit(*many[:2], epochs=2)
+    assert_same_model(again, model, 0)
+
+
+def test_chunks_stay_where_they_are(two_processes: Any) -> None:
+    X, Y = (array.repeat(40, axis=0) for array in data())
+    places = []
+
+    def look(model: BALI) -> None:
+        held = two_processes.who_has()
+        places.append({str(key): who for key, who in held.items() if "_chunk" in str(key)})
+
+    BALI((4,)).fit(*chunked(X, Y, rows=4000), epochs=3, callback=look)
+    assert places[0] == places[-1]
+    assert [len(who) for who in places[0].values()] == [1] * 4
+    deadline = time.monotonic() + 60
+    while two_processes.who_has() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert two_processes.who_has() == {}  # nothing is left behind
+
+
+def test_the_number_of_rows_does_not_change_what_travels(two_processes: Any) -> None:
+    """Of two chunks: one's sums go to the other, and theirs here, by way of the scheduler.
+
+    On a busy machine dask gives a chunk to an idle worker in most steps: one without will do.
+    """
+
+    def moved(rows: int) -> float:
+        return cost(two_processes, MEASURED[0], rows, 2, steps=1).bytes
+
+    few, limit = moved(500), 0.2 * 40_000 * 9 * 8  # a step may take more passes
+    assert 3 * 8 * MEASURED[0].numbers < few
+    assert any(moved(40_000) - few < limit for _ in range(6))
+
+
 def test_likelihoods_of_ones_own_are_sent(two_processes: Any) -> None:
     class Poisson(Likelihood):
         def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
@@ -531,9 +568,6 @@ def test_likelihoods_of_ones_own_are_sent(two_processes: Any) -> None:
     X, Y = data("classes")
     model, memory = BALI((4,), Poisson()), BALI((4,), Poisson())
     assert_same_model(model.fit(*chunked(X, Y)[:2], epochs=2), memory.fit(X, Y, epochs=2))
-
-
-# -- pages and measurements ------------------------------------------------------------------------
 
 
 def test_the_page_runs(two_processes: Any) -> None:
@@ -575,21 +609,3 @@ def test_a_killed_worker_costs_time_alone(
     model = BALI((5,), "categorical").fit(*arrays, epochs=3)
     assert len(calls) > 14
     assert_same_model(model, expected, 0)
-
-
-def test_rates_are_found_again_in_costs_that_they_make() -> None:
-    true = Rates(fixed=0.1, each_chunk=0.02, each_worker=0.04, task=0.03, row=1e-5, memory_row=2e-5)
-    costs = [
-        (
-            rows,
-            chunks,
-            Cost(0.1 + 0.02 * chunks, 0.08 + 0.03 * chunks + 1e-5 * rows, 1e-5 * rows, 0.0, 0.0),
-        )
-        for rows, chunks in ((100, 2), (5000, 2), (100, 9))
-    ]
-    assert rates(costs, 2e-5) == pytest.approx(true)
-    case = MEASURED[0]
-    # Eight: one level, so that sums of eight chunks arrive at one worker.
-    travel, waiting = 8 * 8 * case.numbers / BANDWIDTH, PASSES * 6 * LATENCY
-    assert true.step(case, 8000, 8) == pytest.approx(0.1 + 0.16 + 0.07 + 0.02 + travel + waiting)
-    assert case.numbers == 9**2 + 50**2 + 9 * 50 + 51**2 + 1 + 51
