@@ -320,7 +320,8 @@ class BALIRegressor(RegressorMixin, WithFunctions):
             included. (`GaussianProcessRegressor` means the covariance between rows.)
         return_interval : float, optional
             A probability such as .95: also return the ends of the central intervals, as
-            `predict_interval` does. The `predict` of a pipeline hands it on.
+            `predict_interval` does. The `predict` of a pipeline hands it on; `cross_val_predict`
+            and `TransformedTargetRegressor` have no way for it.
 
         Returns
         -------
