@@ -504,20 +504,20 @@ def test_rates_are_found_again_in_costs_that_they_make() -> None:
 
 
 @pytest.mark.equation("LR-6", "FP-2")
-@pytest.mark.parametrize("case", ["network", "classes"])
-def test_many_chunks_are_added_in_groups_and_nothing_need_be_kept(
-    case: str, two_processes: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hidden, likelihood, _ = CASES[case]
-    X, Y = data("classes" if likelihood == "categorical" else "regression")
-    memory = BALI(hidden, likelihood).fit(X, Y, epochs=2)
-    many = chunked(X, Y, rows=(40,) * 8 + (80,))
+def test_many_chunks_are_added_in_groups(two_processes: Any) -> None:
+    X, Y = data("classes")
+    many = chunked(X, Y, rows=(40,) * 8 + (80,))[:2]
     assert many[0].numblocks[0] > cluster.GROUP
-    model = BALI(hidden, likelihood).fit(*many[:2], epochs=2)
-    assert_same_model(model, memory)
+    model = BALI((5,), "categorical").fit(*many, epochs=2)
+    assert_same_model(model, BALI((5,), "categorical").fit(X, Y, epochs=2))
+
+
+@pytest.mark.equation("LR-6")
+def test_nothing_need_be_kept(two_processes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = chunked(*data())
+    kept = BALI((5, 4)).fit(*arrays, epochs=2)
     monkeypatch.setattr(balinp.data, "PIECE", 1)  # here, where it is decided what is kept there
-    again = BALI(hidden, likelihood).fit(*many[:2], epochs=2)
-    assert_same_model(again, model, 0)
+    assert_same_model(BALI((5, 4)).fit(*arrays, epochs=2), kept, 0)
 
 
 def test_chunks_stay_where_they_are(two_processes: Any) -> None:
