@@ -144,8 +144,8 @@ def _draw_scores(axes: Any, outcomes: Sequence[Outcome], kind: str) -> None:
                      edgecolors=style.colour, alpha=0.55, marker=style.marker, linewidths=0.8,
                      zorder=2)  # fmt: skip
         mean, error = mean_and_error(values[row])
-        inside = low <= mean <= high
-        axes.errorbar(np.clip(mean, low, high), row - 0.22, xerr=error if inside else None,
+        has_bar = low <= mean <= high and np.isfinite(error)  # one split has no standard error
+        axes.errorbar(np.clip(mean, low, high), row - 0.22, xerr=error if has_bar else None,
                       fmt=style.marker, color=style.colour, markerfacecolor=style.face,
                       markersize=7, capsize=4, linewidth=1.8, zorder=3)  # fmt: skip
     axes.set_yticks(range(len(methods)), methods)
