@@ -156,7 +156,7 @@ feature_names_in_
         classes = np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
         if not goes_on:
             self._set_classes(classes, y.ndim == 2)
-        elif self._is_multilabel != (y.ndim == 2) or not np.array_equal(classes, self.classes_):
+        elif self._is_multilabel != (y.ndim == 2) or not self._has(classes):
             raise ValueError(
                 f"y: expected classes {self.classes_} as before, since warm_start goes on, "
                 f"got {classes}"
@@ -202,7 +202,7 @@ feature_names_in_
             raise ValueError("classes: expected all class labels in the first call, got None")
         if first:
             self._set_classes(np.unique(classes), y.ndim == 2)
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+        elif classes is not None and not self._has(np.unique(classes)):
             raise ValueError(f"classes: expected {self.classes_} as before, got {classes}")
         self._partial_fit(*self._rows(X, y, sample_weight))
         return self
@@ -245,7 +245,7 @@ feature_names_in_
                 "class_weight: expected None, 'balanced' or weights by label, "
                 f"got {self.class_weight!r}"
             )
-        unknown = [label for label in self.class_weight if label not in self.classes_]
+        unknown = [label for label in self.class_weight if label not in self.classes_.tolist()]
         if unknown:
             raise ValueError(
                 f"class_weight: expected weights of the classes {self.classes_}, got {unknown}"
@@ -267,6 +267,10 @@ feature_names_in_
                 "class that the data do not contain can be named in partial_fit(classes=...)"
             )
         self.classes_, self._is_multilabel = classes, several
+
+    def _has(self, classes: Any) -> bool:
+        """Whether sorted labels are those of before; as lists, since text is no number's equal."""
+        return bool(classes.tolist() == self.classes_.tolist())
 
     def _one_hot(self, y: Any) -> Array:
         if y.ndim != 1:
