@@ -64,4 +64,4 @@ def _parameters(factors: Factors, layer: MatrixNormalLayer) -> float:
     """Gamma of a layer that had seen what these factors say."""
     prior = layer.state.prior
     _, factors = Direct(0.0).solved(np.zeros(layer.mean.shape), factors, prior)
-    return factors.determined(prior).parameters
+    return factors.parameters(prior)

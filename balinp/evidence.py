@@ -68,7 +68,7 @@ def effective_parameters(layer: MatrixNormalLayer) -> float:
     """
     if layer.state.factors is None:
         return 0.0
-    return layer.state.determined.parameters
+    return layer.state.parameters
 
 
 def prior_precision_target(

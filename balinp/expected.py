@@ -99,6 +99,7 @@ class ExpectedClasses(Expected):
 
     def __init__(self, likelihood: DatumLikelihood, deviations: Array) -> None:
         super().__init__(likelihood, deviations)
+        self._classes_first = np.ascontiguousarray(deviations.transpose(2, 0, 1))
         self._last: tuple[Array, Softmax] | None = None
 
     def log_density(self, Y: Array, f: Array) -> Array:
@@ -121,7 +122,7 @@ class ExpectedClasses(Expected):
     def _softmax(self, f: Array) -> Softmax:
         """Probabilities at f + xi; a step asks several times at the same outputs."""
         if self._last is None or self._last[0] is not f:
-            self._last = f, Softmax(f + self.deviations)
+            self._last = f, Softmax.of_classes_first(f.T[:, None] + self._classes_first)
         return self._last[1]
 
 

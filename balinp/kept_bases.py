@@ -21,8 +21,9 @@ from balinp.natural_parameters import EXACT, Exact, Factors, Terms, averages
 from balinp.priors import Prior
 from balinp.spectral import STANDARD, Spectrum, decompose, floored, raised
 
-NARROW = 128
-"""Rows of A or H up to which both are decomposed in less time than a refinement takes."""
+NARROW = 1024
+"""Rows of A or H up to which both are decomposed in less time than refinements take, with those
+that end in a decomposition all the same."""
 
 
 @dataclass(eq=False)

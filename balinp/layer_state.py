@@ -126,6 +126,11 @@ class LayerState:
         return self.posterior if self.factors is None else self._posterior(self.factors)
 
     @lazily
+    def parameters(self) -> float:
+        """How many of the weights all data seen so far determine."""
+        return self.observed.parameters(self.prior)
+
+    @lazily
     def determined(self) -> Determined:
         """What all data seen so far determine of the weights."""
         return self.observed.determined(self.prior)

@@ -174,10 +174,22 @@ class Factors:
 
         Derivation: EV-1, EV-3
         """
+        variances, Q = self._variances(prior), self.outputs.vectors
+        return Determined(self._gamma(variances), (Q * variances) @ Q.T)
+
+    def parameters(self, prior: Prior) -> float:
+        """Gamma alone: Psi takes a product of the size of H, and is for learning noise.
+
+        Derivation: EV-1
+        """
+        return self._gamma(self._variances(prior))
+
+    def _variances(self, prior: Prior) -> Array:
         L = self.likelihood_eigenvalues + prior.eigenvalues(self.outputs)
-        variances, Q = self.n_data * (self.inputs.values @ (1.0 / L)), self.outputs.vectors
-        gamma = float(variances @ self.outputs.values)
-        return Determined(gamma, (Q * variances) @ Q.T)
+        return self.n_data * (self.inputs.values @ (1.0 / L))
+
+    def _gamma(self, variances: Array) -> float:
+        return float(variances @ self.outputs.values)
 
     def posterior(self, mean: Array, prior: Prior) -> KroneckerGaussian:
         """N(M, P^{-1}) with P = H kron N A + Lam0, whose eigenvalues are L_ij = N a_i h_j + p_j.

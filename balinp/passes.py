@@ -118,7 +118,7 @@ class Linearised(Mean):
         ]
         linearised = now.network, now.posteriors, trace.forward, variances
         if _passes_forward(R, draws):
-            return drawn_tangents(*linearised, draws, now.rng) @ R.T @ R
+            return drawn_tangents(*linearised, draws, now.rng, R.T @ R)
         return output_deviations(output_covariance(*linearised, R), draws, now.rng) @ R
 
     def combinations(self, now: Present) -> Array:

@@ -106,6 +106,7 @@ def drawn_tangents(
     variances: Sequence[Array],
     draws: int,
     rng: np.random.Generator,
+    projection: Array | None = None,
 ) -> Array:
     """Draws (m, B, K) of what the linearised outputs deviate, independent for each datum.
 
@@ -125,16 +126,22 @@ def drawn_tangents(
         Even number m.
     rng : numpy.random.Generator
         What draws come from.
+    projection : array, optional
+        (K, K) array that draws are multiplied with, such as one that leaves nothing but the
+        combinations that matter; None leaves them.
     """
     means = [in_single(posterior.mean) for posterior in posteriors]
-    single = Forward([in_single(h) for h in forward.inputs], forward.outputs, {})
-    dz = np.zeros(0)
+    inputs = [forward.inputs[0], *map(in_single, forward.inputs[1:])]  # of which slopes are taken
+    single, dz = Forward(inputs, forward.outputs, {}), np.zeros(0)
     for index, (posterior, v) in enumerate(zip(posteriors, variances, strict=True)):
         own = normals((draws // 2, *v.shape), rng) * in_single(np.sqrt(v))
-        Q = in_single(posterior.column_basis)
+        Q = posterior.column_basis.astype(np.float32)
         own = (own.reshape(-1, len(Q)) @ Q.T).reshape(own.shape)
         dz = own + network.carried(means, single, index, dz) if index else own
-    return np.asarray(np.concatenate([dz, -dz]), dtype=np.float64)
+    half = np.asarray(dz, dtype=np.float64)
+    if projection is not None:
+        half = half @ projection
+    return np.concatenate([half, -half])
 
 
 def output_deviations(covariance: Array, draws: int, rng: np.random.Generator) -> Array:

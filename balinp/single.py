@@ -29,5 +29,5 @@ def single_squares(q: KroneckerGaussian, X: Array) -> Array:
     """
     rows = in_single(X)
     if q.row_basis is not STANDARD:
-        rows = rows @ in_single(q.row_basis)
+        rows = rows @ q.row_basis.astype(np.float32)
     return rows * rows

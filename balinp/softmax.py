@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy.linalg import helmert
 
 from balinp._types import Array
+from balinp.lazily import lazily
 
 
 class Softmax:
@@ -27,12 +30,24 @@ class Softmax:
     """
 
     def __init__(self, f: Array) -> None:
-        first = np.ascontiguousarray(f.transpose(-1, *range(f.ndim - 1)))
-        self._shifted = first - first.max(axis=0)
-        self.first = np.exp(self._shifted)
-        total = self.first.sum(axis=0)
-        self.first /= total
-        self._log_total = np.log(total)
+        self._take(np.array(f.transpose(-1, *range(f.ndim - 1)), order="C"))
+
+    @classmethod
+    def of_classes_first(cls, f: Array) -> Softmax:
+        """The same of outputs f (K, ...), which are written over."""
+        softmax = cls.__new__(cls)
+        softmax._take(f)
+        return softmax
+
+    def _take(self, f: Array) -> None:
+        f -= f.max(axis=0)
+        self._shifted = f
+        self._exponentials = np.exp(f)
+        self._total = self._exponentials.sum(axis=0)
+
+    @lazily
+    def first(self) -> Array:
+        return self._exponentials / self._total
 
     @property
     def probabilities(self) -> Array:
@@ -42,7 +57,7 @@ class Softmax:
     def log_density(self, Y: Array) -> Array:
         """Sum_k y_k log p_k of targets (B, K), shape (..., B)."""
         classes = Y.T.reshape(Y.shape[1], *[1] * (self._shifted.ndim - 2), len(Y))
-        return np.asarray((classes * self._shifted).sum(axis=0) - self._log_total)
+        return np.asarray((classes * self._shifted).sum(axis=0) - np.log(self._total))
 
 
 def label_covariance(products: Array) -> Array:
@@ -70,6 +85,7 @@ def contrasts(K: int) -> Array:
     return np.eye(K) - 1.0 / K
 
 
+@cache  # steps of the linearised pass ask for them
 def orthonormal_contrasts(K: int) -> Array:
     """Rows (K - 1, K), orthonormal and orthogonal to 1: R^T R is `contrasts`.
 
@@ -80,4 +96,6 @@ def orthonormal_contrasts(K: int) -> Array:
     >>> orthonormal_contrasts(2).round(3)
     array([[ 0.707, -0.707]])
     """
-    return np.asarray(helmert(K))
+    rows = np.asarray(helmert(K))
+    rows.flags.writeable = False
+    return rows

@@ -56,7 +56,7 @@ TWINS: Mapping[Function, Function] = {
     kernels.semidefinite_rows: lambda matrices, rank=None: kernels.semidefinite_rows_reference(
         matrices
     ),
-    direct_solves.tridiagonal: lambda factors, right, lam: None,
+    direct_solves.tridiagonal: lambda factors, right, lam, delta: None,
 }
 """The plain NumPy twins of the compiled kernels; where there is no tridiagonal form, layers are
 solved by eigendecompositions."""
