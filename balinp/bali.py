@@ -86,7 +86,7 @@ class BALI(Model):
     basis_tolerance : float, optional
         Relative error, in [0, 1), that a layer's proposed change may have in eigenbases of older
         averages, before it is squared by one refinement; 0 decomposes the averages in every step
-        (NP-7). It is for batches and wide layers (from 129 inputs or outputs) of likelihoods that
+        (NP-7). It is for batches and wide layers (from 1,025 inputs or outputs) of likelihoods that
         are not Gaussian: it counts as 0 elsewhere. What comes after training (`predict`,
         posteriors) decomposes the averages as they are.
     covariance : Covariance, default "layerwise"

@@ -19,7 +19,10 @@ from balinp.kernels import is_same_amount
 from balinp.validation import LARGEST, as_data, as_matrix, as_positive, as_weights, dimensions
 
 PIECE = 2**23
-"""Numbers in the largest array of a piece, of which a step holds several: 64 MiB."""
+"""Numbers in the largest array of a single piece, of which a step holds several: 64 MiB."""
+
+CACHED_PIECE = 2**19
+"""The same where there are more than one: 4 MiB, which a processor has at hand."""
 
 SMALL_PIECE = 2**17
 """The same where data pass once, as in a prediction: 1 MiB, less than what comes out of it."""
@@ -49,6 +52,9 @@ def added(results: Iterable[Sequence[Any]]) -> list[Any]:
 def pieces(rows: int, numbers: int, largest: int | None = None) -> Iterator[slice]:
     """Slices of so many rows, each with arrays of at most `largest` numbers, or one row.
 
+    Where that is not said, the rows are one piece if they can be, of `PIECE` numbers, and pieces
+    of `CACHED_PIECE` otherwise.
+
     Parameters
     ----------
     rows : int
@@ -56,14 +62,18 @@ def pieces(rows: int, numbers: int, largest: int | None = None) -> Iterator[slic
     numbers : int
         In the largest array, for each row.
     largest : int, optional
-        In the largest array of a piece; None is `PIECE`.
+        In the largest array of a piece, or None.
 
     Examples
     --------
-    >>> list(pieces(5, PIECE // 2))
+    >>> list(pieces(5, 10, largest=20))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    >>> list(pieces(4, PIECE // 4)), len(list(pieces(5, PIECE // 4)))
+    ([slice(0, 4, None)], 5)
     """
-    size = max(1, (PIECE if largest is None else largest) // numbers)
+    if largest is None:
+        largest = PIECE if rows * numbers <= PIECE else min(CACHED_PIECE, PIECE)
+    size = max(1, largest // numbers)
     for start in range(0, rows, size):
         yield slice(start, min(start + size, rows))
 

@@ -74,9 +74,9 @@ class Direct(Damped):
 def one_output(
     factors: Factors, right: Array, lam: float, delta: float = 0.0
 ) -> tuple[Array, Determined] | None:
-    """(P + delta I)^{-1} right (D, 1), P = N h A + lam I, and gamma = N h tr(A P^{-1}), by Cholesky.
+    """(P + delta I)^{-1} right (D, 1), P = N h A + lam I, and gamma = N h tr(A P^{-1}).
 
-    None where P is singular to rounding.
+    By Cholesky's method. None where P is singular to rounding.
 
     Derivation: KR-6, EV-1
     """
@@ -95,7 +95,7 @@ def _root_with(data: Array, lam: float) -> tuple[Array, int]:
     """Cholesky factor of data + lam I, and whether there is none."""
     P = data.copy()
     P.reshape(-1)[:: len(P) + 1] += lam
-    return dpotrf(P.T, lower=1, overwrite_a=1)  # type: ignore[no-any-return]  # as LAPACK wants it
+    return dpotrf(P.T, lower=1, overwrite_a=1)  # the transpose, as LAPACK wants it
 
 
 def tridiagonal(

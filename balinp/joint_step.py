@@ -204,7 +204,7 @@ def _maximiser(b: Array, C: Array) -> Array:
 
 
 def _inner(left: Sequence[Array], right: Sequence[Array]) -> float:
-    return sum([float(a.ravel() @ b.ravel()) for a, b in zip(left, right, strict=True)])
+    return sum(map(float, map(np.vdot, left, right)))
 
 
 def checked(

@@ -52,8 +52,7 @@ class Isotropic:
 
     def squares(self, shift: Array, outputs: Spectrum) -> float:
         """vec(shift)^T Lam0 vec(shift): lam |shift|^2."""
-        flat = shift.ravel()
-        return self.precision * float(flat @ flat)
+        return self.precision * float(np.vdot(shift, shift))
 
     def log_normaliser(self, shape: tuple[int, ...], outputs: Spectrum) -> float:
         """Log density of weights (D, K) at the prior's mean, D sum_j log(p_j / 2 pi) / 2."""

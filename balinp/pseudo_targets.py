@@ -142,8 +142,11 @@ class Trace:
         """
         if self.first_changes is None:
             return None
-        pairs = zip(factors, self.first_changes, strict=False)
-        return sum([s * change for s, change in pairs if s], start=self.outputs[0])
+        outputs = self.outputs[0].copy()
+        for s, change in zip(factors, self.first_changes, strict=False):
+            if s:
+                outputs += s * change
+        return outputs
 
     # -- output precisions and pseudo-targets --------------------------------------------------
 

@@ -82,7 +82,8 @@ def products(
       number of outputs, for classes one less, or that of drawn labels.
     - output deviations, for classes: X Q_A, 2 B D^2, except in the first layer; its squares times
       1 / L, 2 B D K; m / 2 tangents, times Q_H^T, B m K^2, and from layer to layer, B m n K; all
-      of this in single precision; the m draws to and from the combinations that matter.
+      of this in single precision; m / 2 draws times what projects on combinations that matter, B m
+      K^2, which takes 2 K^2 (K - 1).
     - factors: X^T G, 2 B D K; X^T X, B D (D + 1), except in the first layer; S^T S, B C K (K + 1),
       unless H is the likelihood's own.
     - solve: in and out of eigenbases, 4 D K (D + K), in the first layer 4 D K^2. For one output
@@ -92,7 +93,7 @@ def products(
       layer, 2 D^2 K for P times a change, and Q^T H Q, 2 K^3.
     - joint step: 2 B n K a direction, and again for all layers but the first; once more in these to
       check the step.
-    - hyper-parameters: Q_H diag Q_H^T, 2 K^3, after eigendecompositions; for a learnt noise and
+    - hyper-parameters, for a learnt noise: Q_H diag Q_H^T, 2 K^3, after eigendecompositions; with
       several outputs S^T (that) S, 2 B C K (K + C).
 
     Parameters
@@ -121,7 +122,7 @@ def products(
     C = labels if categorical else outputs
     flops = dict.fromkeys((FORWARD, BACKWARD, DEVIATIONS, FACTORS, SOLVE, JOINT, HYPER), 0.0)
     if categorical:
-        flops[DEVIATIONS] += 4 * draws * B * outputs * (outputs - 1)
+        flops[DEVIATIONS] += draws * B * outputs**2 + 2 * outputs**2 * (outputs - 1)
     last = len(widths) - 2
     for index, (n, K) in enumerate(pairwise(widths)):
         layer = Layer(n + 1, K, index == 0, index == last)
@@ -139,7 +140,8 @@ def products(
             flops[DEVIATIONS] += squares + B * layer.D * K + draws / 2 * (B * K**2 + back / 2)
         solve, after = _solve(layer, keeps_bases and not known, direct=not categorical)
         flops[SOLVE] += solve
-        flops[HYPER] += after + (0 if categorical or C == 1 else 2 * B * C * K * (K + C))
+        if not categorical:
+            flops[HYPER] += after + (0 if C == 1 else 2 * B * C * K * (K + C))
     return flops
 
 
