@@ -166,13 +166,13 @@ class MLP:
         array([[0.   ],
                [0.381]])
         """
-        h, inputs, outputs = X, [X], []
+        h, inputs, outputs, last = X, [X], [], len(weights) - 1
         for index, W in enumerate(weights):
             z = first if index == 0 and first is not None else self._affine(h, W, index)
             if noise is not None:
                 z = z + noise(index, h)
             outputs.append(z)
-            if len(outputs) < len(weights):
+            if index < last:
                 h = self._activate(z)
                 inputs.append(h)
         return Forward(inputs, outputs, {})
@@ -216,7 +216,10 @@ class MLP:
         for index in range(len(weights) - 1, 0, -1):
             linear = weights[index][:-1] if self.bias else weights[index]
             C, B, K = rows[-1].shape
-            pulled = (rows[-1].reshape(C * B, K) @ linear.T).reshape(C, B, len(linear))
+            if K == 1:  # nothing to add up: half of the time of a product of matrices
+                pulled = rows[-1] * linear[:, 0]
+            else:
+                pulled = (rows[-1].reshape(C * B, K) @ linear.T).reshape(C, B, len(linear))
             pulled *= self._slope(forward, index)
             rows.append(pulled)
         return [row.swapaxes(0, 1) for row in rows[::-1]]

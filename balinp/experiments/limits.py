@@ -78,8 +78,9 @@ def products(
     in the first layer, where it is a column of the inputs):
 
     - forward: 2 B n K.
-    - backward: 1 + C rows a datum through all layers but the first, 2 B (1 + C) n K. C is the
-      number of outputs, for classes one less, or that of drawn labels.
+    - backward: 1 + C rows a datum through all layers but the first, 2 B (1 + C) n K; of a single
+      output (K = 1) no product adds anything up. C is the number of outputs, for classes one less,
+      or that of drawn labels.
     - output deviations, for classes: X Q_A, 2 B D^2, except in the first layer; its squares times
       1 / L, 2 B D K; m / 2 tangents, times Q_H^T, B m K^2, and from layer to layer, B m n K; all
       of this in single precision; m / 2 draws times what projects on combinations that matter, B m
@@ -130,7 +131,7 @@ def products(
         back = 0 if layer.is_first else through
         known = layer.is_last and not categorical
         flops[FORWARD] += through
-        flops[BACKWARD] += (1 + C) * back
+        flops[BACKWARD] += (1 + C) * back if K > 1 else 0
         flops[JOINT] += directions * (through + back) + back
         flops[FACTORS] += 2 * B * layer.D * K + (0 if known else B * C * K * (K + 1))
         if not layer.is_first:
