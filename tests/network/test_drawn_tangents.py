@@ -34,12 +34,22 @@ def posteriors(d: Deep) -> list[KroneckerGaussian]:
     return found
 
 
-def drawn(d: Deep, draws: int, seed: int = 0) -> Array:
+def drawn(d: Deep, draws: int, seed: int = 0, projection: Array | None = None) -> Array:
     forward = d.network.forward(d.weights, d.X)
     qs = posteriors(d)
     designs = (d.network.design(h) for h in forward.inputs)
     variances = [q.output_variances(X) for q, X in zip(qs, designs, strict=True)]
-    return drawn_tangents(d.network, qs, forward, variances, draws, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    return drawn_tangents(d.network, qs, forward, variances, draws, rng, projection)
+
+
+@pytest.mark.equation("FP-2")
+def test_draws_are_projected() -> None:
+    d = deep(NETWORKS[3])
+    without_mean = np.eye(3) - 1 / 3
+    projected = drawn(d, 4, projection=without_mean)
+    np.testing.assert_allclose(projected, drawn(d, 4) @ without_mean, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(projected[:2], -projected[2:])
 
 
 @pytest.mark.equation("FP-2", "BP-3", "PR-1")
