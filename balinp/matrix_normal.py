@@ -133,8 +133,9 @@ class KroneckerGaussian(KroneckerPrecision):
     def kl(self, other: KroneckerGaussian) -> float:
         """Kullback-Leibler divergence KL(self | other), in nats.
 
-        The two may have different bases: with squared overlaps (Q_A'^T Q_A)^2 and
-        (Q_H'^T Q_H)^2, entry by entry, the trace term is sum(L' * (overlap_A (1/L) overlap_H^T)).
+        It is of all weights together; bayesian-torch, for one, takes the mean over weights. The two
+        may have different bases: with squared overlaps (Q_A'^T Q_A)^2 and (Q_H'^T Q_H)^2, entry by
+        entry, the trace term is sum(L' * (overlap_A (1/L) overlap_H^T)).
 
         Derivation: MN-5
 

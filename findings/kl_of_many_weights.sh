@@ -14,9 +14,9 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check numpy==2.4.6 torch==2.13.0
-# What it requires besides is for its quantised and its example models.
-"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps bayesian-torch==0.5.0
+"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check numpy==2.4.6 torch==2.13.0 bayesian-torch==0.5.0
+# Required, but not by what is used here, and not always built for the same PyTorch.
+"$folder/venv/bin/python" -m pip uninstall --quiet --yes torchvision
 "$folder/venv/bin/python" -W ignore - <<'PYTHON'
 import torch
 from bayesian_torch.layers import LinearReparameterization

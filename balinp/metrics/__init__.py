@@ -4,7 +4,8 @@ Regression takes targets and means of shape (N, K), one datum a row; a vector (N
 Classification takes class probabilities (N, K), right up to 1e-6, and labels 0..K-1 (N,), one-hot
 rows (N, K), or with `classes` any labels, as ``classes_`` of a classifier has them. Shapes are
 never broadcast: an (N,) vector against an (N, 1) column would silently score N x N pairs. Logits
-are refused; torchmetrics takes a batch for logits or for probabilities by its values. Every
+are refused; torchmetrics takes a batch for logits or for probabilities by its values. There is no
+pinball loss; netcal's is of the nearer bound of a central interval, not of the quantile. Every
 function raises, naming the argument: TypeError for what is not real numbers, ValueError for a
 wrong shape, an empty array, NaN or infinity, or values outside the domain its docstring states.
 """

@@ -62,7 +62,8 @@ class GaussianPredictive:
 
         `scipy.stats.Covariance.from_cholesky` takes the lower factor of one of them, as
         `numpy.linalg.cholesky` gives it. The upper one, which `scipy.linalg.cholesky` gives, is
-        taken without an error for that of another distribution.
+        taken without an error for that of another distribution; linear_operator, which has an
+        option for it, solves with one matrix then and multiplies by another.
         """
         return self.epistemic + self.noise_covariance
 
