@@ -12,7 +12,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check numpy==2.2.6 scipy==1.17.1 bilby==2.8.2
-"$folder/venv/bin/python" -W ignore - 2>/dev/null <<'PYTHON'
+"$folder/venv/bin/python" -W ignore - <<'PYTHON'
 import bilby
 import numpy as np
 from bilby.core.prior import MultivariateGaussian, MultivariateGaussianDist, PriorDict
