@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from balinp._types import Array
 from balinp.experiments.convergence import COMPARED_AT
 from balinp.experiments.methods import ENSEMBLE, REFERENCE, SINGLE_NETWORKS
 from balinp.experiments.scores import COMPARED, Record
@@ -14,9 +15,13 @@ from balinp.experiments.table import (
     by_split,
     column_cells,
     markdown,
+    mean_and_error,
     method_names,
     paired_differences,
 )
+
+OF_GROUPS = ", groups"
+"""How the title of a data set ends where whole groups are held out."""
 
 Row: TypeAlias = tuple[str, list[Record]]
 """Title of a data set, and its records."""
@@ -78,10 +83,10 @@ def lead_summary(rows: Sequence[Row], kind: str) -> str:
     """How far BALI is ahead of the best other single network, and its ensemble of all others.
 
     Mean differences of the compared score by split ± standard errors, above 0 where BALI is better;
-    the best is the one of the highest mean.
+    the best is the one of the highest mean. Below the table it is counted how often BALI is ahead.
     """
     key = COMPARED[kind].key
-    titles, columns = ["splits of"], [[title for title, _ in rows]]
+    titles, columns, sentences = ["splits of"], [[title for title, _ in rows]], []
     for ours, single in ((REFERENCE, True), (ENSEMBLE, False)):
         best = [
             _best(r, key, [m for m in _others(r) if not single or m in SINGLE_NETWORKS])
@@ -91,7 +96,28 @@ def lead_summary(rows: Sequence[Row], kind: str) -> str:
         ahead = [by_split(r, ours, key) - by_split(r, other, key) for (_, r), other in pairs]
         titles += [f"{ours} is ahead by", "of" if single else "of, among all"]
         columns += [column_cells(ahead), best]
-    return markdown(titles, columns)
+        sentences.append(f"{ours} is ahead {_counted(columns[0], ahead)}.")
+    return f"{markdown(titles, columns)}\n\n{' '.join(sentences)}"
+
+
+def _counted(titles: Sequence[str], ahead: Sequence[Array]) -> str:
+    """On how many sets of how many a difference is above 0, apart for own splits and groups."""
+    parts = []
+    for grouped, of in ((False, "in their own splits"), (True, "with whole groups held out")):
+        pairs = [
+            mean_and_error(values)
+            for title, values in zip(titles, ahead, strict=True)
+            if title.endswith(OF_GROUPS) == grouped
+        ]
+        if pairs:
+            above = sum(mean > 0 for mean, _ in pairs)
+            clear = sum(mean > 2 * error for mean, error in pairs)
+            behind = sum(-mean > 2 * error for mean, error in pairs)
+            parts.append(
+                f"on {above} of {len(pairs)} sets {of} ({clear} by more than two standard errors; "
+                f"behind by as much on {behind})"
+            )
+    return " and ".join(parts)
 
 
 def _others(records: Sequence[Record]) -> list[str]:

@@ -6,6 +6,7 @@ import configparser
 import json
 import re
 import shlex
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from balinp.experiments import UserError
 from balinp.experiments.groups import rank_summary
 from balinp.experiments.methods import select
 from balinp.experiments.results import EARLIER, RUNS, __main__, store, tables
+from balinp.experiments.results.confirm import confirm
+from balinp.experiments.results.cost import cost_table
 from balinp.experiments.results.state import earlier, outdated, stamped, state_table
 from balinp.experiments.results.store import Results, read, rounded
 from balinp.experiments.results.tables import TABLES, tables_in, with_tables
@@ -143,15 +146,18 @@ def test_state_table_by_hand():
         for k in range(2)
         for m in select("classification", ["MLP", "BALI (isotropic)"])
     ]
+    records[-1]["confirmed"] = 1
     new = Results(RUNS["wine"], "2024-11-18", {}, records)
     old = Results(RUNS["truths"], "2024-11-17", {}, [{"method": "MCMC"}])
-    text = state_table([new, old])
-    assert text.endswith("\n\nIn all 3.0 minutes of the processor.")
-    _, _, *lines = cells(text)
+    _, _, *lines = cells(state_table([new, old]))
     assert lines == [
-        ["wine", "2024-11-18", "4", "2", "3.0", "-"],
-        ["truths", "2024-11-17", "1", "1", "-", "MCMC"],
+        ["wine", "2024-11-18", "4", "2", "3.0", "1", "-"],
+        ["truths", "2024-11-17", "1", "1", "-", "-", "MCMC"],
     ]
+    _, _, *lines = cells(cost_table([new, new, old]))
+    assert lines == [["MLP", "4", "3.0"], ["BALI (isotropic)", "4", "3.0"]]
+    sentence = "In all 6 minutes of the processor, without `balinp truths`, whose records"
+    assert sentence in cost_table([new, new, old])
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -243,6 +249,24 @@ def test_lead_summary_by_hand():
     header, _, line = cells(lead_summary([("boston", records)], "regression"))
     assert header[1::2] == ["BALI (isotropic) is ahead by", "BALI (ensemble of 5) is ahead by"]
     assert line == ["boston", "1.25 ± 0.25", "MLP", "0.25 ± 0.25", "Gaussian process"]
+
+
+def test_it_is_counted_where_bali_is_ahead():
+    """Differences 1.25 ± .25 and, with groups, 0 ± 2; the ensemble leads nowhere by two errors."""
+    others = {"Gaussian process": [9.0, 9.0], "MLP": [1.0, 2.5], "FOOF": [1.0, 2.0]}
+    own = regression({**others, **OURS}, "log_likelihood_gaussian")
+    grouped = regression(
+        {**OURS, "MLP": [4.0, 2.0], "Gaussian process": [10.0, 10.0]}, "log_likelihood_gaussian"
+    )
+    text = lead_summary([("boston", own), ("boston, groups", grouped)], "regression")
+    assert text.splitlines()[-1] == (
+        "BALI (isotropic) is ahead on 1 of 1 sets in their own splits (1 by more than two standard "
+        "errors; behind by as much on 0) and on 0 of 1 sets with whole groups held out (0 by more "
+        "than two standard errors; behind by as much on 0). "
+        "BALI (ensemble of 5) is ahead on 1 of 1 sets in their own splits (0 by more than two "
+        "standard errors; behind by as much on 0) and on 0 of 1 sets with whole groups held out (0 "
+        "by more than two standard errors; behind by as much on 1)."
+    )
 
 
 def test_rank_summary_by_hand():
@@ -349,6 +373,33 @@ def test_tool_makes_records_and_tables(clone, capsys):
     (clone / "README.md").write_text(text.replace("0.9", "0.8"))
     assert __main__.main([]) == 0
     assert (clone / "README.md").read_text() == text
+
+
+def test_tool_keeps_what_comes_out_again(clone, capsys):
+    """Of earlier settings are all records; the second split's is believed for the first's sake."""
+    assert __main__.main(["wine"]) == 0
+    made = read("wine").records
+
+    def aged(change):
+        results = replace(read("wine"), records=[{**r, "settings": "-", **change} for r in made])
+        results.write(store.DIRECTORY / "wine.json")
+        assert outdated(read("wine")) == ["logistic regression"]
+
+    aged({})
+    assert __main__.main(["wine", "--confirm", "1"]) == 0
+    assert "logistic regression: the same" in capsys.readouterr().err
+    assert read("wine").records == [made[0], made[1] | {"confirmed": 1}]
+
+    aged({"nll": 9.0})
+    assert __main__.main(["wine", "--confirm", "1"]) == 0
+    assert f"nll of split 0 is {made[0]['nll']}, was 9.0" in capsys.readouterr().err
+    assert outdated(read("wine")) == ["logistic regression"]
+
+
+def test_other_commands_are_not_confirmed_but_made_again(tmp_path):
+    results = Results(RUNS["truths"], "2024-11-17", {}, [{"method": "MCMC"}])
+    with pytest.raises(UserError, match="balinp truths: quicker to be made again"):
+        confirm(results, 1, tmp_path / "truths.json")
 
 
 def test_tool_says_what_cannot_be_done(clone, capsys, monkeypatch):

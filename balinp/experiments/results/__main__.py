@@ -3,11 +3,13 @@
     python -m balinp.experiments.results                         # the tables alone
     python -m balinp.experiments.results diabetes wine           # these records, and all tables
     python -m balinp.experiments.results --all --jobs 2 --resume # everything; goes on if killed
+    python -m balinp.experiments.results --all --confirm 1       # what still holds
 
 In a clone of the repository. What commands write lies in the directory `results-work`: with
 ``--resume``, outcomes that are in a journal there are not computed again, except those of methods
 whose settings or defaults have changed since. After a change that no setting says, such as one of a
-formula, start without.
+formula, start without. ``--confirm`` takes minutes where that takes hours: it runs the first splits
+of what is of earlier settings, and keeps the records of those that come out again.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 from balinp import cli
 from balinp.experiments import UserError
 from balinp.experiments.results import RUNS, state, store, tables
+from balinp.experiments.results.confirm import confirm
 
 FIGURES = {"diabetes": "tutorials/evaluate_diabetes.png", "truths": "tutorials/truths.png"}
 """Pictures that the documents show, by run."""
@@ -38,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="make all runs again")
     parser.add_argument("--jobs", metavar="N", default="1", help="processes (default: 1)")
     parser.add_argument("--resume", action="store_true", help="go on where a run was killed")
+    parser.add_argument("--confirm", metavar="N", type=int,
+                        help="only run the first N splits of what is of earlier settings; keep the "
+                        "records of methods that come out again")  # fmt: skip
     parser.add_argument("--work", metavar="DIR", type=Path, default=Path("results-work"),
                         help="where commands write (default: results-work)")  # fmt: skip
     parsed = parser.parse_args(arguments)
@@ -47,7 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UserError(f"no run {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
         for name in names:
             print(f"{name}: {RUNS[name]}", file=sys.stderr)
-            record(name, parsed.work, parsed.jobs, parsed.resume)
+            if parsed.confirm is None:
+                record(name, parsed.work, parsed.jobs, parsed.resume)
+            else:
+                check(name, parsed.confirm, parsed.work, parsed.jobs)
         for path in tables.DOCUMENTS:
             path.write_text(tables.with_tables(path.read_text()))
     except (UserError, OSError) as error:
@@ -76,6 +85,27 @@ def record(name: str, work: Path, jobs: str = "1", resume: bool = False) -> None
     records = state.stamped(RUNS[name], json.loads(json_path.read_text()))
     results = store.Results.of_today(RUNS[name], records)
     results.write(store.DIRECTORY / f"{name}.json")
+
+
+def check(name: str, n_splits: int, work: Path, jobs: str = "1") -> None:
+    """Confirm records of earlier settings by their first splits, and say what came out.
+
+    A run of another command than ``balinp evaluate`` that is of earlier settings is made again.
+
+    Raises
+    ------
+    UserError
+        If the command fails.
+    """
+    results = store.read(name)
+    if not results.command.startswith("balinp evaluate "):
+        if state.outdated(results):
+            record(name, work)
+        return
+    work.mkdir(parents=True, exist_ok=True)
+    results, text = confirm(results, n_splits, work / f"{name}.confirm.json", jobs)
+    results.write(store.DIRECTORY / f"{name}.json")
+    print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from balinp.experiments import CLASSIFICATION, REGRESSION
 from balinp.experiments.methods import METHODS
 from balinp.experiments.methods.settings import defaults, digest
 from balinp.experiments.results import RUNS
+from balinp.experiments.results.cost import minutes
 from balinp.experiments.results.store import Results
 from balinp.experiments.scores import Record
 from balinp.experiments.table import markdown, method_names
@@ -59,8 +60,7 @@ def earlier(results: Sequence[Results]) -> str:
 def state_table(results: Sequence[Results]) -> str:
     """A Markdown table of runs: when, how many records, for how long, and what is not of now.
 
-    Minutes are those of fits and predictions, of records that have the processor's time; of others
-    there is a dash.
+    Minutes are those of `balinp.experiments.results.cost`; of runs without times there is a dash.
     """
     rows = [
         [
@@ -68,16 +68,13 @@ def state_table(results: Sequence[Results]) -> str:
             one.date,
             f"{len(one.records)}",
             f"{len({record.get('split') for record in one.records})}",
-            _minutes([one]),
+            f"{minutes([one]):.1f}" if minutes([one]) else "-",
+            f"{sum('confirmed' in record for record in one.records) or '-'}",
             ", ".join(outdated(one)) or "-",
         ]
         for one in results
     ]
-    titles = ["run", "made", "records", "splits", "processor minutes", "of earlier settings"]
-    text = markdown(titles, [list(column) for column in zip(*rows, strict=True)])
-    return f"{text}\n\nIn all {_minutes(results)} minutes of the processor."
-
-
-def _minutes(results: Sequence[Results]) -> str:
-    timed = [r["cpu_seconds"] for one in results for r in one.records if "cpu_seconds" in r]
-    return f"{sum(timed) / 60:.1f}" if timed else "-"
+    titles = ["run", "made", "records", "splits", "processor minutes", "confirmed"]
+    return markdown(
+        [*titles, "of earlier settings"], [list(column) for column in zip(*rows, strict=True)]
+    )

@@ -15,9 +15,11 @@ from typing import NamedTuple
 from balinp.experiments import CLASSIFICATION, REGRESSION, UserError
 from balinp.experiments.groups import comparison, rank_summary
 from balinp.experiments.results import CONVERGENCE, GROUPED, LARGE, RUNS, SMALL, UCI
+from balinp.experiments.results.cost import cost_table
 from balinp.experiments.results.state import earlier, run_of, state_table
 from balinp.experiments.results.store import Results, read
 from balinp.experiments.summary import (
+    OF_GROUPS,
     Row,
     best_summary,
     convergence_summary,
@@ -106,7 +108,7 @@ def _many(
 def _title(command: str) -> str:
     """The NAME of uci:uci/NAME in a command, and whether whole groups are held out."""
     name = re.findall(r"uci/(\S+)", command)[0]
-    return f"{name}, groups" if "--groups" in command else name
+    return f"{name}{OF_GROUPS}" if "--groups" in command else name
 
 
 def _groups(results: Sequence[Results]) -> str:
@@ -189,4 +191,5 @@ TABLES = {
         _runs("convergence", CONVERGENCE), partial(_many, convergence_summary, PASSES)
     ),
     "state": Table(list(RUNS), state_table),
+    "cost": Table(list(RUNS), cost_table),
 }
