@@ -80,5 +80,5 @@ RUNS = {
 }
 """Command by the name of the file, the quick ones first."""
 
-EARLIER = frozenset(["digits", *(f"published_gap_{name}" for name in UCI)])
+EARLIER = frozenset(["digits"])
 """Runs some of whose records are of settings or defaults that have changed since; tables say so."""
