@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from words import CLAIMS, LEAKAGE, RESULTS, Claim, says
+from quoted import Claim
+from words import CLAIMS, says
+from words_of_leakage import LEAKAGE
+from words_of_results import RESULTS
 
 PAGES = {
     RESULTS: [("## Regression", "## Time of a step")],
