@@ -12,6 +12,7 @@ from scipy.stats import norm
 
 from balinp import BALIRegressor
 from balinp.experiments.results import store
+from balinp.experiments.results.state import outdated
 from balinp.experiments.uses import __main__ as command
 from balinp.experiments.uses import active, corrupted, digits, drift, optimisation, outside
 from balinp.experiments.uses.surrogates import LITTLE, ExactNetwork, GaussianProcess, Network
@@ -27,6 +28,16 @@ def test_the_table_of_the_page_is_that_of_the_record(name):
     assert results.command == f"python -m balinp.experiments.uses {name}"
     table = MODULES[name].report(results.records)
     assert f"<!-- table: {name} -->\n{table}<!-- table: end -->" in (HERE / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", command.NAMES)
+def test_records_are_of_the_defaults_as_they_are(name):
+    """If this fails: python -m balinp.experiments.uses NAME --store, or say it in `EARLIER`."""
+    assert bool(outdated(store.read(name, HERE))) == (name in command.EARLIER)
+    said = "Of earlier defaults are the records of " + " and ".join(
+        ", ".join(sorted(command.EARLIER)).rsplit(", ", 1)
+    )
+    assert bool(command.EARLIER) == (said in " ".join((HERE / "README.md").read_text().split()))
 
 
 # -- digits ----------------------------------------------------------------------------------------

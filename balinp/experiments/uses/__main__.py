@@ -17,9 +17,12 @@ from pathlib import Path
 
 from balinp.experiments import UserError, require_extras
 from balinp.experiments.output import check_writable, show, write_records
-from balinp.experiments.results import store
+from balinp.experiments.results import state, store
 
 NAMES = ("outside", "corrupted", "active", "optimisation", "drift")
+EARLIER = frozenset(["active", "optimisation", "drift"])
+"""Whose records are of defaults that have changed since; the page says so."""
+
 HERE = Path(__file__).parent
 PICTURES = HERE.parents[2] / "tutorials"
 
@@ -53,7 +56,7 @@ def one(name: str, seeds: int | None, kept: bool) -> None:
     records = module.run() if seeds is None else module.run(seeds)
     if kept:
         command = f"python -m balinp.experiments.uses {name}"
-        results = store.Results.of_today(command, records)
+        results = store.Results.of_today(command, state.stamped(command, records))
         results.write(HERE / f"{name}.json")
         readme = HERE / "README.md"
         readme.write_text(with_table(readme.read_text(), name, module.report(results.records)))
