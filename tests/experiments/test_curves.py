@@ -204,3 +204,16 @@ def search(n_in: int, first: int, steps: int) -> float:
 @pytest.mark.parametrize(("n_in", "first", "steps"), [(1, 5, 8), (2, 8, 20)])
 def test_expected_improvement_finds_the_minimum(n_in, first, steps):
     assert search(n_in, first, steps) < 0.01
+
+
+@pytest.mark.xfail(strict=True, reason="takes five periods for noise about their trend")
+def test_a_trend_with_five_periods(rng):
+    """Known to be wrong (derivations/14): .5 for the trend alone, 1.0 with a noise of .01 given."""
+    x, grid = rng.uniform(0, 10, 120), np.linspace(0, 10, 500)
+
+    def truth(x):
+        return np.sin(np.pi * x) + 0.3 * x
+
+    model = BALIRegressor(random_state=0).fit(x[:, None], truth(x) + 0.1 * rng.normal(size=120))
+    errors = model.predict(grid[:, None]) - truth(grid)
+    assert 1 - (errors**2).mean() / truth(grid).var() > FOUND
