@@ -368,9 +368,9 @@ def test_every_mode_learns(rng, prior, forward, batch_size, kind):
         baseline = -0.5 * np.log(np.linalg.det(2 * np.pi * np.e * np.cov(Y.T)))
     else:
         baseline = (Y.mean(0) * np.log(Y.mean(0))).sum()
-    # Weights sampled from a posterior of the mean pass, or of one with the conjugate prior, which is
-    # too wide in hidden layers (EV-4), predict poorly: by samples classes are -.25 to .13 nats from
-    # the constant in six data sets, and .8 to 1 nat ahead by the linearised predictive.
+    # Weights sampled from a posterior of the mean pass predict poorly, and from one with the
+    # conjugate prior, which is too wide in hidden layers (EV-4): of classes -.25 to .13 nats from
+    # the constant in six data sets, where the linearised predictive is .8 to 1 nat ahead.
     averaged = forward == "linearised" and kind == "classes" and prior == "isotropic"
     for samples in (None, 50) if averaged else (None,):
         predictive = model.predict(X, samples=samples)
