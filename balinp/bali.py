@@ -36,10 +36,8 @@ from balinp.validation import (
     as_flag,
     as_positive,
     as_rate,
-    as_share,
     as_widths,
 )
-from balinp.way import BASIS_TOLERANCE
 
 
 class BALI(Model):
@@ -83,12 +81,6 @@ class BALI(Model):
     noise_prior : HyperPrior, optional
         Gamma prior on a learnt noise precision, its rate in squared units of the targets; None is a
         vanishing one, whatever the units.
-    basis_tolerance : float, optional
-        Relative error, in [0, 1), that a layer's proposed change may have in eigenbases of older
-        averages, before it is squared by one refinement; 0 decomposes the averages in every step
-        (NP-7). It is for batches and wide layers (from 1,025 inputs or outputs) of likelihoods that
-        are not Gaussian: it counts as 0 elsewhere. What comes after training (`predict`,
-        posteriors) decomposes the averages as they are.
     covariance : Covariance, default "layerwise"
         Covariance of the weights in predictions. ``"layerwise"``: the layers' posteriors.
         ``"joint"``: that of all layers together, from one more pass over the data at the end of
@@ -123,7 +115,7 @@ class BALI(Model):
         Draws initial weights and the order of batches.
     damping : float
         Damping of the layers' next regressions, from 0 (JS-5).
-    hidden, activation, forward, prior, bias, seed, rate, basis_tolerance
+    hidden, activation, forward, prior, bias, seed, rate
         The arguments, checked, with their defaults filled in.
 
     Raises
@@ -168,7 +160,6 @@ class BALI(Model):
         rate: float | None = None,
         precision_prior: HyperPrior | None = None,
         noise_prior: HyperPrior | None = None,
-        basis_tolerance: float = BASIS_TOLERANCE,
         covariance: Covariance = "layerwise",
         noise: Noise = "gaussian",
     ) -> None:
@@ -183,7 +174,6 @@ class BALI(Model):
         self.bias = as_flag(bias, "bias")
         self.seed = as_count(seed, "seed", minimum=0)
         self.rate = None if rate is None else as_rate(rate)
-        self.basis_tolerance = as_share(basis_tolerance, "basis_tolerance")
         self.hyper = HyperParameters(self.likelihood, prior_precision, precision_prior, noise_prior)
         self.uncertainty = Uncertainty.asked(covariance, noise, self.likelihood)
         self.rng = np.random.default_rng(self.seed)

@@ -150,7 +150,7 @@ def _turned(state: LayerState, Q: Array, A: Array, spectrum: Spectrum) -> LayerS
     def with_inputs(old: Factors | None) -> Factors | None:
         if old is None:
             return None
-        return Factors(A, old.H, spectrum, old.exact.outputs, old.n_data)
+        return Factors(A, old.H, spectrum, old.outputs, old.n_data)
 
     return replace(
         state,

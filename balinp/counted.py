@@ -15,7 +15,7 @@ import numpy as np
 from balinp.direct_solves import Direct
 from balinp.layer import MatrixNormalLayer
 from balinp.leverages import exact_leverages
-from balinp.natural_parameters import EXACT, Factors
+from balinp.natural_parameters import Factors, averages
 from balinp.passes import Present
 from balinp.sums import Said, summed
 
@@ -47,12 +47,10 @@ def counted(now: Present, said: Said) -> Counted:
     said : Said
         What all its data say at these weights.
     """
-    terms = summed(said, [None] * len(now.layers))
     averaged = once = 0.0
-    for layer, sums in zip(now.layers, terms, strict=True):
-        prior = layer.state.prior
+    for layer, sums in zip(now.layers, summed(said), strict=True):
         averaged += _parameters(layer.state.observed, layer)
-        once += _parameters(EXACT.averaged(None, sums, now.n_data, 1.0, prior), layer)
+        once += _parameters(averages(None, sums, now.n_data, 1.0), layer)
     if averaged == 0:
         return Counted()
     together = exact_leverages(now.layers, said, now.n_data)

@@ -18,7 +18,7 @@ from balinp._types import Array
 from balinp.kernels import amount, root_weighted
 from balinp.layer import MatrixNormalLayer
 from balinp.leverages import exact_leverages
-from balinp.natural_parameters import EXACT, log_prior_to_posterior
+from balinp.natural_parameters import averages, log_prior_to_posterior
 from balinp.pseudo_targets import Trace
 from balinp.sums import Said, summed, total
 from balinp.validation import as_finite
@@ -293,8 +293,7 @@ def network_log_evidence(layers: Sequence[MatrixNormalLayer], said: Said) -> flo
         What all the data say in a mean pass.
     """
     (evidence,) = total(said, Trace.log_likelihood)
-    for layer, terms in zip(layers, summed(said, [None] * len(layers)), strict=True):
-        prior = layer.state.prior
-        factors = EXACT.averaged(None, terms, terms.amount, 1.0, prior)
-        evidence += log_prior_to_posterior(layer.shift, factors, prior)
+    for layer, terms in zip(layers, summed(said), strict=True):
+        factors = averages(None, terms, terms.amount, 1.0)
+        evidence += log_prior_to_posterior(layer.shift, factors, layer.state.prior)
     return evidence

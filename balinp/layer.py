@@ -17,7 +17,7 @@ from balinp._types import Array
 from balinp.kernels import amount, design, is_same_amount
 from balinp.layer_posterior import LayerPosterior
 from balinp.layer_state import LayerState, Proposal, Regression, combined, frozen
-from balinp.natural_parameters import EXACT, Exact, Terms, log_prior_to_posterior
+from balinp.natural_parameters import EXACT, Exact, Terms, averages, log_prior_to_posterior
 from balinp.priors import PRIORS
 from balinp.validation import (
     LARGEST,
@@ -232,7 +232,7 @@ class MatrixNormalLayer(LayerPosterior):
         return self.design(inputs), T, H, as_weights(sample_weight, "sample_weight", len(inputs))
 
     def propose_from(
-        self, terms: Terms, *, n_data: float, rate: float = 1.0, bases: Exact = EXACT
+        self, terms: Terms, *, n_data: float, rate: float = 1.0, solver: Exact = EXACT
     ) -> Proposal:
         """`propose`, from the sums over a batch, which may have been added up from many pieces.
 
@@ -244,11 +244,11 @@ class MatrixNormalLayer(LayerPosterior):
             The sums.
         n_data, rate : float
             As for `propose`.
-        bases : Exact, optional
-            How the posterior precision is inverted (NP-7).
+        solver : Exact, optional
+            How the regression is solved.
         """
         state, prior = self.state, self.state.prior
-        factors = bases.averaged(state.factors, terms, n_data, rate, prior)
+        factors = averages(state.factors, terms, n_data, rate)
         if prior.follows_noise and factors.outputs.values.min() == 0:
             h = factors.outputs.values
             raise ValueError(
@@ -261,7 +261,7 @@ class MatrixNormalLayer(LayerPosterior):
         c, right = state.remembered_share(n_data, rate), rate * gradient
         if c != 1 - rate:  # in a network it always is
             right += (rate - 1 + c) * prior_gradient
-        change, factors = bases.solved(right, factors, prior)
+        change, factors = solver.solved(right, factors, prior)
         self._proposal = Proposal(state.mean, change, gradient, factors, prior, self._centre)
         return self._proposal
 
@@ -393,4 +393,4 @@ class MatrixNormalLayer(LayerPosterior):
                 f"{regression.prior_precision:.6g}, got {self.prior_precision:.6g}"
             )
         log_likelihood = regression.log_likelihood(self.mean)
-        return log_likelihood + log_prior_to_posterior(self.shift, factors.exact, self.state.prior)
+        return log_likelihood + log_prior_to_posterior(self.shift, factors, self.state.prior)

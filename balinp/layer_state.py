@@ -120,10 +120,17 @@ class LayerState:
 
     @lazily
     def working_posterior(self) -> KroneckerGaussian:
-        """The posterior in the bases that training works in: `posterior` itself, unless bases
-        were kept (NP-7).
-        """
-        return self.posterior if self.factors is None else self._posterior(self.factors)
+        """The posterior that training goes on from: that of the averages, also after training."""
+        if self.factors is not None:
+            return self._posterior(self.factors)
+        if self.prior.follows_noise:
+            raise ValueError(
+                "posterior: expected at least one observed batch, got none; the covariance of "
+                "the conjugate prior follows the output precision of the data"
+            )
+        D, K = self.mean.shape
+        L = np.full((D, K), self.prior.precision)
+        return KroneckerGaussian(self.mean, np.eye(D), np.eye(K), L)
 
     @lazily
     def parameters(self) -> float:
@@ -138,17 +145,7 @@ class LayerState:
     @lazily
     def posterior(self) -> KroneckerGaussian:
         """The layer's distribution over its weights; see `MatrixNormalLayer.posterior`."""
-        if self.reported is not None:
-            exact = self.reported.exact
-            return self.working_posterior if exact is self.factors else self._posterior(exact)
-        if self.prior.follows_noise:
-            raise ValueError(
-                "posterior: expected at least one observed batch, got none; the covariance of "
-                "the conjugate prior follows the output precision of the data"
-            )
-        D, K = self.mean.shape
-        L = np.full((D, K), self.prior.precision)
-        return KroneckerGaussian(self.mean, np.eye(D), np.eye(K), L)
+        return self.working_posterior if self.settled is None else self._posterior(self.settled)
 
     @property
     def prior_output_precision(self) -> Array:

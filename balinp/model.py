@@ -34,7 +34,7 @@ class Model:
 
     Attributes
     ----------
-    hidden, activation, forward, prior, bias, seed, rate, basis_tolerance
+    hidden, activation, forward, prior, bias, seed, rate
         Settings, see `BALI`.
     likelihood : Likelihood
         The likelihood, with the noise as it is known now.
@@ -61,7 +61,6 @@ class Model:
     bias: bool
     seed: int
     rate: float | None
-    basis_tolerance: float
     likelihood: Likelihood
     layers: list[MatrixNormalLayer]
     hyper: HyperParameters

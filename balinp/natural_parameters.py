@@ -7,9 +7,8 @@ all that is needed to invert the posterior precision.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,8 +48,6 @@ class Terms:
         Whether H is the likelihood's own, which is not averaged.
     floor : float
         Smallest eigenvalue of H, as a fraction of their mean (PT-5); 0 for none.
-    squares : array or None
-        (D,) array of sums that `balinp.kept_bases` needs, or None.
     known_inputs : KnownFactor or None
         A of all data, which is not averaged, or None.
     """
@@ -61,7 +58,6 @@ class Terms:
     gradient: Array
     precision_is_known: bool = False
     floor: float = 0.0
-    squares: Array | None = None
     known_inputs: KnownFactor | None = None
 
     @classmethod
@@ -74,7 +70,6 @@ class Terms:
         *,
         precision_is_known: bool = False,
         floor: float = 0.0,
-        squares: Array | None = None,
         known_inputs: KnownFactor | None = None,
     ) -> Terms:
         """From X (B, D), (T - X M) H (B, K), sum_n w_n S_n S_n^T (K, K), weights (B,) or None."""
@@ -82,18 +77,19 @@ class Terms:
         gradient = X_w.T @ root_weighted(gradients, w)
         inputs = gram(X_w) if known_inputs is None else None
         return cls(
-            amount(X, w), inputs, curvature, gradient, precision_is_known, floor, squares,
-            known_inputs,
-        )  # fmt: skip
+            amount(X, w), inputs, curvature, gradient, precision_is_known, floor, known_inputs
+        )
 
     def __add__(self, other: Terms) -> Terms:
+        inputs = self.inputs
+        if inputs is not None and other.inputs is not None:
+            inputs = inputs + other.inputs
         return replace(
             self,
             amount=self.amount + other.amount,
-            inputs=_sum(self.inputs, other.inputs),
+            inputs=inputs,
             curvature=self.curvature + other.curvature,
             gradient=self.gradient + other.gradient,
-            squares=_sum(self.squares, other.squares),
         )
 
     @property
@@ -106,10 +102,6 @@ class Terms:
     def H(self) -> Array:
         """The batch's output precision, not floored."""
         return self.curvature / self.amount
-
-
-def _sum(one: Array | None, other: Array | None) -> Array | None:
-    return None if one is None or other is None else one + other
 
 
 class Determined(NamedTuple):
@@ -151,7 +143,6 @@ class Factors:
     inputs: Spectrum
     outputs: Spectrum
     n_data: float
-    is_exact: ClassVar[bool] = True
 
     @classmethod
     def of(cls, A: Array, H: Array, n_data: float) -> Factors:
@@ -163,11 +154,6 @@ class Factors:
     def likelihood_eigenvalues(self) -> Array:
         """Eigenvalues N a_i h_j (D, K) of what the data add to the prior precision."""
         return (self.n_data * self.inputs.values)[:, None] * self.outputs.values
-
-    @property
-    def exact(self) -> Factors:
-        """The same averages in their own eigenbases."""
-        return self
 
     def determined(self, prior: Prior) -> Determined:
         """Gamma = sum_ij N a_i h_j / L_ij, and Psi = Q_H diag_j(N sum_i a_i / L_ij) Q_H^T.
@@ -200,17 +186,20 @@ class Factors:
         return KroneckerGaussian(mean, self.inputs.vectors, self.outputs.vectors, L)
 
 
-def averages(old: Factors | None, terms: Terms, rate: float) -> tuple[Array, Array]:
-    """A and H after a batch: (1 - rate) of the old and rate of the batch's.
+def averages(old: Factors | None, terms: Terms, n_data: float, rate: float) -> Factors:
+    """The averages after a batch: (1 - rate) of the old and rate of the batch's.
 
     Before the first batch A starts from zero, and H from the batch. Known ones are not averaged.
+    The average of H is floored, as pseudo-targets written under it need it to be.
 
-    Derivation: NP-1, NP-2, NP-9
+    Derivation: NP-1, NP-2, NP-9, PT-5
     """
     H = terms.H if old is None or terms.precision_is_known else forget(old.H, terms.H, rate)
+    H, outputs = with_floor(H, "output_precision", terms.floor)
     if terms.known_inputs is not None:
-        return terms.known_inputs.matrix, H
-    return rate * terms.A if old is None else forget(old.A, terms.A, rate), H
+        return Factors(terms.known_inputs.matrix, H, terms.known_inputs.spectrum, outputs, n_data)
+    A = rate * terms.A if old is None else forget(old.A, terms.A, rate)
+    return Factors(A, H, Undecomposed(A, "input factor"), outputs, n_data)
 
 
 def log_prior_to_posterior(shift: Array, factors: Factors, prior: Prior) -> float:
@@ -233,29 +222,10 @@ def log_prior_to_posterior(shift: Array, factors: Factors, prior: Prior) -> floa
 
 
 class Exact:
-    """How a layer inverts: it decomposes the averages whenever they have changed.
+    """How a layer's regression is solved: through the spectra of both factors.
 
-    The other way, in bases of older averages, is `balinp.kept_bases.Kept`.
+    The other way is `balinp.direct_solves.Direct`.
     """
-
-    def older(self, factors: Sequence[Factors | None]) -> list[Factors | None]:
-        """For each layer the factors that its batch is told in; None for the batch's own H."""
-        return [None] * len(factors)
-
-    def averaged(
-        self, old: Factors | None, terms: Terms, n_data: float, rate: float, prior: Prior
-    ) -> Factors:
-        """The moving averages after a batch.
-
-        The average of H is floored, as pseudo-targets written under it need it to be.
-
-        Derivation: NP-1, NP-2, PT-5
-        """
-        A, H = averages(old, terms, rate)
-        H, outputs = with_floor(H, "output_precision", terms.floor)
-        known = terms.known_inputs
-        inputs = Undecomposed(A, "input factor") if known is None else known.spectrum
-        return Factors(A, H, inputs, outputs, n_data)
 
     def solved(self, right: Array, factors: Factors, prior: Prior) -> tuple[Array, Factors]:
         """P^{-1} vec(right) as a matrix (D, K), and the factors that it was solved with.

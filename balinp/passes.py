@@ -25,7 +25,7 @@ from balinp.natural_parameters import KnownFactor
 from balinp.normals import pass_over_normals
 from balinp.prediction import drawn_tangents, output_covariance, output_deviations
 from balinp.pseudo_targets import Trace
-from balinp.single import in_single
+from balinp.single import in_single, single_squares
 
 DRAWN_OUTPUTS, FEWEST_DRAWS = 8192, 8
 """Outputs drawn for all data together in the linearised pass, and for each datum, at least."""
@@ -67,7 +67,7 @@ class Present:
 
     @lazily
     def posteriors(self) -> list[KroneckerGaussian]:
-        """Posteriors of the layers, in the bases that training works in."""
+        """Posteriors of the layers, as training goes on from them."""
         return [layer.state.working_posterior for layer in self.layers]
 
 
@@ -84,7 +84,7 @@ class Mean:
         """What some rows say to every layer; the backward pass is done when it is asked for."""
         model = now.network, now.likelihood, now.weights
         forward = now.network.forward(now.weights, X)
-        return Trace(*model, Y, forward, w, now.known_inputs, lambda: now.posteriors)
+        return Trace(*model, Y, forward, w, now.known_inputs)
 
     def pass_over(self, now: Present, rows: int) -> None:
         """Leave the generator as a trace of so many rows would; a mean pass draws nothing."""
@@ -113,8 +113,8 @@ class Linearised(Mean):
         """Draws (m, B, K) of what the posteriors leave uncertain of the outputs."""
         R, draws = self.combinations(now), self.draws(now)
         variances = [
-            squares @ in_single(1.0 / q.precisions)
-            for squares, q in zip(trace.input_squares, now.posteriors, strict=True)
+            single_squares(q, X) @ in_single(1.0 / q.precisions)
+            for q, X in zip(now.posteriors, trace.designs, strict=True)
         ]
         linearised = now.network, now.posteriors, trace.forward, variances
         if _passes_forward(R, draws):

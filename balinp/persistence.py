@@ -19,7 +19,6 @@ from balinp.archive import decoded, encoded, only, readable, write
 from balinp.evidence import HyperPrior
 from balinp.gain import Gain
 from balinp.joint_posterior import JointPosterior, prior_roots
-from balinp.kept_bases import KeptFactors
 from balinp.layer import MatrixNormalLayer
 from balinp.leave_one_out import Tails
 from balinp.likelihood import LIKELIHOODS, Gaussian
@@ -35,15 +34,14 @@ from balinp.validation import (
     as_covariance,
     as_finite,
     as_positive,
-    as_share,
     as_stored,
 )
 
 AnyModel = TypeVar("AnyModel", bound=Model)
 
 FORMAT = "balinp"
-VERSION = 3
-FACTOR_ARRAYS = ("A", "H", "a", "Q_A", "h", "Q_H", "numbers")
+VERSION = 4
+FACTOR_ARRAYS = ("A", "H", "a", "Q_A", "h", "Q_H", "n_data")
 LAYER_ARRAYS = ("mean", "prior_mean", "last_change", "balanced", *FACTOR_ARRAYS)
 SETTLED_ARRAYS = tuple(f"settled_{name}" for name in FACTOR_ARRAYS)
 MOMENT_ARRAYS = ("moments", "moments_amount")
@@ -136,7 +134,6 @@ def _settings(model: Model) -> dict[str, Any]:
         "rate": model.rate,
         "precision_prior": _as_dict(model.hyper.given_priors[0]),
         "noise_prior": _as_dict(model.hyper.given_priors[1]),
-        "basis_tolerance": model.basis_tolerance,
         "covariance": model.uncertainty.covariance,
         "noise": model.uncertainty.noise,
     }
@@ -166,7 +163,6 @@ def _layer_arrays(layer: MatrixNormalLayer) -> dict[str, Array]:
 
 
 def _factor_arrays(factors: Factors) -> dict[str, Array]:
-    floor = factors.floor if isinstance(factors, KeptFactors) else 0.0
     return {
         "A": factors.A,
         "H": factors.H,
@@ -174,7 +170,7 @@ def _factor_arrays(factors: Factors) -> dict[str, Array]:
         "Q_A": factors.inputs.vectors,
         "h": factors.outputs.values,
         "Q_H": factors.outputs.vectors,
-        "numbers": np.array([factors.n_data, factors.is_exact, floor]),
+        "n_data": np.array([float(factors.n_data)]),
     }
 
 
@@ -258,7 +254,7 @@ def _restore_hyper_parameters(model: Model, header: dict[str, Any]) -> None:
 def _layer(model: Model, n_in: int, n_out: int, arrays: dict[str, Array]) -> MatrixNormalLayer:
     D, K = n_in + model.bias, n_out
     shapes = {"A": (D, D), "Q_A": (D, D), "a": (D,), "H": (K, K), "Q_H": (K, K), "h": (K,)}
-    shapes |= {"numbers": (3,), "balanced": (3,), "moments_amount": (1,)}
+    shapes |= {"n_data": (1,), "balanced": (3,), "moments_amount": (1,)}
     for name, array in arrays.items():
         expected = shapes.get(name.removeprefix("settled_"), (D, K))
         if name == "moments":
@@ -291,7 +287,7 @@ def _layer(model: Model, n_in: int, n_out: int, arrays: dict[str, Array]) -> Mat
 
 
 def _factors(arrays: Mapping[str, Array], prefix: str) -> Factors:
-    A, H, a, Q_A, h, Q_H, numbers = (arrays[prefix + name] for name in FACTOR_ARRAYS)
-    n_data, is_exact, floor = map(float, numbers)
-    parts = A, H, Spectrum(a, Q_A), Spectrum(h, Q_H), as_positive(n_data, "n_data")
-    return Factors(*parts) if is_exact else KeptFactors(*parts, as_share(floor, "floor"))
+    A, H, a, Q_A, h, Q_H, n_data = (arrays[prefix + name] for name in FACTOR_ARRAYS)
+    return Factors(
+        A, H, Spectrum(a, Q_A), Spectrum(h, Q_H), as_positive(float(n_data[0]), "n_data")
+    )

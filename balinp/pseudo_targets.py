@@ -7,7 +7,7 @@ as its curvature allows: t_n = M^T x_n + V g_n.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,8 @@ from balinp._types import Array
 from balinp.kernels import amount, curvature_sum, weighted_sum
 from balinp.lazily import lazily
 from balinp.likelihood import DatumLikelihood
-from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP, Forward
-from balinp.natural_parameters import Factors, KnownFactor, Terms
-from balinp.single import single_squares
+from balinp.natural_parameters import KnownFactor, Terms
 from balinp.spectral import CURVATURE_FLOOR, Spectrum, decompose, floored
 
 
@@ -44,8 +42,6 @@ class Trace:
         (B,) array of the data's weights in every sum over the batch, or None.
     known_inputs : KnownFactor or None
         A of the first layer, where it is known (NP-9).
-    posteriors : callable
-        Function that returns the layers' posteriors, in training alone.
     first_changes : list of array or None
         (B, K) arrays, changes of the first layer's outputs along the directions of a step, once
         `balinp.joint_step` has worked them out.
@@ -67,9 +63,6 @@ class Trace:
         (B, K) arrays t_n = M^T x_n + H^{-1} g_n.
     log_densities : array
         (B,) array, log p(y_n | f_n).
-    input_squares : list of array
-        (B, D) arrays (Q_A^T x_n)^2 in the bases of the posteriors, in single precision; in
-        training alone.
     """
 
     network: MLP
@@ -79,7 +72,6 @@ class Trace:
     forward: Forward
     sample_weight: Array | None = None
     known_inputs: KnownFactor | None = None
-    posteriors: Callable[[], Sequence[KroneckerGaussian]] = tuple
     first_changes: list[Array] | None = None
 
     @property
@@ -95,10 +87,6 @@ class Trace:
     @lazily
     def designs(self) -> list[Array]:
         return self.network.designs(self.forward)
-
-    @lazily
-    def input_squares(self) -> list[Array]:
-        return list(map(single_squares, self.posteriors(), self.designs))
 
     @lazily
     def log_densities(self) -> Array:
@@ -201,40 +189,26 @@ class Trace:
         """
         return list(map(pseudo_targets, self.outputs, self.gradients, self.precisions))
 
-    def all_terms(self, older: Sequence[Factors | None]) -> list[Terms]:
-        """`terms` of every layer, each with the older factors of its own."""
-        return list(map(self.terms, range(len(older)), older))
-
-    def terms(self, index: int, older: Factors | None = None) -> Terms:
-        """What the pseudo-targets of one layer add to the natural parameters of its regression.
+    def terms(self) -> list[Terms]:
+        """What the pseudo-targets of each layer add to the natural parameters of its regression.
 
         Only (T - X M) H = G of them enters, under whatever H they are written: the gradients, so
         that neither H nor the pseudo-targets have to be worked out.
 
         Derivation: PT-1, PT-3, LR-1
-
-        Parameters
-        ----------
-        index : int
-            Index of the layer.
-        older : Factors, optional
-            Factors of the layer in whose basis squares of the inputs are added up (NP-7), or None.
         """
-        w, squares, known = self.sample_weight, None, self.precision_is_known[index]
-        known_inputs = self.known_inputs if index == 0 else None
-        if older is not None and known_inputs is None:
-            squares = self.input_squares[index]
-            squares = squares.sum(axis=0, dtype=np.float64) if w is None else w @ squares
-        return Terms.of(
-            self.designs[index],
-            self.gradients[index],
-            self.curvature_sums[index],
-            w,
-            precision_is_known=known,
-            floor=0.0 if known else CURVATURE_FLOOR,
-            squares=squares,
-            known_inputs=known_inputs,
-        )
+        return [
+            Terms.of(
+                self.designs[index],
+                self.gradients[index],
+                self.curvature_sums[index],
+                self.sample_weight,
+                precision_is_known=known,
+                floor=0.0 if known else CURVATURE_FLOOR,
+                known_inputs=self.known_inputs if index == 0 else None,
+            )
+            for index, known in enumerate(self.precision_is_known)
+        ]
 
 
 def trace(

@@ -274,7 +274,7 @@ class Away(Present):
 
     @property
     def posteriors(self) -> list[KroneckerGaussian]:
-        """Posteriors of the layers, in the bases that training works in."""
+        """Posteriors of the layers, as training goes on from them."""
         return list(self.known)
 
 

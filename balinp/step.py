@@ -26,7 +26,7 @@ from balinp._types import Array
 from balinp.data import SMALL_PIECE, Batch, pieces
 from balinp.joint_step import TRUST, Outcome, checked, joint_step
 from balinp.mlp import MLP
-from balinp.natural_parameters import EXACT
+from balinp.natural_parameters import averages
 from balinp.passes import Mean, Present
 from balinp.pseudo_targets import Trace
 from balinp.sums import Said, summed
@@ -56,15 +56,14 @@ def take_step(
         What the step was, and what the batch had said before it.
     """
     # Forward pass, likelihood, backward pass (BP-1 to BP-4); then, of every layer, the
-    # pseudo-targets (PT-1) and what they add to its natural parameters (NP-1), said in the bases
-    # of older averages where these are kept (NP-7).
+    # pseudo-targets (PT-1) and what they add to its natural parameters (NP-1).
     said = told(batch, now, way.forward)
-    terms = summed(said, way.bases.older([layer.state.factors for layer in now.layers]))
+    terms = summed(said)
     set_priors(terms[-1].H)  # EV-4: the conjugate prior follows the noise
     # Each layer's regression takes the other layers as they are (LR-3, NP-2). Its mean stays where
     # it is until the layer is told how far to move.
     proposals = [
-        layer.propose_from(sums, n_data=now.n_data, rate=way.rate, bases=way.bases)
+        layer.propose_from(sums, n_data=now.n_data, rate=way.rate, solver=way.solver)
         for layer, sums in zip(now.layers, terms, strict=True)
     ]
     # But all move at once: how far (JS-1, JS-2, JS-4), and is it a gain (JS-3)?
@@ -105,10 +104,9 @@ def settle(now: Present, batches: Iterable[Batch], forward: Mean) -> None:
         Pass that makes the traces.
     """
     said = chain.from_iterable(Pieces(batch, now, forward, SMALL_PIECE) for batch in batches)
-    terms = summed(said, [None] * len(now.layers))
+    terms = summed(said)
     for layer, sums in zip(now.layers, terms, strict=True):
-        factors = EXACT.averaged(None, sums, now.n_data, 1.0, layer.state.prior)
-        layer.state = replace(layer.state, settled=factors)
+        layer.state = replace(layer.state, settled=averages(None, sums, now.n_data, 1.0))
 
 
 @singledispatch

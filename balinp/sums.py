@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from balinp.data import Part, added
-from balinp.natural_parameters import Factors, Terms
+from balinp.natural_parameters import Terms
 from balinp.pseudo_targets import Trace
 
 
@@ -45,14 +45,12 @@ def total(said: Said, part: Part, *arguments: Any) -> Sequence[Any]:
     return added(part(piece, *arguments) for piece in said)
 
 
-def summed(said: Said, older: Sequence[Factors | None]) -> list[Terms]:
+def summed(said: Said) -> list[Terms]:
     """What the batch's pseudo-targets add to each layer's natural parameters.
 
     Parameters
     ----------
     said : Said
         What the batch says.
-    older : sequence of Factors or None
-        For each layer the factors in whose bases it is told (NP-7), or None.
     """
-    return list(total(said, Trace.all_terms, older))
+    return list(total(said, Trace.terms))

@@ -168,7 +168,7 @@ def restated(state: LayerState, inputs: Units, outputs: Units, *, bias: bool) ->
         state,
         mean=frozen(restated_mean(state.mean, inputs, outputs, bias=bias)),
         last_change=frozen(restated_mean(state.last_change, inputs, unshifted, bias=bias)),
-        factors=restated_factors(state.observed.exact, inputs, outputs, bias=bias),
+        factors=restated_factors(state.observed, inputs, outputs, bias=bias),
         regression=None,
         settled=settled,
         moments=moments,

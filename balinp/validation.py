@@ -205,14 +205,6 @@ def as_rate(value: Any, name: str = "rate") -> float:
     return number
 
 
-def as_share(value: Any, name: str) -> float:
-    """Return `value` as a float in [0, 1)."""
-    number = _as_number(value, name)
-    if not 0 <= number < 1:
-        raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
-    return number
-
-
 def as_level(value: Any, name: str = "level") -> float:
     """Return `value`, the probability of an interval, as a float between 0 and 1."""
     if as_positive(value, name) >= 1:

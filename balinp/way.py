@@ -8,10 +8,9 @@ from typing import Protocol
 
 from balinp.data import Batch
 from balinp.direct_solves import Direct
-from balinp.kept_bases import Kept
 from balinp.likelihood import Likelihood
 from balinp.mlp import MLP
-from balinp.natural_parameters import Exact
+from balinp.natural_parameters import EXACT, Exact
 from balinp.passes import Mean, forward_pass
 from balinp.priors import PRIORS
 
@@ -21,9 +20,6 @@ LEAST_RATE, LARGEST_RATE = 0.02, 0.5
 LONG = 50.0
 """Passes over the data in batches from which on that floor falls, as 1 / sqrt of their number: how
 much single batches move the weights, which is a share of what the data leave open, then fades."""
-
-BASIS_TOLERANCE = 0.1
-"""Relative error of a change, before its refinement, up to which layers keep their bases."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +36,9 @@ class Way:
         Whether the previous changes are a second direction (JS-2).
     bounded : bool
         Whether the change of the predictions is capped (JS-4).
-    bases : Exact
-        How layers invert: `Exact`, which is the definition, or one that gives the same change in
-        less time: `Direct`, which may be damped, too (KR-6, JS-5), or `Kept` (NP-7).
+    solver : Exact
+        How layers solve their regressions: `Exact`, which is the definition, or `Direct`, which
+        gives the same change in less time, and may be damped (KR-6, JS-5).
     learns_damping : bool
         Whether this step's gain ratio tells how much the next is damped (JS-5).
     """
@@ -51,7 +47,7 @@ class Way:
     rate: float
     two_directions: bool
     bounded: bool
-    bases: Exact
+    solver: Exact
     learns_damping: bool
 
 
@@ -66,8 +62,6 @@ class Situation(Protocol):
         Names of the pass and of the prior.
     rate : float or None
         Smallest weight of a batch, or None for one that makes the memory an epoch long.
-    basis_tolerance : float
-        Relative error up to which bases are kept.
     damping : float
         Damping of the layers' regressions, where all data are seen at once.
     steps : int
@@ -80,7 +74,6 @@ class Situation(Protocol):
     forward: str
     prior: str
     rate: float | None
-    basis_tolerance: float
     damping: float
     steps: int
     data_seen: float
@@ -94,13 +87,12 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
 
     Two directions need an objective that is that of the step before: all data. (Where the
     curvature is small, the conjugate prior is, too: nothing but the cap keeps a step from
-    following what the present draws of the linearised pass happen to say there.) Bases are kept
-    in batches, after the first: all data at once are at least half of the averages, so that these
-    move far, and take so long that decomposing them is little in comparison. Where noise is learnt
-    they are not: an old basis flattens the spectrum, and the noise would fall too slowly. Damping
-    follows promises that are kept or broken under one objective: all data, nothing drawn.
+    following what the present draws of the linearised pass happen to say there.) Damping
+    follows promises that are kept or broken under one objective: all data, nothing drawn. Where
+    the curvature is averaged over batches the next step needs the layers' spectra, so that these
+    are what is solved with.
 
-    Derivation: JS-2, JS-4, JS-5, NP-4, NP-7
+    Derivation: JS-2, JS-4, JS-5, NP-4, KR-6
 
     Parameters
     ----------
@@ -116,7 +108,7 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
     two_directions = batch.is_all and not (forward.has_bound and PRIORS[model.prior].follows_noise)
     damps = batch.is_all and not forward.has_bound
     is_known = model.likelihood.known_precision(K) is not None
-    keeps = model.basis_tolerance > 0 and not (model.steps == 1 or batch.is_all or is_known)
+    is_direct = model.steps == 1 or batch.is_all or is_known
     if rate is None:
         least = _least_rate(model, batch, n_data) if model.rate is None else model.rate
         rate = max(least, 1.0 / sqrt(model.steps))
@@ -125,7 +117,7 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
         rate=rate,
         two_directions=two_directions,
         bounded=not two_directions,
-        bases=Kept(model.basis_tolerance) if keeps else Direct(model.damping if damps else 0.0),
+        solver=Direct(model.damping if damps else 0.0) if is_direct else EXACT,
         learns_damping=damps,
     )
 

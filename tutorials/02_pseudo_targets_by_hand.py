@@ -540,8 +540,7 @@ assert np.abs(T_end - Z_end).max() > 0.01
 
 # %%
 model = BALI(
-    hidden=(2,), activation="tanh", noise_variance=noise_variance, prior_precision=lam, seed=0,
-    basis_tolerance=0,  # decompose in every step: nothing is approximated
+    hidden=(2,), activation="tanh", noise_variance=noise_variance, prior_precision=lam, seed=0
 ).fit(X, Y, epochs=0)  # fmt: skip
 V = np.array([[noise_variance]])
 weights, memories = model.weights, [None, None]

@@ -735,7 +735,6 @@ def steps_of_bali(size, steps, seed):
         noise_variance=noise_variance,
         prior_precision=lam,
         seed=seed,
-        basis_tolerance=0,  # every change solved in the eigenbases of the present averages (NP-7)
     )
     model.fit(X, Y, epochs=0)
     order, values = np.random.default_rng(seed), [log_joint(model.weights)]

@@ -166,7 +166,6 @@ def step_flops(case: Case) -> float:
         case.batch,
         categorical=case.kind == CLASSIFICATION,
         directions=2 if case.batch == case.n_data else 1,
-        keeps_bases=case.batch < case.n_data,  # with all data at once, averages move far
     )
     return sum(by_part.values())
 

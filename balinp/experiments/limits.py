@@ -26,7 +26,6 @@ from balinp.experiments.step_parts import (
     SOLVE,
     replaced,
 )
-from balinp.kept_bases import NARROW
 from balinp.passes import FEWEST_DRAWS, SAMPLED_LABELS, WIDE_OUTPUTS
 
 RATE_SIZE, RATE_REPEATS = 768, 30
@@ -67,7 +66,6 @@ def products(
     *,
     categorical: bool,
     directions: int = 1,
-    keeps_bases: bool = False,
     draws: int = FEWEST_DRAWS,
 ) -> dict[str, float]:
     """Floating-point operations of the products in a step of `fit` on arrays, by part.
@@ -90,8 +88,6 @@ def products(
     - solve: in and out of eigenbases, 4 D K (D + K), in the first layer 4 D K^2. For one output
       D^3 + 2 D^2 by Cholesky's method; by tridiagonal form (K >= 2 D) 8 K^3 / 3 to it, 4 D K^2,
       4 D^2 K except in the first layer, and 4 K^3 back.
-    - solve, where bases are kept: once more for the refinement, 2 D K^2 and, except in the first
-      layer, 2 D^2 K for P times a change, and Q^T H Q, 2 K^3.
     - joint step: 2 B n K a direction, and again for all layers but the first; once more in these to
       check the step.
     - hyper-parameters, for a learnt noise: Q_H diag Q_H^T, 2 K^3, after eigendecompositions; with
@@ -108,8 +104,6 @@ def products(
         with a learnt noise and the mean pass.
     directions : int, default 1
         Directions of the joint step, 2 with all data at once.
-    keeps_bases : bool, default False
-        Whether the step is one of those that decompose nothing in wide layers.
     draws : int, optional
         Outputs m drawn for each datum of the linearised pass.
 
@@ -139,24 +133,21 @@ def products(
         if categorical:
             squares = 0 if layer.is_first else B * layer.D**2
             flops[DEVIATIONS] += squares + B * layer.D * K + draws / 2 * (B * K**2 + back / 2)
-        solve, after = _solve(layer, keeps_bases and not known, direct=not categorical)
+        solve, after = _solve(layer, direct=not categorical)
         flops[SOLVE] += solve
         if not categorical:
             flops[HYPER] += after + (0 if C == 1 else 2 * B * C * K * (K + C))
     return flops
 
 
-def _solve(layer: Layer, keeps_bases: bool, *, direct: bool) -> tuple[float, float]:
+def _solve(layer: Layer, *, direct: bool) -> tuple[float, float]:
     """Flops of a proposal, and of what the data determine if that is worked out after it."""
     D, K, first = layer.D, layer.K, layer.is_first
     if direct and K == 1:
         return D**3 + 2 * D**2, 0
     if direct and K >= 2 * D:
         return 8 * K**3 / 3 + 4 * D * K**2 + (0 if first else 4 * D**2 * K) + 4 * K**3, 0
-    turns = 2 * D * K * ((0 if first else D) + K)
-    if keeps_bases and max(0 if first else D, K) > NARROW:
-        return 5 * turns + 2 * K**3, 2 * K**3
-    return 2 * turns, 2 * K**3
+    return 4 * D * K * ((0 if first else D) + K), 2 * K**3
 
 
 def dgemm_rate() -> float:

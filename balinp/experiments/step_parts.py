@@ -14,12 +14,19 @@ from functools import wraps
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from balinp import evidence, joint_step, kernels, layer, likelihood, single, spectral
+from balinp import (
+    evidence,
+    joint_step,
+    kernels,
+    layer,
+    likelihood,
+    natural_parameters,
+    single,
+    spectral,
+)
 from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
 from balinp.hyper_parameters import HyperParameters
-from balinp.kept_bases import Kept
 from balinp.mlp import MLP
-from balinp.natural_parameters import Exact
 from balinp.passes import Linearised, Mean
 from balinp.sums import summed
 
@@ -79,8 +86,7 @@ ENTRIES: dict[Function, Entry] = {
     single.single_squares: Entry(DEVIATIONS),
     Linearised.deviations: Entry(DEVIATIONS),
     kernels.gram: Entry(FACTORS, within=TARGETS),
-    Exact.averaged: Entry(FACTORS),
-    Kept.averaged: Entry(FACTORS),
+    natural_parameters.averages: Entry(FACTORS),
     kernels.curvature_sum: Entry(FACTORS),
     spectral.decompose: Entry(EIGEN),
     layer.MatrixNormalLayer.propose_from: Entry(SOLVE),

@@ -238,7 +238,7 @@ def _add_key(axes: Any, n_layers: int) -> None:
 def _spectra_of(layer: MatrixNormalLayer) -> dict[str, Array]:
     """Eigenvalues of A (D,), of H (K,), of the posterior and of the prior precision (D, K)."""
     assert layer.factors is not None
-    factors = layer.factors.exact
+    factors = layer.factors
     prior = layer.state.prior.eigenvalues(factors.outputs)
     return {
         "A": factors.inputs.values,

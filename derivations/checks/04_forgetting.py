@@ -207,38 +207,6 @@ def factors_apart():
     assert abs(difference).max() > 0.1, "the two averages do differ"
 
 
-def kept_bases():
-    rng, r = np.random.default_rng(3), 0.3
-    X, X_b = rng.standard_normal((2, 40, D)) * np.linspace(0.3, 2, D)
-    S, S_b = rng.standard_normal((2, 40, K))
-    A, A_b, H, H_b = (Z.T @ Z / 40 for Z in (X, X_b, S, S_b))
-    (_, Q_A), (_, Q_H) = np.linalg.eigh(A), np.linalg.eigh(H)
-    A_new, H_new = (1 - r) * A + r * A_b, (1 - r) * H + r * H_b
-    a = (1 - r) * np.diag(Q_A.T @ A @ Q_A) + r * ((X_b @ Q_A) ** 2).mean(axis=0)
-    assert_allclose(a, np.diag(Q_A.T @ A_new @ Q_A), rtol=1e-11)
-    assert_allclose(a.sum(), np.trace(A_new), rtol=1e-11)
-
-    def distance(values):
-        return np.linalg.norm(A_new - (Q_A * values) @ Q_A.T)
-
-    for _ in range(20):
-        assert distance(a + 0.1 * rng.standard_normal(D)) > distance(a)
-    h = np.diag(Q_H.T @ H_new @ Q_H)
-    Q, P = np.kron(Q_H, Q_A), np.kron(H_new, N * A_new) + np.eye(D * K)
-    P0 = (Q * (np.kron(h, N * a) + 1)) @ Q.T
-    half = (Q / np.sqrt(np.kron(h, N * a) + 1)) @ Q.T
-    epsilon = np.linalg.norm(np.eye(D * K) - half @ P @ half, 2)
-    assert 0.05 < epsilon < 1, "the bases are old, but not too old"
-    for g in rng.standard_normal((20, D * K)):
-        x0 = np.linalg.solve(P0, g)
-        left = g - P @ x0
-        x1 = x0 + np.linalg.solve(P0, left)
-        norm_g, norm_left, norm_after = (np.linalg.norm(half @ v) for v in (g, left, g - P @ x1))
-        assert norm_left <= epsilon * norm_g
-        assert norm_after <= epsilon * norm_left
-        assert g @ x1 >= norm_g**2 - norm_g * norm_left > 0
-
-
 def other_units():
     rng, n, N_old, N_new = np.random.default_rng(4), D - 1, 9, 5
     inputs = rng.standard_normal((N_old + N_new, n)) * [0.1, 3, 40] + [5, -2, 0.3]
@@ -321,7 +289,6 @@ CHECKS = {
     "NP-4": constant_rate,
     "NP-5": change_of_prior,
     "NP-6": factors_apart,
-    "NP-7": kept_bases,
     "NP-8": other_units,
     "NP-9": inputs_that_stay,
 }

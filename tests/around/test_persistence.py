@@ -47,7 +47,7 @@ def saved(rng, path):
 @pytest.mark.parametrize(
     "change",
     [
-        header(version=2),
+        header(version=3),
         header(format="other"),
         header(widths=[3, 5, 2]),
         header(settings={}),

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from balinp import coordinates, kept_bases, kernels, pseudo_targets, spectral
+from balinp import coordinates, kernels, pseudo_targets, spectral
 from balinp import step as training_step
 from balinp.bali import BALI
 from balinp.cli import main
-from balinp.experiments import CLASSIFICATION, KINDS, REGRESSION, UserError, limits, memory, race
+from balinp.experiments import CLASSIFICATION, KINDS, REGRESSION, UserError, memory, race
 from balinp.experiments.benchmark import TWINS, fitted_exponent, run_mean, step_parts, warm_up
 from balinp.experiments.benchmark_cases import (
     CASES,
@@ -138,7 +138,7 @@ def test_names_mean_what_they_did_even_after_an_exception() -> None:
 
 def test_a_function_is_replaced_wherever_it_is_known() -> None:
     with replaced({spectral.decompose: lambda matrix, name: name}):
-        for module in (spectral, coordinates, kept_bases, pseudo_targets):
+        for module in (spectral, coordinates, pseudo_targets):
             assert module.decompose(np.eye(1), "A") == "A"
     with (
         pytest.raises(ValueError, match="expected functions of balinp"),
@@ -234,7 +234,7 @@ def triangle(n: int, inner: int) -> int:
 
 
 LIMIT = {REGRESSION: Case((3, 5, 4, 1), 6, 12), CLASSIFICATION: Case((3, 5, 4, 6), 6, 12)}
-"""Neither has a layer wide enough for tridiagonal form, or for bases that are kept."""
+"""Neither has a layer wide enough for tridiagonal form."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -288,27 +288,6 @@ def test_products_of_tridiagonal_form() -> None:
     assert rest == 6**3 + 2 * 6**2
     form = 8 * K**3 / 3 + 2 * (2 * D * K**2) + 2 * (2 * K**3)
     assert both == pytest.approx(form + (K + 1) ** 3 + 2 * (K + 1) ** 2, rel=1e-12)
-
-
-def test_products_of_kept_bases(flops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only of wide layers; in the first nothing is turned along the inputs."""
-    monkeypatch.setattr(limits, "NARROW", 128)
-    widths, B = (3, 150, 4, 6), 6
-    kept, anew = (
-        products(widths, B, categorical=True, keeps_bases=keeps) for keeps in (True, False)
-    )
-    total = 0
-    for D, K, turned in ((4, 150, STANDARD), (151, 4, np.eye(151))):
-        posterior = KroneckerGaussian(np.ones((D, K)), turned, np.eye(K), np.ones((D, K)))
-        change = posterior.solve(np.ones((D, K)).view(Counted))
-        total -= flops()  # as without kept bases
-        for _ in range(2):
-            posterior.solve(np.ones((D, K)).view(Counted))
-        (turned @ change if turned is STANDARD else np.eye(D) @ change) @ np.eye(K)
-        np.eye(K).view(Counted) @ np.eye(K)
-        total += flops()
-    assert kept[SOLVE] - anew[SOLVE] == total
-    assert {**kept, SOLVE: 0} == {**anew, SOLVE: 0}
 
 
 @pytest.mark.parametrize("outputs", [5, 6])

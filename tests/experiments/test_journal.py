@@ -137,7 +137,7 @@ def test_what_depends_on_a_change_is_made_again_and_nothing_else(
     methods = select("regression", METHODS)
     changed = METHODS[1]
     if what == "BALI's default":
-        monkeypatch.setitem(BALI.__init__.__kwdefaults__, "basis_tolerance", 0.2)
+        monkeypatch.setitem(BALI.__init__.__kwdefaults__, "rate", 0.2)
     elif what == "BALI's training":
         methods[1] = replace(methods[1], train=Network(Training({"hidden": ()}, {"epochs": 7})))
     else:

@@ -173,7 +173,7 @@ def test_where_the_precision_is_singular_to_rounding_it_is_decomposed(
     assert 0 < factors.determined(p.prior).parameters <= 6
 
 
-@pytest.mark.equation("NP-7")
+@pytest.mark.equation("EV-1", "KR-6")
 @pytest.mark.parametrize("hidden", [(4,), (12, 3)])
 @pytest.mark.parametrize("batch_size", [None, 20])
 def test_gamma_is_that_of_fresh_spectra_in_every_step_of_a_training(

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from cases import Case, assert_close, assert_same_posterior, both_priors, regression
 
-from balinp.layer_state import LayerState
 from balinp.natural_parameters import Factors
-from balinp.spectral import Spectrum
 
 EASY = Case("easy")
 
@@ -115,22 +113,16 @@ def test_the_prior_of_a_proposal_is_the_one_it_was_solved_under(prior: str) -> N
     assert_same_posterior(layer.posterior, r.posterior(weights, lam=4.0), r.condition)
 
 
-def test_bases_of_its_own_are_a_states_posterior() -> None:
-    """Where bases were kept, the posterior is that of the averages in theirs."""
+@pytest.mark.equation("EX-4")
+def test_after_training_the_posterior_is_that_of_all_data() -> None:
+    """Of the factors it ended with; training would go on from the averages."""
     r = regression(EASY)
-
-    class Turned(Factors):
-        @property
-        def exact(self) -> Factors:
-            return Factors.of(self.A, self.H, self.n_data)
-
     known = r.observed().state
-    kept = known.observed
-    Q = np.linalg.qr(np.random.default_rng(0).normal(size=kept.A.shape))[0]
-    inputs = Spectrum(kept.inputs.values, Q)
-    factors = Turned(kept.A, kept.H, inputs, kept.outputs, kept.n_data)
-    state = LayerState(known.prior, known.mean, known.last_change, factors)
-    assert state.posterior is not state.working_posterior
-    assert state.posterior is state.posterior
-    np.testing.assert_array_equal(state.working_posterior.row_basis, Q)
-    assert_same_posterior(state.posterior, r.posterior(), r.condition)
+    averaged = replace(known, factors=Factors.of(2 * known.observed.A, r.H, 9.0))
+    ended = replace(averaged, settled=known.observed)
+    assert ended.reported is known.factors
+    assert ended.posterior is ended.posterior
+    assert_same_posterior(ended.posterior, r.posterior(), r.condition)
+    twice = r.posterior(2 * np.ones(9))[1]
+    for state in (averaged, ended):
+        assert_same_posterior(state.working_posterior, (state.mean, twice), r.condition)

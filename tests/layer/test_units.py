@@ -129,7 +129,7 @@ def test_a_restated_regression_goes_on_as_one_in_the_new_units(
 @pytest.mark.parametrize("hidden", [(6,), (5, 4)])
 @pytest.mark.parametrize("batch_size", [None, 8])
 def test_a_restated_network_is_the_same_function(hidden, batch_size, rng):
-    """With kept bases too, which batches leave; inner layers are not touched."""
+    """Inner layers are not touched."""
     z = rng.standard_normal((40, N_IN))
     T = np.column_stack([np.sin(z[:, 0]), z[:, 1] * z[:, 2]])
     model = BALI(hidden, seed=3).fit(z, T, epochs=6, batch_size=batch_size)

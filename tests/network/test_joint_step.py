@@ -207,7 +207,7 @@ def test_directions_of_no_length() -> None:
 @pytest.mark.equation("JS-2")
 def test_training_in_full_batch_goes_along_proposals_and_last_changes() -> None:
     d = deep(DeepCase("trained", (3, 4, 2)))
-    model = BALI((4,), d.likelihood, prior_precision=LAM, basis_tolerance=0.0)
+    model = BALI((4,), d.likelihood, prior_precision=LAM)
     model.fit(d.X, d.Y, epochs=3)
     t, layers = model.trace(d.X, d.Y), deepcopy(model.layers)
     before, last = model.weights, [layer.last_change for layer in layers]

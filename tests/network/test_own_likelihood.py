@@ -58,7 +58,7 @@ def test_training_draws_the_outputs_that_matter(
     likelihood: Any, answers: tuple[Array, Array]
 ) -> None:
     X, Y = answers
-    model = BALI((3,), likelihood, activation="tanh", prior_precision=1.0, basis_tolerance=0.0)
+    model = BALI((3,), likelihood, activation="tanh", prior_precision=1.0)
     Y = Y if isinstance(likelihood, Logistic) else np.eye(2)[Y[:, 0].astype(int)]
     model.fit(X, Y, epochs=3)
     model.rng = np.random.default_rng(0)

@@ -38,7 +38,7 @@ def test_every_step_is_that_of_the_plain_method(noise, hidden, batch, rng):
     V, damped = noise * V, False
     seed = 4 if noise == 1 else len(hidden) * 2 - 1  # starts that break promises, and so damp
     options = {"activation": "tanh", "prior_precision": 1.5, "seed": seed}
-    model = BALI(hidden, Gaussian(V), basis_tolerance=0.0, **options)
+    model = BALI(hidden, Gaussian(V), **options)
     order = rng.permutation(60)
     memories, weights = [None] * (len(hidden) + 1), None
     for t in range(STEPS):

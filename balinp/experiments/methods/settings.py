@@ -34,7 +34,6 @@ ELSEWHERE = (
     "data",
     "demo",
     "history",
-    "kept_bases",
     "normals",
     "pages",
     "persistence",
