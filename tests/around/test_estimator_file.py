@@ -63,7 +63,7 @@ def test_other_kinds_of_files_are_refused(tmp_path):
     ):
         BALIClassifier.load(tmp_path / "regressor.npz")
     with pytest.raises(
-        ValueError, match=r"^path: .*expected format balinp 3, got balinp estimator"
+        ValueError, match=r"^path: .*expected format balinp 4, got balinp estimator"
     ):
         BALI.load(tmp_path / "regressor.npz")
     model.members_[0].save(tmp_path / "model.npz")
