@@ -16,7 +16,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.kronecker import KroneckerPrecision
-from balinp.natural_parameters import Exact, Factors
+from balinp.natural_parameters import Factors
 from balinp.priors import Prior
 
 LEAST_DAMPING, LARGEST_DAMPING = 1e-4, 10.0
@@ -30,30 +30,35 @@ NOTICEABLE = 1e-6
 
 
 @dataclass(frozen=True)
-class Damped(Exact):
-    """How a layer inverts with a Gaussian about its present mean added.
+class Spectral:
+    """How a layer's regression is solved: through the spectra of both factors, damped or not.
 
-    Derivation: JS-5
+    The other way is `balinp.direct_solves.Direct`.
+
+    Derivation: KR-3, JS-5
 
     Attributes
     ----------
     damping : float
-        Precision of that Gaussian, as a share of the mean eigenvalue of the precision that the data
-        give to the layer's weights.
+        Precision of a Gaussian about the present mean, as a share of the mean eigenvalue of the
+        precision that the data give to the layer's weights; 0 for none.
     """
 
-    damping: float
+    damping: float = 0.0
 
     def solved(self, right: Array, factors: Factors, prior: Prior) -> tuple[Array, Factors]:
-        """(P + delta I)^{-1} vec(right) as a matrix.
+        """(P + delta I)^{-1} vec(right) as a matrix (D, K), and the factors that tell of P.
 
-        Derivation: JS-5
+        Derivation: KR-3, JS-5
         """
         P = factors.posterior(right, prior)
         if self.damping:
             L = P.precisions + added_precision(self.damping, factors)
             return KroneckerPrecision(P.row_basis, P.column_basis, L).solve(right), factors
         return P.solve(right), factors
+
+
+SPECTRAL = Spectral()
 
 
 def added_precision(damping: float, factors: Factors) -> float:

@@ -1,6 +1,6 @@
 """A layer's regression solved without eigenvectors, where fewer numbers tell as much.
 
-Eigendecompositions of both factors are the definition (`balinp.natural_parameters.Exact`). A layer
+Eigendecompositions of both factors are the definition (`balinp.damping.Spectral`). A layer
 of one output needs a Cholesky factor only; where the other factor is diagonal in a basis that is
 known, or small, tridiagonal form is enough. Both give the same change, and exactly what the data
 determine, at a fraction of the time. A first reader can skip this module.
@@ -15,7 +15,7 @@ from scipy.linalg.lapack import dorgqr, dpotrf, dpotri, dpotrs, dsytrd
 
 from balinp._types import Array
 from balinp.compiled import compiled
-from balinp.damping import Damped, added_precision
+from balinp.damping import Spectral, added_precision
 from balinp.natural_parameters import Determined, Factors
 from balinp.priors import Prior
 from balinp.spectral import rounding
@@ -50,8 +50,8 @@ class SolvedFactors(Factors):
 
 
 @dataclass(frozen=True)
-class Direct(Damped):
-    """How a layer inverts: by the form that costs least. For isotropic priors.
+class Direct(Spectral):
+    """How a layer's regression is solved: by the form that costs least. For isotropic priors.
 
     Derivation: KR-6
     """

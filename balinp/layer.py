@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
+from balinp.damping import SPECTRAL, Spectral
 from balinp.kernels import amount, design, is_same_amount
 from balinp.layer_posterior import LayerPosterior
 from balinp.layer_state import LayerState, Proposal, Regression, combined, frozen
-from balinp.natural_parameters import EXACT, Exact, Terms, averages, log_prior_to_posterior
+from balinp.natural_parameters import Terms, averages, log_prior_to_posterior
 from balinp.priors import PRIORS
 from balinp.validation import (
     LARGEST,
@@ -232,7 +233,7 @@ class MatrixNormalLayer(LayerPosterior):
         return self.design(inputs), T, H, as_weights(sample_weight, "sample_weight", len(inputs))
 
     def propose_from(
-        self, terms: Terms, *, n_data: float, rate: float = 1.0, solver: Exact = EXACT
+        self, terms: Terms, *, n_data: float, rate: float = 1.0, solver: Spectral = SPECTRAL
     ) -> Proposal:
         """`propose`, from the sums over a batch, which may have been added up from many pieces.
 
@@ -244,7 +245,7 @@ class MatrixNormalLayer(LayerPosterior):
             The sums.
         n_data, rate : float
             As for `propose`.
-        solver : Exact, optional
+        solver : Spectral, optional
             How the regression is solved.
         """
         state, prior = self.state, self.state.prior

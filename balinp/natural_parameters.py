@@ -219,20 +219,3 @@ def log_prior_to_posterior(shift: Array, factors: Factors, prior: Prior) -> floa
     L, p = factors.posterior(shift, prior).precisions, prior.eigenvalues(factors.outputs)
     along = shift @ factors.outputs.vectors
     return 0.5 * float((np.log(p) - np.log(L)).sum() - (along**2 @ p).sum())
-
-
-class Exact:
-    """How a layer's regression is solved: through the spectra of both factors.
-
-    The other way is `balinp.direct_solves.Direct`.
-    """
-
-    def solved(self, right: Array, factors: Factors, prior: Prior) -> tuple[Array, Factors]:
-        """P^{-1} vec(right) as a matrix (D, K), and the factors that it was solved with.
-
-        Derivation: KR-3
-        """
-        return factors.posterior(right, prior).solve(right), factors
-
-
-EXACT = Exact()

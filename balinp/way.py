@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Protocol
 
+from balinp.damping import SPECTRAL, Spectral
 from balinp.data import Batch
 from balinp.direct_solves import Direct
 from balinp.likelihood import Likelihood
 from balinp.mlp import MLP
-from balinp.natural_parameters import EXACT, Exact
 from balinp.passes import Mean, forward_pass
 from balinp.priors import PRIORS
 
@@ -36,9 +36,9 @@ class Way:
         Whether the previous changes are a second direction (JS-2).
     bounded : bool
         Whether the change of the predictions is capped (JS-4).
-    solver : Exact
-        How layers solve their regressions: `Exact`, which is the definition, or `Direct`, which
-        gives the same change in less time, and may be damped (KR-6, JS-5).
+    solver : Spectral
+        How layers solve their regressions: `Spectral`, which is the definition, or `Direct`, which
+        gives the same change in less time (KR-6); damped, perhaps (JS-5).
     learns_damping : bool
         Whether this step's gain ratio tells how much the next is damped (JS-5).
     """
@@ -47,7 +47,7 @@ class Way:
     rate: float
     two_directions: bool
     bounded: bool
-    solver: Exact
+    solver: Spectral
     learns_damping: bool
 
 
@@ -117,7 +117,7 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
         rate=rate,
         two_directions=two_directions,
         bounded=not two_directions,
-        solver=Direct(model.damping if damps else 0.0) if is_direct else EXACT,
+        solver=Direct(model.damping if damps else 0.0) if is_direct else SPECTRAL,
         learns_damping=damps,
     )
 

@@ -10,9 +10,9 @@ from cases import assert_close, vec
 
 from balinp import BALI, direct_solves
 from balinp._types import Array
-from balinp.damping import Damped
+from balinp.damping import SPECTRAL, Spectral
 from balinp.direct_solves import Direct, SolvedFactors
-from balinp.natural_parameters import EXACT, Determined, Factors
+from balinp.natural_parameters import Determined, Factors
 from balinp.priors import PRIORS, Prior
 from balinp.spectral import STANDARD, Spectrum
 
@@ -90,7 +90,7 @@ def test_change_and_what_is_determined_are_those_of_dense_matrices(
 def test_they_are_those_of_two_eigendecompositions(D: int, K: int) -> None:
     p = problem(D, K)
     change, factors = Direct(0.0).solved(p.right, p.factors, p.prior)
-    expected, same = EXACT.solved(p.right, p.factors, p.prior)
+    expected, same = SPECTRAL.solved(p.right, p.factors, p.prior)
     assert_close(change, expected)
     assert_close(factors.determined(p.prior).left_out, same.determined(p.prior).left_out)
     assert factors.A is p.factors.A
@@ -134,7 +134,7 @@ def test_layers_of_other_shapes_are_decomposed(D: int, K: int, damping: float) -
     p = problem(D, K)
     change, factors = Direct(damping).solved(p.right, p.factors, p.prior)
     assert factors is p.factors
-    np.testing.assert_array_equal(change, Damped(damping).solved(p.right, factors, p.prior)[0])
+    np.testing.assert_array_equal(change, Spectral(damping).solved(p.right, factors, p.prior)[0])
 
 
 @pytest.mark.parametrize(("D", "K"), [(4, 1), (2, 5)])
@@ -169,7 +169,7 @@ def test_where_the_precision_is_singular_to_rounding_it_is_decomposed(
     assert direct_solves.one_output(p.factors, p.right, p.lam) is None
     change, factors = Direct(0.0).solved(p.right, p.factors, p.prior)
     assert factors is p.factors
-    np.testing.assert_array_equal(change, EXACT.solved(p.right, factors, p.prior)[0])
+    np.testing.assert_array_equal(change, SPECTRAL.solved(p.right, factors, p.prior)[0])
     assert 0 < factors.determined(p.prior).parameters <= 6
 
 
