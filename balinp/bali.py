@@ -209,7 +209,7 @@ class BALI(Model):
         Afterwards the posterior is that of these data at the final weights, whether they came at
         once or in batches; data of earlier calls have helped to find the weights, and are not
         part of it. (The batches of an iterator cannot be gone through again: there it is that of
-        the moving averages.) `step` adds data to those of before.
+        the moving averages.) `step` adds data to those of before, given its `n_data`.
 
         Arrays may be larger than memory, as those of `numpy.memmap` are: rows become float64 when
         they are used, and all data at once are gone through in pieces, with the same result up
@@ -285,7 +285,9 @@ class BALI(Model):
         Parameters
         ----------
         n_data : float, optional
-            Number of data that the batch stands for; None is its own, with weights their sum.
+            Number of data that the batch stands for; None is its own, with weights their sum: the
+            batch is then taken for all the data, and the posterior is no longer that of earlier
+            ones. In a stream it is the number of rows so far, as in ``model.data_seen + len(X)``.
         rate : float, optional
             Weight of the batch in the moving averages; None follows the schedule.
         sample_weight : array_like, optional
@@ -301,6 +303,14 @@ class BALI(Model):
         array([[5.81]])
         >>> record.rate
         1.0
+
+        Row by row it ends at the same posterior:
+
+        >>> model = BALI(hidden=(), noise_variance=0.1, prior_precision=1.0)
+        >>> for n in range(3):
+        ...     record = model.step(x[[n]], 2 * x[[n]], n_data=n + 1)
+        >>> model.predict(np.array([[3.0]])).mean.round(2)
+        array([[5.81]])
         """
         data = self._checked(X, Y, sample_weight)
         N = data.amount if n_data is None else as_positive(n_data, "n_data")
