@@ -54,6 +54,9 @@ GRID = 2.0**20
 FIRST_ROWS = 10
 """Rows with which a stream begins."""
 
+FIRST_BATCHES = 32
+"""Most rows in each of a stream's first steps, where batches have no size that was asked for."""
+
 SMALLEST_SPREAD = 1e-150
 """Smallest standard deviation to divide by: the squares of smaller ones lose their digits."""
 
@@ -216,8 +219,10 @@ class BALIEstimator(Documented, Stored, BaseEstimator):
         X, Y = self._input_scale.to_standard(X), self._target_scale.to_standard(Y)
         X_seen, Y_seen, w_seen = self._as_trained_on(X, Y, w, members[0])
         B = self._batch_size(len(X)) or len(X)
+        first = FIRST_BATCHES if self.batch_size == "auto" else None
         self.members_ = Parallel(n_jobs=self.n_jobs)(
-            delayed(learnt_from)(member, X_seen, Y_seen, w_seen, B, seen) for member in members
+            delayed(learnt_from)(member, X_seen, Y_seen, w_seen, B, seen, first)
+            for member in members
         )
         self._data_seen = seen + amount(X, w)
         if hasattr(self, "log_evidence_"):

@@ -216,6 +216,8 @@ class BALIRegressor(RegressorMixin, WithFunctions):
         ``hidden=()`` and given `prior_precision` and `noise_variance` the result is that of `fit`
         on all data together, to rounding, from whatever row the stream starts. Learnt ones move by
         one damped step a batch, and in networks with hidden layers old data are slowly forgotten.
+        Such networks take at most 32 rows a step until they have made 100 steps, unless
+        `batch_size` says how many.
 
         Derivation: NP-3, NP-8
 

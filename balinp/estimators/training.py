@@ -21,6 +21,9 @@ from balinp.validation import is_true
 Callback = Callable[[BALI], Any]
 """Called with a member after each pass over the data; True ends its training."""
 
+STEPS_TO_BEGIN = 100
+"""Steps of a stream by which noise and prior no longer are what they started from."""
+
 LINES = 10
 """How often progress is told in lines, where there is no bar."""
 
@@ -260,17 +263,28 @@ def refuse_changes(members: list[BALI], new: BALI, n_members: int, what: str) ->
             )
 
 
-def learnt_from(model: BALI, X: Array, Y: Array, w: Array | None, B: int, seen: float) -> BALI:
+def learnt_from(
+    model: BALI, X: Array, Y: Array, w: Array | None, B: int, seen: float, first: int | None
+) -> BALI:
     """The model after one step on each batch of new data; `seen` data came before them.
 
-    With one Gaussian layer every datum ever seen has the same weight (NP-3).
+    With one Gaussian layer every datum ever seen has the same weight (NP-3). Others take at most
+    `first` rows a step until they have made `STEPS_TO_BEGIN`: learnt noise starts small and rises
+    by a small share a step (EV-8), so after few steps, however many their rows, a network knows
+    little and is sure of it.
     """
-    order = np.arange(len(X)) if B >= len(X) else model.rng.permutation(len(X))
-    for start in range(0, len(X), B):
-        batch = order[start : start + B]
+    beginning = B
+    if first is not None and not model.targets_are_observations:
+        beginning = min(B, -(-len(X) // -(-len(X) // first)))
+    order = np.arange(len(X)) if beginning >= len(X) else model.rng.permutation(len(X))
+    start = 0
+    while start < len(X):
+        size = beginning if model.steps < STEPS_TO_BEGIN else B
+        batch = order[start : start + size]
         w_batch = None if w is None else w[batch]
         new = amount(X[batch], w_batch)
         seen += new
         rate = new / seen if model.targets_are_observations else None
         model.step(X[batch], Y[batch], n_data=seen, rate=rate, sample_weight=w_batch)
+        start += size
     return model

@@ -153,6 +153,33 @@ def test_a_curve_is_learnt_row_by_row(seed):
     assert model.score(X[200:], y[200:]) > 0.6
 
 
+@pytest.mark.parametrize(("n", "later"), [(400, 400), (1000, 250), (3000, 3000)])
+def test_a_curve_is_learnt_in_large_pieces(n, later):
+    """One step for each piece would leave the noise as small as it starts, and nothing learnt."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-3, 3, (n + 1000, 1))
+    y = np.sin(2 * X[:, 0]) + 0.1 * rng.standard_normal(n + 1000)
+    model = learn(BALIRegressor(random_state=0), X[:n], y[:n], None, later, later)
+    assert model.score(X[n:], y[n:]) > 0.7
+    low, high = model.predict_interval(X[n:])
+    assert np.mean((low < y[n:]) & (y[n:] < high)) > 0.9
+
+
+@pytest.mark.parametrize(("batch_size", "steps"), [("auto", 10), (None, 1), (100, 3)])
+def test_the_first_steps_of_a_stream_are_small_unless_a_size_is_given(batch_size, steps, rng):
+    X, y = sizes(rng, 700)
+    model = BALIRegressor((6,), batch_size=batch_size, random_state=0)
+    model.partial_fit(X[:300], y[:300])
+    assert model.members_[0].steps == steps
+    assert model._data_seen == 300
+
+
+def test_a_network_that_has_been_trained_takes_large_steps(rng):
+    X, y = sizes(rng, 700)
+    model = BALIRegressor((6,), epochs=100, random_state=0).fit(X[:300], y[:300])
+    assert model.partial_fit(X[300:], y[300:]).members_[0].steps == 101
+
+
 def test_outputs_and_weights_of_a_stream_of_a_network(rng):
     """Two outputs, of which one is constant at first; rows that count little are other data.
 
