@@ -582,7 +582,7 @@ def test_a_stream_of_classes_that_come_late(classification, rng):
 
 def test_fit_restarts_and_partial_fit_goes_on(regression):
     X, y = regression
-    model = BALIRegressor(**QUICK).fit(X, y)
+    model = BALIRegressor(batch_size=None, **QUICK).fit(X, y)
     once = model.predict(X)
     model.partial_fit(X, y)
     assert len(model.members_[0].history) == 11

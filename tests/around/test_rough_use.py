@@ -77,7 +77,7 @@ def test_a_first_fit_that_fails_is_none(data) -> None:
 
 def test_partial_fit_refuses_settings_that_it_cannot_follow(data) -> None:
     X, y = data
-    model = BALIRegressor(**QUICK).fit(X, y)
+    model = BALIRegressor(batch_size=None, **QUICK).fit(X, y)
     for changed in ({"hidden": 5}, {"n_members": 2}, {"covariance": "layerwise"}):
         before = {name: getattr(model, name) for name in changed}
         (name,) = changed
