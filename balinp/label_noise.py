@@ -107,8 +107,8 @@ def kernel(X: Array) -> Array:
     Examples
     --------
     >>> kernel(np.array([[0.0], [1.0]])).round(3)  # on the diagonal squared lengths
-    array([[1.   , 1.132],
-           [1.132, 2.   ]])
+    array([[1.   , 1.068],
+           [1.068, 2.   ]])
     """
     rows = design(X, bias=True)
     lengths = np.linalg.norm(rows, axis=1)

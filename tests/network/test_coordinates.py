@@ -130,7 +130,7 @@ def test_after_batches_the_first_factor_is_that_of_all_rows(
         assert factors is not None
         np.testing.assert_allclose(factors.A, A, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(factors.inputs.matrix(), A, rtol=1e-12, atol=1e-12)
-        assert factors.exact.outputs.values.shape == (5,)
+        assert factors.outputs.values.shape == (5,)
     P = np.kron(first.factors.H, first.factors.n_data * A)  # type: ignore[union-attr]
     P += first.prior_precision * np.eye(len(P))
     np.testing.assert_allclose(
