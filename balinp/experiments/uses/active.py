@@ -4,8 +4,7 @@ Regression: from ten labels to fifty of a pool, five at a time. The one of the l
 the function is taken, the variances of the others given its label are worked out from their
 covariance, and so on: no training in between. Classes: from twenty digits to 120, twenty at a
 time, those of the largest predictive entropy, or of the largest mutual information of label and
-weights. With two or four labels a class BALI's classifier learns nothing: the evidence prefers the
-prior.
+weights. With two labels a class BALI's classifier reads as many digits as logistic regression.
 
 Source: MacKay (1992), Information-based objective functions for active data selection; Houlsby et
 al. (2011), Bayesian active learning for classification and preference learning, arXiv 1112.5745.
