@@ -69,7 +69,8 @@ def records(run: str) -> list[Record]:
 
 def shown(value: float, decimals: int) -> str:
     """A number as the documents have it."""
-    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.{decimals}f}")
+    text = re.sub(r"^(-?)0\.", r"\1.", f"{value:.{decimals}f}")
+    return text if float(text) else text.removeprefix("-")
 
 
 def scores(run: str, method: str, key: str = "") -> np.ndarray:
@@ -91,6 +92,12 @@ def least(run: str, method: str, decimals: int = 2) -> Figure:
 def gain(run: str, a: str, b: str) -> tuple[float, float]:
     """The score of a minus that of b, by split: mean and standard error."""
     return mean_and_error(scores(run, a) - scores(run, b))
+
+
+def within(run: str, a: str, b: str) -> bool:
+    """Whether two methods differ by less than two standard errors."""
+    difference, error = gain(run, a, b)
+    return abs(difference) < 2 * error
 
 
 def above(run: str, a: str, b: str, decimals: int = 2) -> Figure:

@@ -19,6 +19,7 @@ from quoted import (
     scores,
     shown,
     single,
+    within,
 )
 
 from balinp.experiments.methods import ENSEMBLE as FIVE
@@ -27,12 +28,6 @@ from balinp.experiments.results import SPLITS_WITH_GROUPS
 ROOT = Path(__file__).resolve().parents[1]
 LEAKAGE = ROOT / "balinp/experiments/leakage.md"
 GUARANTEES = ROOT / "derivations/14_guarantees.md"
-
-
-def within(run: str, a: str, b: str) -> bool:
-    """Whether two methods differ by less than two standard errors."""
-    difference, error = gain(run, a, b)
-    return abs(difference) < 2 * error
 
 
 CLAIMS = [
@@ -130,12 +125,13 @@ CLAIMS = [
     Claim(
         LEAKAGE,
         "An ensemble of 5 of BALI gains {} nats on new hulls, {} on mixtures, {} on buildings, {} "
-        "on towns and {} where repeats are held out: two standard errors nowhere.",
+        "on towns and {} where repeats are held out: more than two standard errors on buildings "
+        "alone.",
         tuple(
             paired(f"groups_{name}", FIVE, ONE, 3 if name == "wine" else 2)
             for name in ("yacht", "concrete", "energy", "boston", "wine")
         ),
-        lambda: all(within(run, FIVE, ONE) for run in NEW),
+        lambda: [run for run in NEW if not within(run, FIVE, ONE)] == ["groups_energy"],
     ),
     Claim(
         LEAKAGE,
