@@ -352,17 +352,17 @@ print("nll, BALI minus logistic regression, by split:", *(bali - logistic)[:, 1]
 # (Means of four splits ± standard errors. The splits share data, so these errors are on the
 # optimistic side. nll: lower is better. ECE and AUROC are explained next.)
 #
-# On the known digits BALI's nll is lower by a fifth on average, and lower in three of four splits;
+# On the known digits BALI's nll is lower by an eighth on average, and lower in all four splits;
 # other seeds of the network move it by .02 and more. The accuracies differ by little more than
 # their error. On data this easy a linear model with a default penalty, which nobody has tuned here,
 # is not far away. (Exercise 3 tunes it.)
 #
-# 200 steps are what `BALIClassifier` takes by default. It takes some patience: for classes the
-# prior starts strong, so that labels without a pattern leave the network where it is, and it is
-# weakened step by step, as long as the evidence does not fall by much
-# ([GA-1](../derivations/18_gain.md#ga-1-gain-over-a-network-without-weights)). After 100 of the
-# 200 steps the prior is still twice as strong as in the end, and BALI no better than the
-# logistic regression.
+# 200 steps are what `BALIClassifier` takes by default. The prior starts where a regression of the
+# labels says that their pattern can be told from noise
+# ([GA-3](../derivations/18_gain.md#ga-3-where-few-labels-show-a-pattern)), and is weakened step by
+# step as long as the evidence does not fall by much; then it goes back to where the evidence was
+# best ([GA-1](../derivations/18_gain.md#ga-1-gain-over-a-network-without-weights)). Here that is too
+# cautious: after 100 of the 200 steps the prior is weaker than in the end, and the nll lower.
 #
 # Part of the lead was given away. A layer's posterior is the matrix normal that is nearest to the
 # Gaussian with which it is trained
@@ -485,11 +485,10 @@ print(f"AUROC, BALI minus logistic regression, by split: {np.round(difference, 3
 assert bali[:, 3].mean() > 0.93
 assert logistic[:, 3].mean() > 0.93
 assert abs(difference.mean()) < 0.02
-gains = np.sort((logistic - bali)[:, 1])
-assert gains[1] > 0.01
-assert abs(nll_half_way / logistic[:, 1].mean() - 1) < 0.1
-assert precisions[0] > 50 * precisions[1] > 75 * precisions[2]
-assert bali[:, 1].mean() < 0.9 * logistic[:, 1].mean()
+assert np.all((logistic - bali)[:, 1] > 0)
+assert nll_half_way < bali[:, 1].mean() < 0.95 * logistic[:, 1].mean()
+assert precisions[0] > 3 * precisions[1]
+assert precisions[1] < precisions[2] < precisions[0]
 assert bali[:, 0].mean() > 0.97
 
 X, digit, X_in, digit_in, X_out = split(0)

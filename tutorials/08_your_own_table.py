@@ -392,7 +392,7 @@ _, mean, std = next_input(seen, None)
 print(f"noise learnt: standard deviations from {std.min():.2f} to {std.max():.2f}, all is noise")
 assert std.min() > 0.5 * std.max()
 
-for _ in range(8):
+for _ in range(12):
     place, mean, std = next_input(seen, 1e-5)
     seen.append(place)
 
@@ -401,7 +401,7 @@ ax.fill_between(candidates, mean - 2 * std, mean + 2 * std, alpha=0.2, label="be
 ax.plot(candidates, mean)
 ax.plot(candidates, run(candidates), color="black", linestyle=":", label="truth")
 ax.plot(candidates[seen], run(candidates[seen]), "o", color="black", label="runs")
-ax.set(xlabel="x", ylabel="what is minimised", title="eight runs after the first four")
+ax.set(xlabel="x", ylabel="what is minimised", title="twelve runs after the first four")
 ax.legend(loc="lower left")
 plt.show()
 lowest = run(candidates[seen]).min()
