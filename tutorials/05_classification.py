@@ -361,8 +361,8 @@ print("nll, BALI minus logistic regression, by split:", *(bali - logistic)[:, 1]
 # labels says that their pattern can be told from noise
 # ([GA-3](../derivations/18_gain.md#ga-3-where-few-labels-show-a-pattern)), and is weakened step by
 # step as long as the evidence does not fall by much; then it goes back to where the evidence was
-# best ([GA-1](../derivations/18_gain.md#ga-1-gain-over-a-network-without-weights)). Here that is too
-# cautious: after 100 of the 200 steps the prior is weaker than in the end, and the nll lower.
+# best ([GA-1](../derivations/18_gain.md#ga-1-gain-over-a-network-without-weights)). Here that is
+# too cautious: after 100 of the 200 steps the prior is weaker than in the end, and the nll lower.
 #
 # Part of the lead was given away. A layer's posterior is the matrix normal that is nearest to the
 # Gaussian with which it is trained
