@@ -149,6 +149,7 @@ def test_draws_of_any_size_are_finite_and_have_their_scale(scale: float) -> None
     np.testing.assert_allclose(dz / scale, small, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.equation("FP-2")
 @pytest.mark.parametrize("largest", [0.0, 1e-300, 0.99e9, 1e9, 1e300])
 def test_numbers_that_single_precision_has_room_for_are_taken_to_it(largest: float) -> None:
     array = np.array([[0.5, -largest]])

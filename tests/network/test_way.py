@@ -76,7 +76,7 @@ CASES = [
 ]
 
 
-@pytest.mark.equation("FP-2", "JS-2", "JS-4", "KR-6")
+@pytest.mark.equation("FP-2", "JS-2", "JS-4", "JS-5", "KR-6")
 @pytest.mark.parametrize(
     ("likelihood", "options", "rows", "steps", "forward", "two", "bounded", "solver"), CASES
 )
