@@ -19,6 +19,18 @@ LEAST_PASSES = 10
 """Passes over the data, however many they are."""
 
 
+def even_size(rows: int, largest: int) -> int:
+    """Size of the fewest batches of at most `largest` rows, all of which but the last have it.
+
+    Examples
+    --------
+    >>> even_size(401, 256), even_size(100, 256)
+    (201, 100)
+    """
+    batches = -(-rows // largest)
+    return -(-rows // batches)
+
+
 @dataclass(frozen=True)
 class Training:
     """How BALI is set up and trained on standardised data.
@@ -66,8 +78,7 @@ class Training:
         """Size of the batches for so many rows; None is all of them."""
         if rows <= self.full_batch_up_to:
             return None
-        batches = -(-rows // self.batch_size)
-        return -(-rows // batches)
+        return even_size(rows, self.batch_size)
 
     def epochs_for(self, rows: int, batch_size: int | None) -> int:
         """Passes over so many rows; all of `fit`'s if a step takes all rows against the rule."""

@@ -15,12 +15,18 @@ import numpy as np
 
 from balinp.experiments import CLASSIFICATION, REGRESSION
 from balinp.experiments.convergence import COMPARED_AT
-from balinp.experiments.methods import REFERENCE as ONE
-from balinp.experiments.methods import SINGLE_NETWORKS
+from balinp.experiments.methods import ENSEMBLE, REFERENCE, SINGLE_NETWORKS
 from balinp.experiments.results.store import read
 from balinp.experiments.scores import COMPARED, Record
 from balinp.experiments.table import by_split, mean_and_error, method_names
 
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "balinp/experiments/results/README.md"
+LEAKAGE = ROOT / "balinp/experiments/leakage.md"
+GUARANTEES = ROOT / "derivations/14_guarantees.md"
+"""Pages that quote records."""
+
+ONE, FIVE = REFERENCE, ENSEMBLE
 MIXTURE = "log_likelihood_mixture"
 
 DROPOUT, KRONECKER, GP = "MC dropout", "Adam + Kronecker Laplace", "Gaussian process"

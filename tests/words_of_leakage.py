@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from quoted import (
     DROPOUT,
+    FIVE,
     GP,
+    GUARANTEES,
     KRONECKER,
+    LEAKAGE,
     NEW,
     ONE,
     UCI,
@@ -22,13 +23,7 @@ from quoted import (
     within,
 )
 
-from balinp.experiments.methods import ENSEMBLE as FIVE
 from balinp.experiments.results import SPLITS_WITH_GROUPS
-
-ROOT = Path(__file__).resolve().parents[1]
-LEAKAGE = ROOT / "balinp/experiments/leakage.md"
-GUARANTEES = ROOT / "derivations/14_guarantees.md"
-
 
 CLAIMS = [
     Claim(

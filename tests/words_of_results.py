@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from quoted import (
     CONJUGATE,
     DROPOUT,
+    FIVE,
     GAPS,
     GP,
+    GUARANTEES,
     KRONECKER,
     LINEAR,
     MIXTURE,
     MLPS,
     ONE,
     PUBLISHED,
+    RESULTS,
     Claim,
     apart,
     below,
@@ -35,13 +36,6 @@ from quoted import (
     width,
     within,
 )
-
-from balinp.experiments.methods import ENSEMBLE as FIVE
-
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "balinp/experiments/results/README.md"
-GUARANTEES = ROOT / "derivations/14_guarantees.md"
-
 
 REGRESSIONS = [
     Claim(

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 
 from balinp._types import Array
 from balinp.bali import BALI
+from balinp.defaults import even_size
 from balinp.history import REMEMBERED, History, Record
 from balinp.kernels import amount
 from balinp.validation import is_true
@@ -275,7 +276,7 @@ def learnt_from(
     """
     beginning = B
     if first is not None and not model.targets_are_observations:
-        beginning = min(B, -(-len(X) // -(-len(X) // first)))
+        beginning = min(B, even_size(len(X), first))
     order = np.arange(len(X)) if beginning >= len(X) else model.rng.permutation(len(X))
     start = 0
     while start < len(X):

@@ -6,10 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from quoted import Claim
+from quoted import LEAKAGE, RESULTS, Claim
 from words import CLAIMS, says
-from words_of_leakage import LEAKAGE
-from words_of_results import RESULTS
 
 PAGES = {
     RESULTS: [("## Regression", "## Time of a step")],
