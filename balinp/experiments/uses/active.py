@@ -297,6 +297,6 @@ def save_figure(records: Sequence[Record], path: Path) -> None:
                 axes.set_ylim(max(axes.get_ylim()[0], LOWEST), HIGHEST)
         column[0].set_title(task)
         column[1].set_xlabel("labels")
-    for axes in (all_axes[0, 0], all_axes[1, 3]):
+    for axes in (all_axes[0, 0], all_axes[0, 3]):
         axes.legend(frameon=False, fontsize=7)
     figure.savefig(path, dpi=100)
