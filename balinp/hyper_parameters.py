@@ -29,6 +29,7 @@ from balinp.label_noise import noise_ratio_of
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Categorical, Gaussian, Likelihood
 from balinp.moments import Moments
+from balinp.noise_ceiling import held, noise_ceiling_of
 from balinp.passes import Present
 from balinp.spectral import CURVATURE_FLOOR, SMALLEST_SCALE, geometric_mean, raised
 from balinp.sums import Said
@@ -59,6 +60,11 @@ LARGEST_RISE, ARRIVED = 0.1, 4.0
 """But in batches the noise rises by no less than `ARRIVED` over the number of steps, so that few of
 them end with the noise that is there, if that is at most `LARGEST_RISE`; and by the latter where
 nobody knows how many steps there will be, but for steps of a few data (`least_rise`)."""
+
+
+HELD_SHARE = 0.5
+"""Share of the steps of a fit in which the noise does not rise above its ceiling: then layers have
+fitted what they can, and what they cannot is noise to them."""
 
 
 class HyperParameters:
@@ -101,6 +107,10 @@ class HyperParameters:
         `BALI.fit` goes through its data in batches.
     expected_steps : float
         Number of steps that there will be; 0 if nobody knows.
+    ceiling : array or None
+        (K,) array, variances above which the noise does not rise (EV-13); None if there are none.
+    held_steps : int
+        Number of steps, from now on, in which it does not.
     """
 
     def __init__(
@@ -125,6 +135,8 @@ class HyperParameters:
         self.parameters: list[float] = []
         self.counted = Counted()
         self.expected_steps = 0.0
+        self.ceiling: Array | None = None
+        self.held_steps = 0
 
     @property
     def learns_precision(self) -> bool:
@@ -134,17 +146,23 @@ class HyperParameters:
     # -- where they start ------------------------------------------------------------------------
 
     @contextmanager
-    def expecting(self, steps: float) -> Iterator[None]:
+    def expecting(self, steps: float, features_of: Batch | None) -> Iterator[None]:
         """Get ready for so many steps, 0 if nobody knows how many there will be; here alone.
 
-        Derivation: EV-8, EV-12
+        `features_of` are all the data, if hidden layers are to learn from them, and they are known.
+
+        Derivation: EV-8, EV-12, EV-13
         """
         self.counted = Counted()
         self.expected_steps = steps
+        self.held_steps = int(HELD_SHARE * steps)
+        if features_of is not None and self.learns_noise and self.held_steps:
+            self.ceiling = noise_ceiling_of(features_of)
         try:
             yield
         finally:
             self.counted, self.expected_steps = Counted(), 0.0
+            self.ceiling, self.held_steps = None, 0
 
     def start(
         self,
@@ -318,7 +336,7 @@ class HyperParameters:
         A batch asks for the noise of its own few residuals, whose logarithm is too small in the
         mean, and far too small where single data are far off. So batches are averaged before.
 
-        Derivation: EV-3, EV-4, EV-8, EV-9, EV-12
+        Derivation: EV-3, EV-4, EV-8, EV-9, EV-12, EV-13
         """
         assert isinstance(now.likelihood, Gaussian)
         N, V = now.n_data, now.likelihood.covariance(now.network.widths[-1])
@@ -335,7 +353,11 @@ class HyperParameters:
         if share < 1:
             rise = max(NOISE_RISE * share, least_rise)
             fall = max(NOISE_FALL * share, rise)
-        return learnt_noise(geometric_mean(V, self.noise_asked, rise, falling=fall))
+        moved = geometric_mean(V, self.noise_asked, rise, falling=fall)
+        if self.ceiling is not None and self.held_steps > 0:
+            moved = held(moved, V, self.ceiling)
+            self.held_steps -= 1
+        return learnt_noise(moved)
 
     def set_priors(self, layers: Sequence[MatrixNormalLayer], H: Array) -> None:
         """Give every layer the lam that its mean prior precision amounts to.

@@ -52,7 +52,11 @@ def train(
     if model.targets_are_observations:  # of other data than these
         model.layers[0].state = replace(model.layers[0].state, moments=None)
     steps = _number_of_steps(data, epochs, batch_size)
-    with coordinates_of(model, data, epochs) as coordinates, model.hyper.expecting(steps):
+    features_of = data.whole if model.hidden and isinstance(data, Data) else None
+    with (
+        coordinates_of(model, data, epochs) as coordinates,
+        model.hyper.expecting(steps, features_of),
+    ):
         for _ in range(epochs):
             batches = coordinates.data.batches(batch_size, model.rng)
             with few_threads(model.network.widths):

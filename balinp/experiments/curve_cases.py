@@ -90,6 +90,10 @@ def _norm(X: Array) -> Array:
     return np.asarray(np.sqrt((X**2).sum(axis=1)))
 
 
+def _trend(X: Array) -> Array:
+    return np.asarray(np.sin(np.pi * X[:, 0]) + 0.3 * X[:, 0])
+
+
 CURVES = (
     Curve("sin 1.5x", lambda X: np.sin(1.5 * X[:, 0]), (-3, 3), 1, 100, 0.05),
     Curve("sin 2.5x", lambda X: np.sin(2.5 * X[:, 0]), (-3, 3), 1, 100, 0.05),
@@ -117,8 +121,11 @@ CURVES = (
         lambda X: np.sin(np.pi * X[:, 0] * X[:, 1]) + 2 * (X[:, 2] - 0.5) ** 2,
         (0, 1), 3, 200, 0.1,
     ),
+    Curve("trend, 5 periods", _trend, (0, 10), 1, 120, 0.1),
+    Curve("sin x, 8 periods", lambda X: np.sin(X[:, 0]), (0, 50), 1, 300, 0.1),
+    Curve("square wave", lambda X: np.floor(X[:, 0]) % 2, (0, 10), 1, 150, 0.1),
     Curve("noise, 1 input", nothing, (-1, 1), 1, 100, 1.0),
     Curve("noise, 2 inputs", nothing, (-1, 1), 2, 30, 1.0),
     Curve("noise, 3 inputs", nothing, (-1, 1), 3, 300, 1.0),
 )  # fmt: skip
-"""22 functions and three times nothing but noise."""
+"""25 functions and three times nothing but noise."""
