@@ -146,7 +146,7 @@ class HyperParameters:
     # -- where they start ------------------------------------------------------------------------
 
     @contextmanager
-    def expecting(self, steps: float, features_of: Batch | None) -> Iterator[None]:
+    def expecting(self, steps: float, features_of: Batch | None = None) -> Iterator[None]:
         """Get ready for so many steps, 0 if nobody knows how many there will be; here alone.
 
         `features_of` are all the data, if hidden layers are to learn from them, and they are known.

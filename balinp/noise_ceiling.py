@@ -8,7 +8,6 @@ any training, and closely so where the data tell a smooth function at all.
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
 from scipy.special import gammaincinv
 
 from balinp._types import Array
@@ -53,6 +52,8 @@ def noise_ceiling(X: Array, Y: Array, w: Array | None) -> Array:
     >>> noise_ceiling(X, np.sin(X) + noise, None).round(3)
     array([0.012])
     """
+    from scipy.spatial.distance import pdist, squareform  # longer to import than all of balinp
+
     X, Y, w = distinct(X, Y, w)
     N = len(X)
     if N < LEAST_DATA or not np.ptp(X, axis=0).any():

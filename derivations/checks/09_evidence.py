@@ -595,6 +595,31 @@ def averages():
     assert_allclose(variance, r / (2 - r) * ratio * posterior, rtol=1e-6)
 
 
+def left_out():
+    """A datum replaced by what the others say of it changes nothing; errors exceed the noise."""
+    rng, N, r = np.random.default_rng(13), 9, 0.03
+    x, y = rng.uniform(-1, 1, N), rng.standard_normal(N)
+    K, P = np.exp(-((x[:, None] - x) ** 2)), np.eye(N) - 1 / N
+    E = r * np.linalg.inv(P @ K @ P + r * np.eye(N)) @ P
+
+    def predicted(n):  # by a constant and a function of the kernel's space, fitted to the others
+        o = np.delete(np.arange(N), n)
+        bordered = np.block([[K[np.ix_(o, o)] + r * np.eye(N - 1), np.ones((N - 1, 1))],
+                             [np.ones((1, N - 1)), np.zeros((1, 1))]])  # fmt: skip
+        return np.append(K[n, o], 1.0) @ np.linalg.solve(bordered, np.append(y[o], 0.0))
+
+    others = np.array([predicted(n) for n in range(N)])
+    assert_allclose(E @ y / E.diagonal(), y - others, rtol=1e-8)
+    for n in range(N):
+        replaced = np.where(np.arange(N) == n, others, y)
+        assert_allclose(replaced[n] - (E @ replaced)[n], others[n], rtol=1e-8)
+    # the mean square of such errors over draws of the noise, in closed form: noise and bias
+    f, sigma = np.sin(3 * x), 0.2
+    S = E / E.diagonal()[:, None]  # errors are S y, and S has a diagonal of ones
+    mean = ((S @ f) ** 2 + sigma**2 * (S**2).sum(axis=1)).mean()
+    assert mean > sigma**2
+
+
 CHECKS = {
     "EV-1": effective_number,
     "EV-2": prior_precision,
@@ -607,6 +632,7 @@ CHECKS = {
     "EV-10": units,
     "EV-11": few_data,
     "EV-12": averages,
+    "EV-13": left_out,
 }
 
 if __name__ == "__main__":
