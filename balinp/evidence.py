@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf
 
 from balinp._types import Array
-from balinp.kernels import amount, root_weighted
+from balinp.kernels import root_weighted
 from balinp.layer import MatrixNormalLayer
 from balinp.leverages import exact_leverages
 from balinp.natural_parameters import averages, log_prior_to_posterior
@@ -226,7 +226,7 @@ def less_correlated(V: Array, n_data: float) -> Array:
 def _spread(piece: Trace, left_out: Sequence[Array]) -> tuple[float, Array]:
     """B, and sum_n w_n S_n^T Psi S_n (C, C), added up over layers with their matrices Psi."""
     shares = [_share(piece, index, Psi) for index, Psi in enumerate(left_out)]
-    return amount(piece.targets, piece.sample_weight), sum(shares, start=np.zeros(()))
+    return piece.amount, sum(shares, start=np.zeros(()))
 
 
 def _share(piece: Trace, index: int, Psi: Array) -> Array:

@@ -17,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from balinp._types import Array
-from balinp.kernels import amount, gram, root_weighted, weighted_sum
+from balinp.kernels import gram, root_weighted, weighted_sum
 from balinp.layer_state import Proposal, combined
-from balinp.mlp import MLP
 from balinp.pseudo_targets import Trace
 from balinp.sums import Said, total
 
@@ -84,8 +83,6 @@ class Outcome(NamedTuple):
 
 
 def joint_step(
-    network: MLP,
-    weights: Sequence[Array],
     said: Said,
     proposals: Sequence[Proposal],
     n_data: float,
@@ -109,8 +106,8 @@ def joint_step(
 
     Parameters
     ----------
-    network, weights, said
-        The model, and what its batch says.
+    said : Said
+        What the batch says.
     proposals : sequence of Proposal
         One a layer.
     n_data : float
@@ -128,9 +125,10 @@ def joint_step(
     ValueError
         If slopes or curvatures are not finite.
     """
-    proposed = [proposal.change for proposal in proposals]
-    directions = [proposed] if previous is None else [proposed, list(previous)]
-    B, likelihood, capped = total(said, _output_products, network, weights, directions, trust_rows)
+    directions = [[proposal.change for proposal in proposals]]
+    if previous is not None:
+        directions.append(list(previous))
+    B, likelihood, capped = total(said, _output_products, directions, trust_rows)
     gradients = [proposal.gradient for proposal in proposals]
     b = np.array([_inner(gradients, d) for d in directions])
     C = (n_data / B) * likelihood + _prior_products(proposals, directions)
@@ -151,22 +149,19 @@ def joint_step(
 
 
 def _output_products(
-    piece: Trace,
-    network: MLP,
-    weights: Sequence[Array],
-    directions: Sequence[Sequence[Array]],
-    trust_rows: Array | None,
+    piece: Trace, directions: Sequence[Sequence[Array]], trust_rows: Array | None
 ) -> tuple[float, Array, Array]:
     """B, sum_n <S_n^T df_ni, S_n^T df_nj>, and the same with the rows of the cap."""
-    w = piece.sample_weight
-    piece.first_changes = [network.first_change(piece.forward, d) for d in directions]
+    network, forward, w = piece.network, piece.forward, piece.sample_weight
+    piece.first_changes = [network.first_change(forward, d) for d in directions]
     df = [
-        root_weighted(network.tangent(weights, piece.forward, d, first), w)
+        root_weighted(network.tangent(piece.weights, forward, d, first), w)
         for d, first in zip(directions, piece.first_changes, strict=True)
     ]
-    white = [_whitened(piece.output_rows, change) for change in df]
-    capped = white if trust_rows is None else [change @ trust_rows.T for change in df]
-    return amount(piece.targets, w), _products(white), _products(capped)
+    products = _products([_whitened(piece.output_rows, change) for change in df])
+    if trust_rows is None:
+        return piece.amount, products, products
+    return piece.amount, products, _products([change @ trust_rows.T for change in df])
 
 
 def _whitened(rows: Array, change: Array) -> Array:
@@ -209,11 +204,9 @@ def _inner(left: Sequence[Array], right: Sequence[Array]) -> float:
 
 def checked(
     step: JointStep,
-    network: MLP,
-    weights: Sequence[Array],
-    previous: Sequence[Array],
     said: Said,
     proposals: Sequence[Proposal],
+    previous: Sequence[Array],
     scale: float,
 ) -> Outcome:
     """The step, shortened until the log joint density gains what the quadratic promises.
@@ -226,7 +219,7 @@ def checked(
     ----------
     step : JointStep
         Step from `joint_step`.
-    network, weights, previous, said, proposals
+    said, proposals, previous
         As there.
     scale : float
         N / B.
@@ -237,15 +230,15 @@ def checked(
 
     def after(step: JointStep) -> tuple[float, Array]:
         there = [
-            W + combined(step.factor, proposal.change, step.momentum, last)
-            for W, proposal, last in zip(weights, proposals, previous, strict=True)
+            proposal.mean + combined(step.factor, proposal.change, step.momentum, last)
+            for proposal, last in zip(proposals, previous, strict=True)
         ]
         factors = step.factor, step.momentum
-        log_likelihood, squares = total(said, _afterwards, network, there, factors)
+        log_likelihood, squares = total(said, _afterwards, there, factors)
         return scale * log_likelihood + log_prior(there), squares
 
     (log_likelihood,) = total(said, Trace.log_likelihood)
-    before = scale * log_likelihood + log_prior(weights)
+    before = scale * log_likelihood + log_prior([proposal.mean for proposal in proposals])
     resolution = RESOLUTION * (abs(scale * log_likelihood) + abs(before))
     tried: dict[JointStep, tuple[float, Array]] = {}
 
@@ -258,11 +251,11 @@ def checked(
 
 
 def _afterwards(
-    piece: Trace, network: MLP, there: Sequence[Array], factors: tuple[float, ...]
+    piece: Trace, there: Sequence[Array], factors: tuple[float, ...]
 ) -> tuple[float, Array]:
     """Log-likelihood of a piece, and E^T E of its residuals, at the weights of a step."""
     first, w = piece.first_outputs(*factors), piece.sample_weight
-    outputs = network.forward(there, piece.inputs[0], first=first).outputs[-1]
+    outputs = piece.network.forward(there, piece.inputs[0], first=first).outputs[-1]
     log_likelihood = weighted_sum(piece.likelihood.log_density(piece.targets, outputs), w)
     return log_likelihood, gram(root_weighted(piece.targets - outputs, w))
 

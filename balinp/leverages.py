@@ -8,7 +8,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.features import Features
-from balinp.kernels import amount, root_weighted
+from balinp.kernels import root_weighted
 from balinp.layer import MatrixNormalLayer
 from balinp.pseudo_targets import Trace
 from balinp.spectral import decompose
@@ -54,7 +54,7 @@ def exact_leverages(layers: Sequence[MatrixNormalLayer], said: Said, n_data: flo
 
 def are_cheap(layers: Sequence[MatrixNormalLayer], said: Trace, n_data: float) -> bool:
     """Whether exact leverages are worth their time: few data, all of them, an isotropic prior."""
-    if amount(said.targets, said.sample_weight) != n_data:
+    if said.amount != n_data:
         return False
     rows = len(said.targets) * said.output_rows.shape[1]
     return rows <= MOST_ROWS and not layers[0].state.prior.follows_noise
@@ -72,8 +72,7 @@ def gain_in_evidence(layers: Sequence[MatrixNormalLayer], said: Trace, g: Array)
     g : array
         Eigenvalues of G.
     """
-    Y, w = said.targets, said.sample_weight
-    N = amount(Y, w)
+    Y, w, N = said.targets, said.sample_weight, said.amount
     variances = np.average((Y - np.average(Y, axis=0, weights=w)) ** 2, axis=0, weights=w)
     if not variances.all():
         return -np.inf

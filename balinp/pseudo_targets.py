@@ -61,6 +61,8 @@ class Trace:
         (K, K) arrays H, known or the batch mean of S_n S_n^T, floored.
     pseudo_targets : list of array
         (B, K) arrays t_n = M^T x_n + H^{-1} g_n.
+    amount : float
+        Number of data B, with weights their sum.
     log_densities : array
         (B,) array, log p(y_n | f_n).
     """
@@ -81,6 +83,10 @@ class Trace:
     @property
     def outputs(self) -> list[Array]:
         return self.forward.outputs
+
+    @lazily
+    def amount(self) -> float:
+        return amount(self.targets, self.sample_weight)
 
     # -- the two passes ------------------------------------------------------------------------
 
@@ -156,7 +162,7 @@ class Trace:
         """
         w = self.sample_weight
         return [
-            curvature_sum(rows[:, 1:, :], w) if H is None else amount(self.targets, w) * H
+            curvature_sum(rows[:, 1:, :], w) if H is None else self.amount * H
             for rows, H in zip(self._rows, self.known_precisions, strict=True)
         ]
 
@@ -168,10 +174,9 @@ class Trace:
 
         Derivation: PT-4, PT-5
         """
-        B = amount(self.targets, self.sample_weight)
         layers = enumerate(zip(self.curvature_sums, self.known_precisions, strict=True))
         return [
-            floored(total / B, f"output precision of layer {index}")
+            floored(total / self.amount, f"output precision of layer {index}")
             if H is None
             else decompose(H, "output precision")
             for index, (total, H) in layers

@@ -70,8 +70,6 @@ def take_step(
     previous = [layer.last_change for layer in now.layers]
     bounds = now.likelihood.largest_curvature_rows(now.network.widths[-1])
     step = joint_step(
-        now.network,
-        now.weights,
         said,
         proposals,
         now.n_data,
@@ -80,7 +78,7 @@ def take_step(
         trust_rows=bounds if way.bounded else None,
     )
     scale = now.n_data / batch.amount
-    outcome = checked(step, now.network, now.weights, previous, said, proposals, scale)
+    outcome = checked(step, said, proposals, previous, scale)
     for layer in now.layers:
         layer.move(outcome.step.factor, outcome.step.momentum)
     return outcome, said

@@ -358,8 +358,6 @@ s = beta / kappa
 print(f"s = {beta:.4f} / {kappa:.4f} = {s:.4f}")
 
 chosen = joint_step(
-    network,
-    [hidden_weights, output_weights],
     traced,
     [proposal, proposal_out],
     N,

@@ -168,7 +168,7 @@ def step_from_parts(layers, rate):
         for index, layer in enumerate(layers)
     ]
     previous = [layer.last_change for layer in layers]
-    chosen = joint_step(network, before, told, proposals, N, previous=previous)  # 3. joint step
+    chosen = joint_step(told, proposals, N, previous=previous)  # 3. joint step
 
     def gain(step):
         after = [

@@ -713,7 +713,7 @@ def steps_from_parts(size, steps, seed, cap):
             )
             for index, layer in enumerate(layers)
         ]
-        chosen = joint_step(network, before, told, proposals, n_all, trust=cap)
+        chosen = joint_step(told, proposals, n_all, trust=cap)
 
         def gain(step, before=before, proposals=proposals, rows=rows):
             pairs = zip(before, proposals, strict=True)

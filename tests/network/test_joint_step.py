@@ -36,8 +36,7 @@ class Proposed:
         return np.concatenate([vec(p.change) for p in self.proposals])
 
     def step(self, **options: object) -> JointStep:
-        weights, t = self.d.weights, self.d.trace()
-        return joint_step(self.d.network, weights, t, self.proposals, self.n_data, **options)
+        return joint_step(self.d.trace(), self.proposals, self.n_data, **options)
 
     def gain(self, step: JointStep) -> float:
         """What the log joint density gains by a step along the proposals, in nats."""
@@ -218,7 +217,7 @@ def test_training_in_full_batch_goes_along_proposals_and_last_changes() -> None:
             layers, t.inputs, t.pseudo_targets, t.output_precisions, strict=True
         )
     ]
-    expected = joint_step(model.network, before, t, proposals, 6, previous=last)
+    expected = joint_step(t, proposals, 6, previous=last)
     assert abs(expected.momentum) > 1e-3
     assert_close(record.momentum / record.step, expected.momentum / expected.factor)
     for W, M, p, D in zip(model.weights, before, proposals, last, strict=True):
