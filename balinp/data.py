@@ -28,6 +28,9 @@ SMALL_PIECE = 2**17
 """The same where data pass once, as in a prediction: 1 MiB, less than what comes out of it."""
 
 Rows = slice | np.ndarray[Any, np.dtype[np.intp]]
+"""Some rows: a slice, or their indices."""
+
+EVERY_ROW = slice(None)
 
 Part: TypeAlias = Callable[..., Sequence[Any]]
 """Function of a piece of the data, and of further arguments, that returns values which can be added
@@ -155,7 +158,7 @@ class Data:
     def present(self) -> Rows:
         """The rows of positive weight: the others are absent, also from the batches."""
         w = self.sample_weight
-        return slice(0, len(self)) if w is None or (w > 0).all() else np.flatnonzero(w > 0)
+        return EVERY_ROW if w is None or (w > 0).all() else np.flatnonzero(w > 0)
 
     @property
     def rows(self) -> float:
@@ -284,14 +287,14 @@ class Stream:
 
 
 class Batch:
-    """Some rows of the data; a slice of all of them costs no copy.
+    """Some rows of the data.
 
     Parameters
     ----------
     data : Data
         Data of which they are rows.
     rows : slice or array of int
-        Slice or indices of the rows.
+        Indices of the rows, or `EVERY_ROW`, which costs no copy.
     is_all : bool, default False
         Whether they are all the data. That is known when rows are chosen, and cannot be told from
         two sums of weights, which rounding makes different.
@@ -307,20 +310,15 @@ class Batch:
     def __init__(self, data: Data, rows: Rows, is_all: bool = False) -> None:
         self._data, self._rows, self.is_all = data, rows, is_all
         w = data.sample_weight
-        self._length = len(range(len(data))[rows]) if isinstance(rows, slice) else len(rows)
+        self._length = len(data) if isinstance(rows, slice) else len(rows)
         self.amount = float(self._length) if w is None else float(w[rows].sum())
 
     def __len__(self) -> int:
         return self._length
 
-    def take(self, part: slice) -> tuple[Array, Array, Array | None]:
+    def take(self, part: Rows) -> tuple[Array, Array, Array | None]:
         """X (b, n_in), Y (b, K) and weights of a part of the rows, float64."""
-        chosen: Rows
-        if isinstance(self._rows, slice):
-            taken = range(len(self._data))[self._rows][part]
-            chosen = slice(taken.start, taken.stop)
-        else:
-            chosen = self._rows[part]
+        chosen = part if isinstance(self._rows, slice) else self._rows[part]
         X = np.asarray(self._data.X[chosen], dtype=np.float64)
         Y = np.asarray(self._data.Y[chosen], dtype=np.float64)
         w = self._data.sample_weight
@@ -332,15 +330,8 @@ class Batch:
         The same rows each time, wherever they are.
         """
         if len(self) <= most:
-            return self.at(np.arange(len(self)))
-        chosen = np.random.default_rng(0).choice(len(self), most, replace=False)
-        return self.at(np.sort(chosen))
-
-    def at(self, places: Any) -> tuple[Array, Array, Array | None]:
-        """X, Y and weights of the rows at places (n,), float64."""
-        rows = self._rows
-        chosen = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
-        return Batch(self._data, chosen[places]).take(slice(None))
+            return self.take(np.arange(len(self)))
+        return self.take(np.sort(np.random.default_rng(0).choice(len(self), most, replace=False)))
 
     def total(self, numbers: int, part: Part, *arguments: Any) -> list[Any]:
         """The sum over pieces of the rows of what ``part(X, Y, w, *arguments)`` returns.

@@ -12,7 +12,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.coordinates import Coordinates
-from balinp.data import SMALL_PIECE, Batch, Check, Data, Stream
+from balinp.data import EVERY_ROW, SMALL_PIECE, Batch, Check, Data, Stream
 from balinp.evidence import network_log_evidence
 from balinp.functions import sample_functions
 from balinp.history import History
@@ -142,7 +142,7 @@ class Model:
         """
         data = self._checked(X, Y, sample_weight)
         self._fitted()
-        X, Y, w = Batch(data, slice(0, len(data))).take(slice(None))
+        X, Y, w = Batch(data, EVERY_ROW).take(EVERY_ROW)
         return trace(self.network, self.likelihood, self.weights, X, Y, sample_weight=w)
 
     def log_evidence(self, X: Any, Y: Any, *, sample_weight: Any = None) -> float:

@@ -26,7 +26,7 @@ import numpy as np
 from balinp import data, leverages, sums
 from balinp._types import Array
 from balinp.cluster import Workers
-from balinp.data import Batch, Check, Data, Part
+from balinp.data import EVERY_ROW, Batch, Check, Data, Part, Rows
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.pages import keep_freed_pages
 from balinp.passes import Mean, Present
@@ -174,21 +174,21 @@ class SpreadBatch(Batch):
         held, lengths, amounts = zip(*present, strict=True)
         return cls(workers, held, lengths, float(sum(amounts)))
 
-    def take(self, part: slice) -> tuple[Array, Array, Array | None]:
-        """Not for rows that are elsewhere: it would move them."""
-        raise NotImplementedError("SpreadBatch: expected total, which leaves rows where they are")
-
     def total(self, numbers: int, part: Part, *arguments: Any) -> list[Any]:
         """As for a batch that is here."""
         return self.workers.total(self.chunks, Batch.total, numbers, part, *arguments)
 
-    def at(self, places: Any) -> tuple[Array, Array, Array | None]:
+    def take(self, part: Rows) -> tuple[Array, Array, Array | None]:
         """X, Y and weights of the rows at ascending places (n,), brought here; for few of them."""
+        if isinstance(part, slice):
+            raise NotImplementedError(
+                "SpreadBatch: expected total, which leaves rows where they are"
+            )
         ends = np.cumsum(self.lengths)
-        own = np.split(places, np.searchsorted(places, ends[:-1]))
+        own = np.split(part, np.searchsorted(part, ends[:-1]))
         starts = np.r_[0, ends[:-1]]
         there = [mine - start for mine, start in zip(own, starts, strict=True)]
-        found = self.workers.brought(self.workers.each(Batch.at, self.chunks, there))
+        found = self.workers.brought(self.workers.each(Batch.take, self.chunks, there))
         X, Y, w = zip(*found, strict=True)
         return np.concatenate(X), np.concatenate(Y), None if w[0] is None else np.concatenate(w)
 
@@ -196,7 +196,7 @@ class SpreadBatch(Batch):
         """X, Y and weights of one chunk after another, brought here."""
         for chunk in self.chunks:
             (batch,) = self.workers.brought([chunk])
-            yield batch.take(slice(None))
+            yield batch.take(EVERY_ROW)
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def _chunk(start: int, X: Any, Y: Any, w: Any = None, *, check: Check) -> Chunk:
     """The present rows of a chunk that begins at row `start`, checked; there may be none."""
     try:
         if not len(X):
-            return Chunk(Data(X, Y, w), slice(0, 0))
+            return Chunk(Data(X, Y, w), EVERY_ROW)
         data = replace(check(X, Y, None), sample_weight=_weights(w, len(X)))
     except (TypeError, ValueError) as error:
         rows = f"in the chunk of rows {start} to {start + len(X) - 1}"

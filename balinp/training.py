@@ -25,6 +25,7 @@ from balinp.model import Model
 from balinp.passes import Mean, forward_pass
 from balinp.step import settle, take_step, told
 from balinp.threads import few_threads
+from balinp.undone import unless_it_fails
 from balinp.validation import is_true
 from balinp.way import chosen_way
 
@@ -150,21 +151,10 @@ def step(
         Weight of the batch in the moving averages, or None for that of the schedule.
     """
     N = batch.amount if batch.is_all else N
-    own, hyper = vars(model).copy(), vars(model.hyper).copy()
     draws = model.likelihood.known_precision(model.network.widths[-1]) is None
-    generator = model.rng.bit_generator
-    random_state = generator.state if draws else None  # to ask for it takes long
-    states = [layer.state for layer in coordinates.layers]
-    try:
+    generator = model.rng.bit_generator if draws else None  # whose state takes long to read
+    with unless_it_fails(model, model.hyper, *coordinates.layers, generator=generator):
         return _next_step(model, batch, N, coordinates, rate)
-    except BaseException:  # also an interruption
-        vars(model).update(own)
-        vars(model.hyper).update(hyper)
-        if random_state is not None:
-            generator.state = random_state
-        for layer, state in zip(coordinates.layers, states, strict=True):
-            layer.state = state
-        raise
 
 
 def _next_step(

@@ -15,8 +15,9 @@ from balinp.estimators.base import BALIEstimator
 from balinp.estimators.labels import as_labels
 from balinp.estimators.refused import refuse_text
 from balinp.estimators.rows import counted, dense, finite, merged, present, read, resolution
-from balinp.estimators.training import Callback, unless_it_fails
+from balinp.estimators.training import Callback
 from balinp.predictive import BernoulliPredictive, CategoricalPredictive
+from balinp.undone import unless_it_fails
 from balinp.validation import as_weights, dimensions
 
 

@@ -13,9 +13,10 @@ from balinp.defaults import REGRESSION_TRAINING, Training
 from balinp.estimators.functions import WithFunctions
 from balinp.estimators.refused import FOR_CLASSES, refuse_missing, refuse_text
 from balinp.estimators.rows import dense, finite, merged, present, read, resolution, rounded
-from balinp.estimators.training import Callback, seeded, unless_it_fails
+from balinp.estimators.training import Callback, seeded
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, equal_mixture
+from balinp.undone import unless_it_fails
 from balinp.validation import as_count, as_level, as_widths, dimensions
 
 

@@ -73,27 +73,6 @@ class Trained(NamedTuple):
         return self.member
 
 
-@contextmanager
-def unless_it_fails(estimator: Any) -> Iterator[None]:
-    """Let an estimator keep what is done to it, unless an error or Ctrl-C cuts that short.
-
-    It then is what it was: members of one training and units or labels of another would give wrong
-    predictions in silence.
-
-    Parameters
-    ----------
-    estimator
-        Whose attributes are put back; the objects that they are must not be changed meanwhile.
-    """
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
-
-
 def copied(model: BALI) -> BALI:
     """A copy of a model, with all of its history."""
     copy = deepcopy(model)

@@ -152,10 +152,6 @@ class Gaussian(Likelihood):
         root = self._factored(K)[0]
         return np.ndarray((B, K, K), buffer=root, strides=(0, *root.strides))
 
-    def largest_curvature_rows(self, K: int) -> Array:
-        """The curvature is the same everywhere, C^{-1} the rows of its root."""
-        return self._factored(K)[0]
-
     def known_precision(self, K: int) -> Array:
         """V^{-1}, exactly symmetric.
 

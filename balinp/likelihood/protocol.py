@@ -81,7 +81,8 @@ class Likelihood(DatumLikelihood, Protocol):
     def largest_curvature_rows(self, K: int) -> Array | None:
         """Rows (C, K) of an S^T whose S S^T bounds the curvature at any K outputs whatever.
 
-        None, where there is no such bound: steps are then measured by the local curvature.
+        None, where there is no such bound, or the curvature is the same everywhere: steps are
+        then measured by the local one.
         """
         return None
 

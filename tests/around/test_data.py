@@ -13,7 +13,7 @@ import pytest
 import balinp.data
 from balinp import BALI, Gaussian
 from balinp._types import Array
-from balinp.data import Batch, Data, Stream, pieces
+from balinp.data import EVERY_ROW, Batch, Data, Stream, pieces
 from balinp.passes import LinearisedClasses, Present
 from balinp.sources import opened
 from balinp.step import Pieces
@@ -79,7 +79,7 @@ def test_pieces_see_the_same_draws_all_through_a_step(monkeypatch: pytest.Monkey
     X, Y = classes()
     model = BALI((5,), "categorical").fit(X, Y, epochs=2)
     now = Present(model.network, model.likelihood, model.layers, model.weights, 90, 90, model.rng)
-    said = Pieces(Batch(Data(X, Y, None), slice(0, 90)), now, LinearisedClasses())
+    said = Pieces(Batch(Data(X, Y, None), EVERY_ROW), now, LinearisedClasses())
     once, again = ([piece.likelihood.deviations for piece in said] for _ in range(2))
     assert len(once) > 3
     for first, second in zip(once, again, strict=True):
@@ -101,8 +101,10 @@ def test_a_batch_of_all_rows_is_no_copy() -> None:
     data = Data(X, Y, None)
     (batch,) = data.batches(None, np.random.default_rng(0))
     assert batch.take(slice(0, 90))[0].base is X
-    assert len(Batch(data, slice(10, 30))) == 20
-    np.testing.assert_array_equal(Batch(data, slice(10, 30)).take(slice(5, 7))[1], Y[15:17])
+    some = Batch(data, np.arange(10, 30))
+    assert (len(batch), len(some)) == (90, 20)
+    np.testing.assert_array_equal(some.take(slice(5, 7))[1], Y[15:17])
+    np.testing.assert_array_equal(some.take(np.array([7, 5]))[1], Y[[17, 15]])
 
 
 @pytest.mark.parametrize("size", [90, 1000])

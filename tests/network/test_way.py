@@ -10,7 +10,7 @@ import pytest
 
 from balinp import BALI, Categorical, Gaussian
 from balinp.damping import SPECTRAL, Spectral
-from balinp.data import Batch, Data
+from balinp.data import EVERY_ROW, Batch, Data
 from balinp.direct_solves import Direct
 from balinp.likelihood import Likelihood
 from balinp.passes import Linearised, LinearisedClasses, LinearisedLabels, Mean
@@ -35,7 +35,7 @@ def way(
     X, Y = np.zeros((N, 2)), np.eye(K)[np.arange(N) % K]
     model = BALI(hidden, likelihood, **options).fit(X, Y, epochs=0)
     model.steps, model.damping = steps, damping
-    batch = Batch(Data(X, Y, None), slice(0, rows), is_all=rows == n_data)
+    batch = Batch(Data(X, Y, None), np.arange(rows), is_all=rows == n_data)
     return chosen_way(model, batch, n_data, rate)
 
 
@@ -119,9 +119,9 @@ def test_the_memory_grows_with_the_passes_in_batches() -> None:
     model.steps = 10**6
     for passes, rate in ((0.2, 0.2), (50, 0.2), (200, 0.1), (1250, 0.04), (10**6, LEAST_RATE)):
         model.data_seen = passes * N
-        batch = Batch(Data(X, Y, None), slice(0, 20))
+        batch = Batch(Data(X, Y, None), np.arange(20))
         assert chosen_way(model, batch, N, None).rate == pytest.approx(rate)
-        whole = Batch(Data(X, Y, None), slice(0, N), is_all=True)
+        whole = Batch(Data(X, Y, None), EVERY_ROW, is_all=True)
         assert chosen_way(model, whole, N, None).rate == LARGEST_RATE
 
 
@@ -131,7 +131,7 @@ def test_a_models_own_rate_is_the_least() -> None:
     model = BALI((3,), rate=0.6).fit(X, Y, epochs=0)
     for steps, rate in ((1, 1.0), (2, 1 / np.sqrt(2)), (3, 0.6), (10**6, 0.6)):
         model.steps = steps
-        batch = Batch(Data(X, Y, None), slice(0, 20))
+        batch = Batch(Data(X, Y, None), np.arange(20))
         assert chosen_way(model, batch, N, None).rate == rate
 
 
