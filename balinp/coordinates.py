@@ -22,7 +22,8 @@ from balinp.layer import MatrixNormalLayer
 from balinp.layer_state import LayerState, frozen
 from balinp.mlp import MLP
 from balinp.natural_parameters import Factors, KnownFactor
-from balinp.spectral import STANDARD, Spectrum, decompose
+from balinp.spectral import Spectrum, decompose
+from balinp.standard_basis import STANDARD
 
 COPIED_PIECES = 8
 """Pieces of data, of 64 MiB each, up to which a copy of the turned rows is kept. Those of larger

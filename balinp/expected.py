@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from balinp._types import Array
-from balinp.kernels import semidefinite_rows
 from balinp.likelihood import DatumLikelihood
+from balinp.semidefinite import semidefinite_rows
 from balinp.softmax import Softmax, label_covariance
 
 

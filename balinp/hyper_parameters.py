@@ -32,9 +32,9 @@ from balinp.moments import Moments
 from balinp.noise_ceiling import held, noise_ceiling_of
 from balinp.passes import Present
 from balinp.spectral import CURVATURE_FLOOR, SMALLEST_SCALE, geometric_mean, raised
+from balinp.step import Way
 from balinp.sums import Said
 from balinp.validation import as_positive
-from balinp.way import Way
 
 WEAK = HyperPrior()
 LARGEST_SHAPE, SHAPE_SHARE = 200.0, 0.1

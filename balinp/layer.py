@@ -15,17 +15,13 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.damping import SPECTRAL, Spectral
-from balinp.kernels import amount, design, is_same_amount
+from balinp.kernels import amount, is_same_amount
 from balinp.layer_posterior import LayerPosterior
-from balinp.layer_state import LayerState, Proposal, Regression, combined, frozen
+from balinp.layer_state import LayerState, Proposal, Regression, combined
 from balinp.natural_parameters import Terms, averages, log_prior_to_posterior
-from balinp.priors import PRIORS
 from balinp.validation import (
     LARGEST,
-    as_choice,
-    as_count,
     as_finite,
-    as_flag,
     as_matrix,
     as_positive,
     as_rate,
@@ -99,50 +95,9 @@ class MatrixNormalLayer(LayerPosterior):
            [0.308]])
     """
 
-    def __init__(
-        self,
-        n_in: int,
-        n_out: int,
-        *,
-        prior: str = "isotropic",
-        prior_precision: float = 1.0,
-        prior_mean: Any = None,
-        initial_mean: Any = None,
-        bias: bool = True,
-        exact: bool = True,
-    ) -> None:
-        self.bias = as_flag(bias, "bias")
-        self.exact = as_flag(exact, "exact")
-        self.n_in = as_count(n_in, "n_in")
-        self.n_out = as_count(n_out, "n_out")
-        kind = PRIORS[as_choice(prior, "prior", tuple(PRIORS))]
-        lam = as_positive(prior_precision, "prior_precision")
-        D, K = self.n_in + self.bias, self.n_out
-
-        def mean(value: Any, name: str, otherwise: Array) -> Array:
-            return frozen(otherwise if value is None else as_matrix(value, name, rows=D, columns=K))
-
-        zero = np.zeros((D, K))
-        self.prior_mean = mean(prior_mean, "prior_mean", zero)
-        self._centre = self.prior_mean if self.prior_mean.any() else None
-        start = mean(initial_mean, "initial_mean", self.prior_mean)
-        self.state = LayerState(kind(lam), start, last_change=frozen(zero))
-        self._proposal: Proposal | None = None
+    _proposal: Proposal | None = None
 
     # -- the regression ------------------------------------------------------------------------
-
-    def design(self, inputs: Array) -> Array:
-        """Return X (B, D): the inputs (B, n_in), with a trailing 1 if the layer has a bias.
-
-        Examples
-        --------
-        >>> layer = MatrixNormalLayer(1, 1, prior_precision=1.0)
-        >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
-        >>> layer.design(x[:2])
-        array([[0., 1.],
-               [1., 1.]])
-        """
-        return design(inputs, self.bias)
 
     def propose(
         self,

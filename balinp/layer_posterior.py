@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from balinp._types import Array
-from balinp.layer_state import LayerState, shifted
+from balinp.kernels import design
+from balinp.layer_state import LayerState, frozen, shifted
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.natural_parameters import Factors
-from balinp.validation import as_positive
+from balinp.priors import PRIORS
+from balinp.validation import as_choice, as_count, as_flag, as_matrix, as_positive
 
 
 class LayerPosterior:
     """A layer's prior and posterior over its weights (D, K), as its state has them.
+
+    Parameters
+    ----------
+    n_in, n_out, prior, prior_precision, prior_mean, initial_mean, bias, exact
+        See `balinp.layer.MatrixNormalLayer`.
 
     Attributes
     ----------
@@ -24,14 +35,34 @@ class LayerPosterior:
         All that changes: mean, averages, prior precision.
     """
 
-    n_in: int
-    n_out: int
-    bias: bool
-    exact: bool
-    prior_mean: Array
-    state: LayerState
-    _centre: Array | None
-    """The prior's mean, or None where it is zero."""
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        prior: str = "isotropic",
+        prior_precision: float = 1.0,
+        prior_mean: Any = None,
+        initial_mean: Any = None,
+        bias: bool = True,
+        exact: bool = True,
+    ) -> None:
+        self.bias = as_flag(bias, "bias")
+        self.exact = as_flag(exact, "exact")
+        self.n_in = as_count(n_in, "n_in")
+        self.n_out = as_count(n_out, "n_out")
+        kind = PRIORS[as_choice(prior, "prior", tuple(PRIORS))]
+        lam = as_positive(prior_precision, "prior_precision")
+        D, K = self.n_in + self.bias, self.n_out
+
+        def mean(value: Any, name: str, otherwise: Array) -> Array:
+            return frozen(otherwise if value is None else as_matrix(value, name, rows=D, columns=K))
+
+        zero = np.zeros((D, K))
+        self.prior_mean = mean(prior_mean, "prior_mean", zero)
+        self._centre = self.prior_mean if self.prior_mean.any() else None
+        start = mean(initial_mean, "initial_mean", self.prior_mean)
+        self.state = LayerState(kind(lam), start, last_change=frozen(zero))
 
     def __repr__(self) -> str:
         return (
@@ -103,3 +134,14 @@ class LayerPosterior:
         Derivation: LR-1
         """
         return self.state.posterior
+
+    def design(self, inputs: Array) -> Array:
+        """Return X (B, D): the inputs (B, n_in), with a trailing 1 if the layer has a bias.
+
+        Examples
+        --------
+        >>> LayerPosterior(1, 1).design(np.array([[0.0], [2.0]]))
+        array([[0., 1.],
+               [2., 1.]])
+        """
+        return design(inputs, self.bias)

@@ -6,7 +6,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.matrix_normal import KroneckerGaussian
-from balinp.spectral import STANDARD
+from balinp.standard_basis import STANDARD
 
 LARGEST_SINGLE = 1e9
 """Largest number that is taken to single precision, whose range ends at 3e38."""

@@ -8,7 +8,8 @@ This is the method, in the order of the data:
           -> how far all layers go together, and whether it is a gain   `joint_step`
           -> accepted
 
-Everything that varies from step to step is decided before it begins, in a `Way`. The same with
+Everything that varies from step to step is decided before it begins, in a `Way` that `balinp.way`
+chooses. The same with
 dense matrices and without a choice is in `balinp.plain`.
 
 `said` is what the batch says to the layers: its `Trace`, or one for each of its pieces where it is
@@ -18,11 +19,12 @@ too large for one, over which `balinp.sums` adds up. `told` makes it, here or wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from itertools import chain
 
 from balinp._types import Array
+from balinp.damping import Spectral
 from balinp.data import SMALL_PIECE, Batch, pieces
 from balinp.joint_step import TRUST, Outcome, checked, joint_step
 from balinp.mlp import MLP
@@ -30,7 +32,35 @@ from balinp.natural_parameters import averages
 from balinp.passes import Mean, Present
 from balinp.pseudo_targets import Trace
 from balinp.sums import Said, summed
-from balinp.way import Way
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a step goes.
+
+    Attributes
+    ----------
+    forward : Mean
+        Pass that takes the network's outputs (FP-2).
+    rate : float
+        Weight of the batch in the moving averages (NP-3, NP-4).
+    two_directions : bool
+        Whether the previous changes are a second direction (JS-2).
+    bounded : bool
+        Whether the change of the predictions is capped (JS-4).
+    solver : Spectral
+        How layers solve their regressions: `Spectral`, which is the definition, or `Direct`, which
+        gives the same change in less time (KR-6); damped, perhaps (JS-5).
+    learns_damping : bool
+        Whether this step's gain ratio tells how much the next is damped (JS-5).
+    """
+
+    forward: Mean
+    rate: float
+    two_directions: bool
+    bounded: bool
+    solver: Spectral
+    learns_damping: bool
 
 
 def take_step(

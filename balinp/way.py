@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import sqrt
-from typing import Protocol
 
-from balinp.damping import SPECTRAL, Spectral
+from balinp.damping import SPECTRAL
 from balinp.data import Batch
 from balinp.direct_solves import Direct
-from balinp.likelihood import Likelihood
-from balinp.mlp import MLP
-from balinp.passes import Mean, forward_pass
+from balinp.model import Model
+from balinp.passes import forward_pass
 from balinp.priors import PRIORS
+from balinp.step import Way
 
 LEAST_RATE, LARGEST_RATE = 0.02, 0.5
 """Bounds of the rate's floor, B / N, the weight at which the memory is one epoch long."""
@@ -22,67 +20,7 @@ LONG = 50.0
 much single batches move the weights, which is a share of what the data leave open, then fades."""
 
 
-@dataclass(frozen=True)
-class Way:
-    """How a step goes.
-
-    Attributes
-    ----------
-    forward : Mean
-        Pass that takes the network's outputs (FP-2).
-    rate : float
-        Weight of the batch in the moving averages (NP-3, NP-4).
-    two_directions : bool
-        Whether the previous changes are a second direction (JS-2).
-    bounded : bool
-        Whether the change of the predictions is capped (JS-4).
-    solver : Spectral
-        How layers solve their regressions: `Spectral`, which is the definition, or `Direct`, which
-        gives the same change in less time (KR-6); damped, perhaps (JS-5).
-    learns_damping : bool
-        Whether this step's gain ratio tells how much the next is damped (JS-5).
-    """
-
-    forward: Mean
-    rate: float
-    two_directions: bool
-    bounded: bool
-    solver: Spectral
-    learns_damping: bool
-
-
-class Situation(Protocol):
-    """What the way of a step depends on, besides its batch; a `BALI` is one.
-
-    Attributes
-    ----------
-    network, likelihood : MLP and Likelihood
-        Of the model.
-    forward, prior : str
-        Names of the pass and of the prior.
-    rate : float or None
-        Smallest weight of a batch, or None for one that makes the memory an epoch long.
-    damping : float
-        Damping of the layers' regressions, where all data are seen at once.
-    steps : int
-        Number of the step, from 1.
-    data_seen : float
-        Number of data in all steps, with this one.
-    """
-
-    likelihood: Likelihood
-    forward: str
-    prior: str
-    rate: float | None
-    damping: float
-    steps: int
-    data_seen: float
-
-    @property
-    def network(self) -> MLP: ...
-
-
-def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None) -> Way:
+def chosen_way(model: Model, batch: Batch, n_data: float, rate: float | None) -> Way:
     """The way of a step, which depends on the batch and on what was seen before.
 
     Two directions need an objective that is that of the step before: all data. (Where the
@@ -96,8 +34,8 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
 
     Parameters
     ----------
-    model : Situation
-        What the way depends on.
+    model : Model
+        Model, whose number of steps is that of this one, from 1.
     batch, n_data : Batch and float
         Data of the step, and the number N that they stand for.
     rate : float or None
@@ -122,7 +60,7 @@ def chosen_way(model: Situation, batch: Batch, n_data: float, rate: float | None
     )
 
 
-def _least_rate(model: Situation, batch: Batch, n_data: float) -> float:
+def _least_rate(model: Model, batch: Batch, n_data: float) -> float:
     """Weight at which the memory is an epoch long, and longer after many epochs in batches.
 
     Derivation: NP-4

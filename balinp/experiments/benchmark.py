@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from balinp import direct_solves, kernels
+from balinp import direct_solves, semidefinite
 from balinp._types import Array
 from balinp.experiments import CLASSIFICATION, UserError, require_extras
 from balinp.experiments.benchmark_cases import BASE, CASES, SWEEPS, Case
@@ -53,8 +53,8 @@ WIDEST = CASES[-1]
 """The case whose training is also run in a process of its own, to see all of its memory."""
 
 TWINS: Mapping[Function, Function] = {
-    kernels.semidefinite_rows: lambda matrices, rank=None: kernels.semidefinite_rows_reference(
-        matrices
+    semidefinite.semidefinite_rows: lambda matrices, rank=None: (
+        semidefinite.semidefinite_rows_reference(matrices)
     ),
     direct_solves.tridiagonal: lambda factors, right, lam, delta: None,
 }

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from balinp import coordinates, kernels, pseudo_targets, spectral
+from balinp import coordinates, pseudo_targets, semidefinite, spectral
 from balinp import step as training_step
 from balinp.bali import BALI
 from balinp.cli import main
@@ -55,7 +55,7 @@ from balinp.likelihood import Categorical, Gaussian
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import MLP
 from balinp.single import single_squares
-from balinp.spectral import STANDARD
+from balinp.standard_basis import STANDARD
 
 SMALL = {
     REGRESSION: Case((3, 5, 4, 1), 6, 12),
@@ -182,7 +182,7 @@ def test_the_twin_takes_the_same_step(kind: str) -> None:
     with replaced(TWINS):
         for _ in range(3):
             next(steps)()
-        assert kernels.semidefinite_rows is next(iter(TWINS.values()))
+        assert semidefinite.semidefinite_rows is next(iter(TWINS.values()))
     for W, same in zip(watched.model.weights, plain.model.weights, strict=True):
         np.testing.assert_allclose(W, same, rtol=1e-10, atol=1e-12)
 

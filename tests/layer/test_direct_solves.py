@@ -14,7 +14,8 @@ from balinp.damping import SPECTRAL, Spectral
 from balinp.direct_solves import Direct, SolvedFactors
 from balinp.natural_parameters import Determined, Factors
 from balinp.priors import PRIORS, Prior
-from balinp.spectral import STANDARD, Spectrum
+from balinp.spectral import Spectrum
+from balinp.standard_basis import STANDARD
 
 pytestmark = pytest.mark.equation("KR-6", "EV-1", "EV-3")
 

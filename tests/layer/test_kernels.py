@@ -13,9 +13,8 @@ from balinp.kernels import (
     forget,
     gram,
     is_same_amount,
-    semidefinite_rows,
-    semidefinite_rows_reference,
 )
+from balinp.semidefinite import semidefinite_rows, semidefinite_rows_reference
 
 
 def layouts(array: Array) -> list[Array]:

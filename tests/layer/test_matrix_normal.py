@@ -11,7 +11,7 @@ from scipy import stats
 
 from balinp import KroneckerGaussian, MatrixNormal
 from balinp._types import Array
-from balinp.spectral import STANDARD
+from balinp.standard_basis import STANDARD
 
 SHAPES = [(3, 2), (2, 4), (3, 3), (1, 3), (4, 1), (1, 1)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -14,7 +14,8 @@ from balinp.data import EVERY_ROW, Batch, Data
 from balinp.direct_solves import Direct
 from balinp.likelihood import Likelihood
 from balinp.passes import Linearised, LinearisedClasses, LinearisedLabels, Mean
-from balinp.way import LARGEST_RATE, LEAST_RATE, Way, chosen_way
+from balinp.step import Way
+from balinp.way import LARGEST_RATE, LEAST_RATE, chosen_way
 
 N = 100
 
