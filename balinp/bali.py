@@ -20,10 +20,10 @@ from balinp.history import History, Record
 from balinp.hyper_parameters import HyperParameters
 from balinp.layer import MatrixNormalLayer
 from balinp.likelihood import Gaussian, Likelihood, as_likelihood
+from balinp.linearised import PASSES
 from balinp.mlp import ACTIVATIONS, MLP
 from balinp.model import Model
 from balinp.pages import keep_freed_pages
-from balinp.passes import PASSES
 from balinp.priors import PRIORS
 from balinp.sources import opened
 from balinp.threads import few_threads
@@ -168,7 +168,7 @@ class BALI(Model):
         gaussian = isinstance(self.likelihood, Gaussian)
         usual, usual_pass = ("tanh", "mean") if gaussian else ("relu", "linearised")
         chosen = usual if activation is None else activation
-        self.activation = as_choice(chosen, "activation", ACTIVATIONS)
+        self.activation = as_choice(chosen, "activation", tuple(ACTIVATIONS))
         self.forward = as_choice(usual_pass if forward is None else forward, "forward", PASSES)
         self.prior = as_choice(prior, "prior", tuple(PRIORS))
         self.bias = as_flag(bias, "bias")

@@ -16,7 +16,7 @@ import numpy as np
 
 import balinp.data
 from balinp._types import Array
-from balinp.data import Data, Rows, Stream
+from balinp.data import Data, Rows
 from balinp.kernels import design, gram, root_weighted
 from balinp.layer import MatrixNormalLayer
 from balinp.layer_state import LayerState, frozen
@@ -24,6 +24,7 @@ from balinp.mlp import MLP
 from balinp.natural_parameters import Factors, KnownFactor
 from balinp.spectral import Spectrum, decompose
 from balinp.standard_basis import STANDARD
+from balinp.streams import Stream
 
 COPIED_PIECES = 8
 """Pieces of data, of 64 MiB each, up to which a copy of the turned rows is kept. Those of larger

@@ -1,4 +1,4 @@
-"""Data: arrays in memory or on disk, read in pieces, or batches that come from elsewhere.
+"""Data: arrays in memory or on disk, read in pieces.
 
 Everything that training needs of data are sums over them. A batch that fits into memory is one
 piece; a larger one is gone through piece by piece, as often as the step needs it.
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from balinp._types import Array
 from balinp.kernels import is_same_amount
-from balinp.validation import LARGEST, as_data, as_matrix, as_positive, as_weights, dimensions
+from balinp.validation import LARGEST, as_data, as_matrix, as_weights, dimensions
 
 PIECE = 2**23
 """Numbers in the largest array of a single piece, of which a step holds several: 64 MiB."""
@@ -197,93 +195,6 @@ class Data:
 
 Check: TypeAlias = Callable[[Any, Any, Any], Data]
 """Function that makes checked `Data` of X, Y and weights, or raises."""
-
-
-class Stream:
-    """Batches that come one by one from elsewhere, each (X, Y) or (X, Y, weights).
-
-    Parameters
-    ----------
-    source : iterable
-        Gives the batches of one pass over the data in every iteration, or is an iterator, which can
-        be gone through once.
-    n_data : float or None
-        Number of data in all of them, or None to count them in an iteration of their own.
-    checked : Check
-        Makes checked `Data` of X, Y and weights.
-
-    Attributes
-    ----------
-    amount : float
-        Number of data in all batches, with weights their sum.
-    is_iterator : bool
-        Whether the batches can be gone through only once.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there is no batch, n_data is not positive, or None for an iterator.
-    """
-
-    def __init__(self, source: Iterable[Any], n_data: float | None, checked: Check) -> None:
-        if not isinstance(source, Iterable):
-            raise TypeError(
-                f"X: without Y expected an iterable of batches (X, Y), got {type(source).__name__}"
-            )
-        self.is_iterator = isinstance(source, Iterator)
-        if self.is_iterator and n_data is None:
-            raise ValueError(
-                "n_data: expected the number of data, since X is an iterator, got None"
-            )
-        self._source, self._checked = source, checked
-        self.amount = (
-            sum(data.amount for data in self._data())
-            if n_data is None
-            else as_positive(n_data, "n_data")
-        )
-
-    @cached_property
-    def first(self) -> Data:
-        """What a network is started from: the first batch."""
-        data = self._data()
-        first = next(data, None)
-        if first is None:
-            raise ValueError("X: expected at least one batch, got none")
-        if self.is_iterator:  # the first is still to be learnt from
-            self._data = lambda: chain([first], data)  # type: ignore[method-assign]
-        return first
-
-    def can_settle(self, size: int | None) -> bool:
-        """Whether the batches can be gone through again."""
-        return not self.is_iterator
-
-    def batches(self, size: int | None, rng: np.random.Generator) -> Iterator[Batch]:
-        """Each batch once, in the order in which they come."""
-        count = 0
-        for data in self._data():
-            count += 1
-            yield data.standing_for(self.amount)
-        if not count:
-            raise ValueError("X: expected at least one batch in each pass, got none")
-
-    rows = np.inf
-    """Number of rows: not known."""
-
-    is_elsewhere: ClassVar[bool] = False
-
-    def parts(self, numbers: int) -> Iterator[tuple[Array, Array, Array | None]]:
-        """X, Y and weights of all batches once, as `Data.parts` gives them."""
-        return chain.from_iterable(data.parts(numbers) for data in self._data())
-
-    def _data(self) -> Iterator[Data]:
-        for batch in self._source:
-            if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
-                raise TypeError(
-                    "X: without Y expected batches (X, Y) or (X, Y, sample_weight), "
-                    f"got a {type(batch).__name__}"
-                )
-            X, Y, *w = batch
-            yield self._checked(X, Y, w[0] if w else None)
 
 
 class Batch:

@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
-from balinp.data import SMALL_PIECE, Data, Stream, pieces
+from balinp.data import SMALL_PIECE, Data, pieces
 from balinp.features import Features, features
 from balinp.mlp import MLP
 from balinp.precision_forms import Form, InData, InWeights, solve
+from balinp.streams import Stream
 from balinp.validation import LARGEST, as_matrix
 
 LARGEST_FACTOR = 8192

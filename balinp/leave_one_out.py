@@ -13,11 +13,12 @@ import numpy as np
 from scipy.special import digamma
 
 from balinp._types import Array
-from balinp.data import Data, Stream
+from balinp.data import Data
 from balinp.joint_posterior import JointPosterior
 from balinp.precision_forms import InWeights
 from balinp.predictive.student_t import student_log_density
 from balinp.spectral import decompose_stack, rounding
+from balinp.streams import Stream
 
 FEWEST_DATA = 5
 """Data below which their residuals say nothing about tails."""

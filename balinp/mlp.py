@@ -16,7 +16,12 @@ from balinp._types import Array
 from balinp.kernels import design
 from balinp.validation import as_choice, as_flag, as_widths
 
-ACTIVATIONS = ("relu", "tanh", "identity")
+ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "relu": (lambda z: np.maximum(z, 0.0), lambda h: (h > 0).astype(h.dtype)),
+    "tanh": (np.tanh, lambda h: 1.0 - h * h),
+    "identity": (lambda z: z, np.ones_like),
+}
+"""Of each name phi(z), and its slope phi'(z) from h = phi(z); that of relu at its kink is 0."""
 
 OutputNoise = Callable[[int, Array], Array]
 """Maps a layer's index and its inputs (B, n_in) to what is added to its outputs (B, K)."""
@@ -83,7 +88,7 @@ class MLP:
         self.widths = as_widths(widths, "widths")
         if len(self.widths) < 2:
             raise ValueError(f"widths: expected at least two widths, got {list(self.widths)}")
-        self.activation = as_choice(activation, "activation", ACTIVATIONS)
+        self.activation = as_choice(activation, "activation", tuple(ACTIVATIONS))
         self.bias = as_flag(bias, "bias")
         self._biases = [self.bias] * self.depth  # layers to whose inputs a 1 is appended
 
@@ -166,6 +171,7 @@ class MLP:
         array([[0.   ],
                [0.381]])
         """
+        phi, _ = ACTIVATIONS[self.activation]
         h, inputs, outputs, last = X, [X], [], len(weights) - 1
         for index, W in enumerate(weights):
             z = first if index == 0 and first is not None else self._affine(h, W, index)
@@ -173,7 +179,7 @@ class MLP:
                 z = z + noise(index, h)
             outputs.append(z)
             if index < last:
-                h = self._activate(z)
+                h = phi(z)
                 inputs.append(h)
         return Forward(inputs, outputs, {})
 
@@ -300,19 +306,9 @@ class MLP:
         z += W[-1]
         return z
 
-    def _activate(self, z: Array) -> Array:
-        if self.activation == "relu":
-            return np.maximum(z, 0.0)
-        return np.tanh(z) if self.activation == "tanh" else z
-
     def _slope(self, forward: Forward, index: int) -> Array:
         """phi'(z) of what comes into a layer, worked out once in a pass."""
         if index not in forward.slopes:
-            forward.slopes[index] = self._slope_of(forward.inputs[index])
+            _, slope = ACTIVATIONS[self.activation]
+            forward.slopes[index] = slope(forward.inputs[index])
         return forward.slopes[index]
-
-    def _slope_of(self, h: Array) -> Array:
-        """phi'(z), from h = phi(z); the slope of relu at its kink is taken as 0."""
-        if self.activation == "relu":
-            return (h > 0).astype(h.dtype)
-        return 1.0 - h * h if self.activation == "tanh" else np.ones_like(h)

@@ -12,7 +12,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.coordinates import Coordinates
-from balinp.data import EVERY_ROW, SMALL_PIECE, Batch, Check, Data, Stream
+from balinp.data import EVERY_ROW, SMALL_PIECE, Batch, Check, Data
 from balinp.evidence import network_log_evidence
 from balinp.functions import sample_functions
 from balinp.history import History
@@ -24,6 +24,7 @@ from balinp.passes import Mean, Present
 from balinp.prediction import sampled_outputs
 from balinp.pseudo_targets import Trace, trace
 from balinp.step import Pieces
+from balinp.streams import Stream
 from balinp.threads import few_threads
 from balinp.uncertainty import Uncertainty
 from balinp.validation import LARGEST, as_count, as_data, as_matrix

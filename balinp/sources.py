@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from balinp.data import Check, Data, Stream
+from balinp.data import Check, Data
+from balinp.streams import Stream
 
 
 def opened(

@@ -17,13 +17,15 @@ import numpy as np
 from balinp.coordinates import Coordinates, InputEigenbasis
 from balinp.counted import counted
 from balinp.damping import next_damping
-from balinp.data import Batch, Data, Stream
+from balinp.data import Batch, Data
 from balinp.exact_step import take_exact_step
 from balinp.history import Record
 from balinp.likelihood import Gaussian
+from balinp.linearised import forward_pass
 from balinp.model import Model
-from balinp.passes import Mean, forward_pass
+from balinp.passes import Mean
 from balinp.step import settle, take_step, told
+from balinp.streams import Stream
 from balinp.threads import few_threads
 from balinp.undone import unless_it_fails
 from balinp.validation import is_true

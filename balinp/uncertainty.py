@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from balinp._types import Array
-from balinp.data import Data, Stream
+from balinp.data import Data
 from balinp.functions import LayerwisePosterior, MixedPosterior, WeightPosterior
 from balinp.hyper_parameters import HyperParameters
 from balinp.joint_posterior import LARGEST_FACTOR, JointPosterior, sizes
@@ -21,6 +21,7 @@ from balinp.likelihood import Gaussian, Likelihood
 from balinp.mlp import MLP
 from balinp.prediction import linearised_outputs
 from balinp.predictive import GaussianPredictive, StudentPredictive, equal_mixture
+from balinp.streams import Stream
 from balinp.validation import as_choice
 
 COVARIANCES = ("layerwise", "joint", "auto")

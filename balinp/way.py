@@ -7,8 +7,8 @@ from math import sqrt
 from balinp.damping import SPECTRAL
 from balinp.data import Batch
 from balinp.direct_solves import Direct
+from balinp.linearised import forward_pass
 from balinp.model import Model
-from balinp.passes import forward_pass
 from balinp.priors import PRIORS
 from balinp.step import Way
 

@@ -26,7 +26,7 @@ from balinp.experiments.step_parts import (
     SOLVE,
     replaced,
 )
-from balinp.passes import FEWEST_DRAWS, SAMPLED_LABELS, WIDE_OUTPUTS
+from balinp.linearised import FEWEST_DRAWS, SAMPLED_LABELS, WIDE_OUTPUTS
 
 RATE_SIZE, RATE_REPEATS = 768, 30
 """Rows and columns of the product whose rate is measured, and how often: the fastest counts."""

@@ -26,8 +26,9 @@ from balinp import (
 )
 from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
 from balinp.hyper_parameters import HyperParameters
+from balinp.linearised import Linearised
 from balinp.mlp import MLP
-from balinp.passes import Linearised, Mean
+from balinp.passes import Mean
 from balinp.sums import summed
 
 Function = Callable[..., Any]

@@ -13,10 +13,12 @@ import pytest
 import balinp.data
 from balinp import BALI, Gaussian
 from balinp._types import Array
-from balinp.data import EVERY_ROW, Batch, Data, Stream, pieces
-from balinp.passes import LinearisedClasses, Present
+from balinp.data import EVERY_ROW, Batch, Data, pieces
+from balinp.linearised import LinearisedClasses
+from balinp.passes import Present
 from balinp.sources import opened
 from balinp.step import Pieces
+from balinp.streams import Stream
 
 
 def regression(rows: int = 90) -> tuple[Array, Array]:

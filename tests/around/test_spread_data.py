@@ -34,8 +34,8 @@ from balinp.experiments.machines import (
 )
 from balinp.experiments.machines import CASES as MEASURED
 from balinp.joint_posterior import JointPosterior
+from balinp.linearised import LinearisedClasses
 from balinp.natural_parameters import Terms
-from balinp.passes import LinearisedClasses
 from balinp.spread_data import Chunk, ChunkPieces, Sent
 from balinp.validation import as_matrix
 

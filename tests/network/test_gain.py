@@ -22,8 +22,8 @@ from balinp.gain import NOISE_THRESHOLD, Gain, first_precision, mean_density_wit
 from balinp.hyper_parameters import PRECISION_SHARE, HyperParameters
 from balinp.label_noise import noise_ratio
 from balinp.layer import MatrixNormalLayer
+from balinp.linearised import LinearisedClasses
 from balinp.mlp import MLP
-from balinp.passes import LinearisedClasses
 from balinp.pseudo_targets import trace
 
 # The gain ---------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from scipy.special import expit
 from balinp import BALI, Gaussian
 from balinp._types import Array
 from balinp.likelihood import DatumLikelihood, Likelihood
-from balinp.passes import Present, forward_pass
+from balinp.linearised import forward_pass
+from balinp.passes import Present
 from balinp.prediction import linearised_outputs
 from balinp.predictive.outputs import OutputPredictive
 

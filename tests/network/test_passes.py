@@ -9,8 +9,9 @@ from balinp import BALI, Categorical, Gaussian, dense
 from balinp.coordinates import Coordinates
 from balinp.data import Data
 from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
+from balinp.linearised import Linearised, LinearisedClasses, LinearisedLabels, forward_pass
 from balinp.normals import normals
-from balinp.passes import Linearised, LinearisedClasses, LinearisedLabels, Mean, forward_pass
+from balinp.passes import Mean
 from balinp.prediction import linearised_outputs, output_deviations
 from balinp.softmax import contrasts
 
@@ -61,7 +62,7 @@ def test_rows_can_be_passed_over(kind, classes, monkeypatch):
     Ten classes of a thousand data are drawn in passes forward, three are not; numbers for 30 rows
     are then drawn anew, those for 7 are of a table.
     """
-    monkeypatch.setattr("balinp.passes.SMALL_PIECE", 100)
+    monkeypatch.setattr("balinp.linearised.SMALL_PIECE", 100)
     normals((1, 1), np.random.default_rng(0))  # so that the table is made, and of its full size
     monkeypatch.setattr("balinp.normals.TABLE", 4 * 100)
     X, Y = problem(classes=classes, rows=30)

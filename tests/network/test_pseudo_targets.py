@@ -23,7 +23,8 @@ from cases import (
 from balinp import BALI, MLP, Gaussian, dense
 from balinp._types import Array
 from balinp.kernels import curvature_sum
-from balinp.passes import Present, forward_pass
+from balinp.linearised import forward_pass
+from balinp.passes import Present
 from balinp.pseudo_targets import Trace, pseudo_targets, trace
 from balinp.spectral import CURVATURE_FLOOR, floored
 from balinp.sums import summed

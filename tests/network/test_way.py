@@ -13,7 +13,8 @@ from balinp.damping import SPECTRAL, Spectral
 from balinp.data import EVERY_ROW, Batch, Data
 from balinp.direct_solves import Direct
 from balinp.likelihood import Likelihood
-from balinp.passes import Linearised, LinearisedClasses, LinearisedLabels, Mean
+from balinp.linearised import Linearised, LinearisedClasses, LinearisedLabels
+from balinp.passes import Mean
 from balinp.step import Way
 from balinp.way import LARGEST_RATE, LEAST_RATE, chosen_way
 
