@@ -15,7 +15,7 @@ import numpy as np
 
 from balinp._types import Array
 from balinp.damping import SPECTRAL, Spectral
-from balinp.kernels import amount, is_same_amount
+from balinp.kernels import amount, design, is_same_amount
 from balinp.layer_posterior import LayerPosterior
 from balinp.layer_state import LayerState, Proposal, Regression, combined
 from balinp.natural_parameters import Terms, averages, log_prior_to_posterior
@@ -98,6 +98,17 @@ class MatrixNormalLayer(LayerPosterior):
     _proposal: Proposal | None = None
 
     # -- the regression ------------------------------------------------------------------------
+
+    def design(self, inputs: Array) -> Array:
+        """Return X (B, D): the inputs (B, n_in), with a trailing 1 if the layer has a bias.
+
+        Examples
+        --------
+        >>> MatrixNormalLayer(1, 1).design(np.array([[0.0], [2.0]]))
+        array([[0., 1.],
+               [2., 1.]])
+        """
+        return design(inputs, self.bias)
 
     def propose(
         self,

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from balinp._types import Array
-from balinp.kernels import design
 from balinp.layer_state import LayerState, frozen, shifted
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.natural_parameters import Factors
@@ -134,14 +133,3 @@ class LayerPosterior:
         Derivation: LR-1
         """
         return self.state.posterior
-
-    def design(self, inputs: Array) -> Array:
-        """Return X (B, D): the inputs (B, n_in), with a trailing 1 if the layer has a bias.
-
-        Examples
-        --------
-        >>> LayerPosterior(1, 1).design(np.array([[0.0], [2.0]]))
-        array([[0., 1.],
-               [2., 1.]])
-        """
-        return design(inputs, self.bias)

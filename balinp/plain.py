@@ -145,10 +145,14 @@ def shortened(weights, directions, s, b, C, log_joint):
 
 
 def next_damping(damping, kept):
-    """Doubled after a broken promise, halved after a kept one (JS-5)."""
-    if kept < 0.25:
+    """Doubled after a broken promise, halved after a kept one (JS-5).
+
+    It is a share of the precision that the data give a weight in the mean. The two bounds of what
+    is kept are the usual ones of Levenberg's and Marquardt's method.
+    """
+    if kept < 0.25:  # from 1e-4, felt where data say least, to 10, where hardly a weight moves
         return min(max(2 * damping, 1e-4), 10.0)
-    if kept > 0.75:
+    if kept > 0.75:  # below 1e-6 it is felt nowhere
         return damping / 2 if damping > 1e-6 else 0.0
     return damping
 

@@ -356,8 +356,9 @@ def geometric_mean(V: Array, T: Array, share: float, falling: float | None = Non
     """
     falling = share if falling is None else falling
     if len(V) == 1:
-        way = share if T.item() > V.item() else falling
-        return np.array([[V.item() ** (1 - way) * T.item() ** way]])
+        v, t = V.item(), T.item()
+        way = share if t > v else falling
+        return np.array([[v ** (1 - way) * t**way]])
     C = np.linalg.cholesky(V)
     ratio = np.linalg.solve(C, np.linalg.solve(C, T).T)
     w, Q = np.linalg.eigh(0.5 * (ratio + ratio.T))

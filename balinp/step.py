@@ -23,9 +23,10 @@ from dataclasses import dataclass, replace
 from functools import singledispatch
 from itertools import chain
 
+import balinp.data
 from balinp._types import Array
 from balinp.damping import Spectral
-from balinp.data import SMALL_PIECE, Batch, pieces
+from balinp.data import EVERY_ROW, SMALL_PIECE, Batch, pieces
 from balinp.joint_step import TRUST, Outcome, checked, joint_step
 from balinp.mlp import MLP
 from balinp.natural_parameters import averages
@@ -148,10 +149,9 @@ def told(batch: Batch, now: Present, forward: Mean) -> Said:
     batch, now, forward
         As for `Pieces`.
     """
-    (part, *more) = pieces(len(batch), numbers_of_a_row(now.network))
-    if more:
+    if len(batch) * numbers_of_a_row(now.network) > balinp.data.PIECE:
         return Pieces(batch, now, forward)
-    return forward.trace(now, *batch.take(part))
+    return forward.trace(now, *batch.take(EVERY_ROW))
 
 
 class Pieces:

@@ -32,7 +32,7 @@ class unless_it_fails:
     """
 
     def __init__(self, *objects: Any, generator: Any = None) -> None:
-        self._before = [(vars(one), vars(one).copy()) for one in objects]
+        self._before = [(one, dict(vars(one))) for one in objects]
         self._generator = generator
         self._state = None if generator is None else generator.state
 
@@ -42,8 +42,8 @@ class unless_it_fails:
     def __exit__(self, error: type[BaseException] | None, *_: Any) -> None:
         if error is None:
             return
-        for attributes, before in self._before:
-            attributes.clear()
-            attributes.update(before)
+        for one, before in self._before:
+            vars(one).clear()
+            vars(one).update(before)
         if self._generator is not None:
             self._generator.state = self._state

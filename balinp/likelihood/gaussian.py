@@ -95,12 +95,12 @@ class Gaussian(Likelihood):
         return np.diag(np.broadcast_to(noise, K))
 
     def _factored(self, K: int) -> tuple[Array, float, Array]:
-        """C^{-1} with V = C C^T, lower triangular, log det V, and V^{-1}; worked out once."""
+        """C^{-1} with V = C C^T, lower triangular, log det(2 pi V), and V^{-1}; worked out once."""
         if K not in self._factors:
             C, _ = dpotrf(self.covariance(K), lower=1)
             inverse, _ = dtrtri(C, lower=1)
             root, log_det = np.ascontiguousarray(inverse), 2 * float(np.log(C.diagonal()).sum())
-            self._factors[K] = root, log_det, root.T @ root
+            self._factors[K] = root, log_det + K * log(2 * pi), root.T @ root
         return self._factors[K]
 
     def check_targets(self, Y: Any, rows: int, columns: int | None = None) -> Array:
@@ -125,9 +125,8 @@ class Gaussian(Likelihood):
         >>> Gaussian(1.0).log_density(np.zeros((1, 1)), np.zeros((1, 1))).round(3)
         array([-0.919])
         """
-        inverse_root, log_det, _ = self._factored(Y.shape[1])
+        inverse_root, constant, _ = self._factored(Y.shape[1])
         white = (Y - f) @ inverse_root.T
-        constant = log_det + Y.shape[1] * log(2 * pi)
         return -0.5 * (np.add.reduce(white * white, axis=1) + constant)
 
     def gradient(self, Y: Array, f: Array) -> Array:
