@@ -178,6 +178,10 @@ class Data:
         """All rows that are present, as a batch of so many data, which they may be themselves."""
         return Batch(self, self.present, is_same_amount(self.amount, n_data, len(self)))
 
+    def steps(self, size: int | None) -> float:
+        """Number of steps in a pass: a smaller last batch counts for the part of one that it is."""
+        return max(1.0, self.rows / (size or self.rows))
+
     def can_settle(self, size: int | None) -> bool:
         """Whether they were trained on in batches of this size, and can be gone through again."""
         return size is not None and size < len(self.whole)

@@ -155,8 +155,7 @@ class LayerState:
     @property
     def prior_precision_matrix(self) -> Array:
         """Lam0 = lam (I or H) kron I, dense (D K, D K)."""
-        matrix = np.kron(self.prior_output_precision, np.eye(len(self.mean)))
-        return np.asarray(matrix, dtype=np.float64)
+        return np.kron(self.prior_output_precision, np.eye(len(self.mean)))
 
     @lazily
     def nearest(self) -> MatrixNormal:

@@ -68,6 +68,10 @@ class Stream:
             self._data = lambda: chain([first], data)  # type: ignore[method-assign]
         return first
 
+    def steps(self, size: int | None) -> float:
+        """Number of steps in a pass: 0, since nobody knows."""
+        return 0.0
+
     def can_settle(self, size: int | None) -> bool:
         """Whether the batches can be gone through again."""
         return not self.is_iterator

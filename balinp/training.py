@@ -54,7 +54,7 @@ def train(
     N, previous = data.amount, np.inf
     if model.targets_are_observations:  # of other data than these
         model.layers[0].state = replace(model.layers[0].state, moments=None)
-    steps = _number_of_steps(data, epochs, batch_size)
+    steps = epochs * data.steps(batch_size)
     features_of = data.whole if model.hidden and isinstance(data, Data) else None
     with (
         coordinates_of(model, data, epochs) as coordinates,
@@ -96,13 +96,6 @@ def coordinates_of(model: Model, data: Data | Stream, epochs: int) -> Iterator[C
         yield coordinates
     finally:
         coordinates.write_back()
-
-
-def _number_of_steps(data: Data | Stream, epochs: int, batch_size: int | None) -> float:
-    """Steps that there will be, or 0 if nobody knows."""
-    if isinstance(data, Stream):
-        return 0.0
-    return epochs * max(1.0, data.rows / (batch_size or data.rows))
 
 
 def _count(model: Model, coordinates: Coordinates, batch_size: int | None) -> None:
