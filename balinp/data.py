@@ -106,9 +106,9 @@ class Data:
         X: Any,
         Y: Any,
         sample_weight: Any,
-        check_targets: Callable[[Any, int], Array],
-        columns: int | None,
-        outputs: int | None,
+        check_targets: Callable[[Any, int, int | None], Array],
+        columns: int | None = None,
+        outputs: int | None = None,
     ) -> Data:
         """The data, after every piece of them has been looked at once.
 
@@ -117,18 +117,18 @@ class Data:
         X, Y, sample_weight : array_like
             As for `BALI.fit`.
         check_targets : callable
-            Raises if targets are not what a likelihood expects of so many rows.
-        columns, outputs : int or None
+            Raises if targets are not what a likelihood expects of so many rows and columns.
+        columns, outputs : int, optional
             Of X and Y, or None for any number.
         """
         X = as_data(X, "X", columns=columns)
         if dimensions(Y) == 1:
-            check_targets(Y, len(X))  # which knows what the columns would be
+            check_targets(Y, len(X), outputs)  # which knows what the columns would be
         Y = as_data(Y, "Y", rows=len(X), columns=outputs)
         w = as_weights(sample_weight, "sample_weight", len(X))
         for part in pieces(len(X), max(X.shape[1], Y.shape[1])):
             as_matrix(X[part], "X", largest=LARGEST)
-            check_targets(Y[part], part.stop - part.start)
+            check_targets(Y[part], part.stop - part.start, outputs)
         return cls(X, Y, w)
 
     def __len__(self) -> int:

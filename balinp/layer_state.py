@@ -155,7 +155,8 @@ class LayerState:
     @property
     def prior_precision_matrix(self) -> Array:
         """Lam0 = lam (I or H) kron I, dense (D K, D K)."""
-        return np.kron(self.prior_output_precision, np.eye(len(self.mean)))
+        matrix = np.kron(self.prior_output_precision, np.eye(len(self.mean)))
+        return np.asarray(matrix, dtype=np.float64)
 
     @lazily
     def nearest(self) -> MatrixNormal:

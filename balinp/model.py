@@ -282,11 +282,10 @@ class Model:
     @property
     def _check(self) -> Check:
         """What checks data for the model as it is now, and knows no more of it than that takes."""
-        n_in, n_out = (
-            (self.network.widths[0], self.network.widths[-1]) if self.layers else (None, None)
-        )
-        targets = partial(_check_targets, self.likelihood, n_out)
-        return partial(Data.checked, check_targets=targets, columns=n_in, outputs=n_out)
+        check = partial(Data.checked, check_targets=self.likelihood.check_targets)
+        if not self.layers:
+            return check
+        return partial(check, columns=self.network.widths[0], outputs=self.network.widths[-1])
 
     def _fitted(self) -> list[MatrixNormalLayer]:
         if self.steps == 0:
@@ -301,7 +300,3 @@ class Model:
         rows, known = len(batch) * n_data / batch.amount, coordinates.known_inputs
         network, layers, means = coordinates.network, coordinates.layers, coordinates.means
         return Present(network, self.likelihood, layers, means, n_data, rows, self.rng, known)
-
-
-def _check_targets(likelihood: Likelihood, columns: int | None, Y: Array, rows: int) -> Array:
-    return likelihood.check_targets(Y, rows, columns)

@@ -268,7 +268,7 @@ def test_batches_of_another_width_are_refused() -> None:
 
 
 def checked(X: Any, Y: Any, w: Any = None) -> Data:
-    return Data.checked(X, Y, w, lambda Y, rows: Y, None, None)
+    return Data.checked(X, Y, w, lambda Y, rows, columns: Y)
 
 
 def opening(X: Any, Y: Any = None, w: Any = None, n_data: Any = None, **options: Any) -> Any:
