@@ -5,17 +5,23 @@ And which pass a step makes. A first reader needs `balinp.passes.Mean` alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
+
+import numpy as np
 
 from balinp._types import Array
 from balinp.data import SMALL_PIECE, pieces
 from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
 from balinp.likelihood import Categorical, Likelihood
-from balinp.normals import pass_over_normals
+from balinp.matrix_normal import KroneckerGaussian
+from balinp.mlp import MLP, Forward
+from balinp.normals import normals, pass_over_normals
 from balinp.passes import Mean, Present
-from balinp.prediction import drawn_tangents, output_covariance, output_deviations
+from balinp.prediction import output_covariance
 from balinp.pseudo_targets import Trace
 from balinp.single import in_single, single_squares
+from balinp.spectral import covariance_root
 
 DRAWN_OUTPUTS, FEWEST_DRAWS = 8192, 8
 """Outputs drawn for all data together in the linearised pass, and for each datum, at least."""
@@ -106,6 +112,84 @@ class LinearisedLabels(Linearised):
         super().pass_over(now, rows)
         now.rng.random((SAMPLED_LABELS, rows))
 
+
+# -- draws of the outputs --------------------------------------------------------------------------
+
+
+def drawn_tangents(
+    network: MLP,
+    posteriors: Sequence[KroneckerGaussian],
+    forward: Forward,
+    variances: Sequence[Array],
+    draws: int,
+    rng: np.random.Generator,
+    projection: Array | None = None,
+) -> Array:
+    """Draws (m, B, K) of what the linearised outputs deviate, independent for each datum.
+
+    Every layer adds a deviation of its own outputs to the one that comes from the layers before
+    it, dz_l = (sqrt(v_l) * eps) Q_H^T + (phi'(z_{l-1}) * dz_{l-1}) W_l. The distribution is that of
+    `output_deviations` with the covariance of `output_covariance`, which costs a pass for each of
+    its columns. Half of the draws mirror the others. All of it in single precision: draws need
+    no more digits.
+
+    Derivation: FP-2, BP-3
+
+    Parameters
+    ----------
+    network, posteriors, forward, variances
+        As for `output_covariance`.
+    draws : int
+        Even number m.
+    rng : numpy.random.Generator
+        What draws come from.
+    projection : array, optional
+        (K, K) array that draws are multiplied with, such as one that leaves nothing but the
+        combinations that matter; None leaves them.
+    """
+    means = [in_single(posterior.mean) for posterior in posteriors]
+    inputs = [forward.inputs[0], *map(in_single, forward.inputs[1:])]  # of which slopes are taken
+    single, dz = Forward(inputs, forward.outputs, {}), np.zeros(0)
+    for index, (posterior, v) in enumerate(zip(posteriors, variances, strict=True)):
+        own = normals((draws // 2, *v.shape), rng) * in_single(np.sqrt(v))
+        Q = posterior.column_basis.astype(np.float32)
+        own = (own.reshape(-1, len(Q)) @ Q.T).reshape(own.shape)
+        dz = own + network.carried(means, single, index, dz) if index else own
+    half = np.asarray(dz, dtype=np.float64)
+    if projection is not None:
+        half = half @ projection
+    return np.concatenate([half, -half])
+
+
+def output_deviations(covariance: Array, draws: int, rng: np.random.Generator) -> Array:
+    """Draws (m, B, C) from N(0, covariance), independent for each datum.
+
+    xi = F eps with eps ~ N(0, I) and F F^T the covariance. Half of the draws mirror the others,
+    so that their average vanishes.
+
+    Derivation: FP-2
+
+    Parameters
+    ----------
+    covariance : array
+        (B, C, C) array, of combinations of the linearised network's outputs.
+    draws : int
+        Even number m.
+    rng : numpy.random.Generator
+        What draws come from.
+
+    Examples
+    --------
+    >>> xi = output_deviations(np.ones((3, 1, 1)), 4, np.random.default_rng(0))
+    >>> xi.shape, bool(np.all(xi.sum(axis=0) == 0))
+    ((4, 3, 1), True)
+    """
+    B, C, _ = covariance.shape
+    half = covariance_root(covariance) @ rng.standard_normal((B, C, draws // 2))
+    return np.moveaxis(np.concatenate([half, -half], axis=2), 2, 0)
+
+
+# -- which pass a step makes ----------------------------------------------------------------------
 
 PASSES = ("mean", "linearised")
 

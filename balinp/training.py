@@ -149,26 +149,20 @@ def step(
     draws = model.likelihood.known_precision(model.network.widths[-1]) is None
     generator = model.rng.bit_generator if draws else None  # whose state takes long to read
     with unless_it_fails(model, model.hyper, *coordinates.layers, generator=generator):
-        return _next_step(model, batch, N, coordinates, rate)
-
-
-def _next_step(
-    model: Model, batch: Batch, N: float, coordinates: Coordinates, rate: float | None
-) -> Record:
-    model.uncertainty = model.uncertainty.forgotten()
-    model.steps += 1
-    model.data_seen += batch.amount
-    now, hyper = model._present(batch, N, coordinates), model.hyper
-    if model.targets_are_observations:
-        outcome, model.likelihood, rate = take_exact_step(now, batch, rate, hyper)
-    else:
-        way = chosen_way(model, batch, N, rate)
-        outcome, said = take_step(now, batch, way, partial(hyper.set_priors, now.layers))
-        if way.learns_damping:
-            model.damping = next_damping(model.damping, outcome.gain_ratio)
-        model.likelihood, rate = hyper.learn(now, outcome, batch, said, way), way.rate
-    record = Record.of(
-        outcome, rate, now.layers, model.likelihood, hyper.unsettled, hyper.parameters
-    )
-    model.history.append(record)
-    return record
+        model.uncertainty = model.uncertainty.forgotten()
+        model.steps += 1
+        model.data_seen += batch.amount
+        now, hyper = model._present(batch, N, coordinates), model.hyper
+        if model.targets_are_observations:
+            outcome, model.likelihood, rate = take_exact_step(now, batch, rate, hyper)
+        else:
+            way = chosen_way(model, batch, N, rate)
+            outcome, said = take_step(now, batch, way, partial(hyper.set_priors, now.layers))
+            if way.learns_damping:
+                model.damping = next_damping(model.damping, outcome.gain_ratio)
+            model.likelihood, rate = hyper.learn(now, outcome, batch, said, way), way.rate
+        record = Record.of(
+            outcome, rate, now.layers, model.likelihood, hyper.unsettled, hyper.parameters
+        )
+        model.history.append(record)
+        return record

@@ -8,10 +8,11 @@ from cases import Deep, DeepCase, deep, worst_error
 from scipy import stats
 
 from balinp._types import Array
+from balinp.linearised import drawn_tangents
 from balinp.matrix_normal import KroneckerGaussian
 from balinp.mlp import Forward
 from balinp.normals import TABLE, normals
-from balinp.prediction import drawn_tangents, output_covariance
+from balinp.prediction import output_covariance
 from balinp.single import in_single
 
 DRAWS = 20_000

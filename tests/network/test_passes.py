@@ -9,10 +9,16 @@ from balinp import BALI, Categorical, Gaussian, dense
 from balinp.coordinates import Coordinates
 from balinp.data import Data
 from balinp.expected import Expected, ExpectedClasses, ExpectedLabels
-from balinp.linearised import Linearised, LinearisedClasses, LinearisedLabels, forward_pass
+from balinp.linearised import (
+    Linearised,
+    LinearisedClasses,
+    LinearisedLabels,
+    forward_pass,
+    output_deviations,
+)
 from balinp.normals import normals
 from balinp.passes import Mean
-from balinp.prediction import linearised_outputs, output_deviations
+from balinp.prediction import linearised_outputs
 from balinp.softmax import contrasts
 
 pytestmark = pytest.mark.equation("FP-2")
