@@ -46,9 +46,8 @@ class Way:
     rate : float
         Weight of the batch in the moving averages (NP-3, NP-4).
     two_directions : bool
-        Whether the previous changes are a second direction (JS-2).
-    bounded : bool
-        Whether the change of the predictions is capped (JS-4).
+        Whether the previous changes are a second direction (JS-2); where they are not, the change
+        of the predictions is capped (JS-4).
     solver : Spectral
         How layers solve their regressions: `Spectral`, which is the definition, or `Direct`, which
         gives the same change in less time (KR-6); damped, perhaps (JS-5).
@@ -59,7 +58,6 @@ class Way:
     forward: Mean
     rate: float
     two_directions: bool
-    bounded: bool
     solver: Spectral
     learns_damping: bool
 
@@ -99,15 +97,11 @@ def take_step(
     ]
     # But all move at once: how far (JS-1, JS-2, JS-4), and is it a gain (JS-3)?
     previous = [layer.last_change for layer in now.layers]
-    bounds = now.likelihood.largest_curvature_rows(now.network.widths[-1])
-    step = joint_step(
-        said,
-        proposals,
-        now.n_data,
-        previous=previous if way.two_directions else None,
-        trust=TRUST if way.bounded else None,
-        trust_rows=bounds if way.bounded else None,
-    )
+    if way.two_directions:
+        step = joint_step(said, proposals, now.n_data, previous=previous)
+    else:
+        bounds = now.likelihood.largest_curvature_rows(now.network.widths[-1])
+        step = joint_step(said, proposals, now.n_data, trust=TRUST, trust_rows=bounds)
     scale = now.n_data / batch.amount
     outcome = checked(step, said, proposals, previous, scale)
     for layer in now.layers:

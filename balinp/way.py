@@ -54,7 +54,6 @@ def chosen_way(model: Model, batch: Batch, n_data: float, rate: float | None) ->
         forward=forward,
         rate=rate,
         two_directions=two_directions,
-        bounded=not two_directions,
         solver=Direct(model.damping if damps else 0.0) if is_direct else SPECTRAL,
         learns_damping=damps,
     )

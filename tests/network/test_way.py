@@ -50,37 +50,37 @@ class Own(Gaussian):
 
 DIRECT = Direct(0.0)
 CASES = [
-    # likelihood, options, rows, step: pass, two directions, bounded, solver
-    ("gaussian", {}, N, 1, Mean, True, False, DIRECT),
-    ("gaussian", {}, N, 50, Mean, True, False, DIRECT),
-    ("gaussian", {"prior": "conjugate"}, N, 50, Mean, True, False, DIRECT),
-    ("gaussian", {"forward": "linearised"}, N, 50, Mean, True, False, DIRECT),
-    ("gaussian", {}, 20, 1, Mean, False, True, DIRECT),
-    ("gaussian", {}, 20, 50, Mean, False, True, DIRECT),
-    ("gaussian", {"damping": 0.3}, N, 50, Mean, True, False, Direct(0.3)),
-    ("gaussian", {"damping": 0.3}, 20, 50, Mean, False, True, DIRECT),
-    ("categorical", {}, N, 1, Mean, True, False, DIRECT),
-    ("categorical", {}, N, 50, LinearisedClasses, True, False, DIRECT),
-    ("categorical", {"forward": "mean"}, N, 50, Mean, True, False, DIRECT),
-    ("categorical", {"prior": "conjugate"}, N, 1, Mean, True, False, DIRECT),
-    ("categorical", {"prior": "conjugate"}, N, 50, LinearisedClasses, False, True, DIRECT),
-    ("categorical", {"prior": "conjugate", "forward": "mean"}, N, 50, Mean, True, False, DIRECT),
-    ("categorical", {}, 20, 1, Mean, False, True, DIRECT),
-    ("categorical", {}, 20, 50, LinearisedClasses, False, True, SPECTRAL),
-    ("categorical", {"damping": 0.3}, N, 50, LinearisedClasses, True, False, DIRECT),
-    ("categorical", {"damping": 0.3, "forward": "mean"}, N, 50, Mean, True, False, Direct(0.3)),
-    ("categorical", {"K": 5}, 20, 50, LinearisedClasses, False, True, SPECTRAL),
-    ("categorical", {"K": 6}, 20, 50, LinearisedLabels, False, True, SPECTRAL),
-    ("categorical", {"K": 6}, N, 50, LinearisedLabels, True, False, DIRECT),
-    ("categorical", {"hidden": ()}, 20, 50, LinearisedClasses, False, True, SPECTRAL),
-    (Categorical(), {}, 20, 50, LinearisedClasses, False, True, SPECTRAL),
-    (Own(1.0), {"forward": "linearised"}, 20, 50, Linearised, False, True, SPECTRAL),
+    # likelihood, options, rows, step: pass, two directions, solver
+    ("gaussian", {}, N, 1, Mean, True, DIRECT),
+    ("gaussian", {}, N, 50, Mean, True, DIRECT),
+    ("gaussian", {"prior": "conjugate"}, N, 50, Mean, True, DIRECT),
+    ("gaussian", {"forward": "linearised"}, N, 50, Mean, True, DIRECT),
+    ("gaussian", {}, 20, 1, Mean, False, DIRECT),
+    ("gaussian", {}, 20, 50, Mean, False, DIRECT),
+    ("gaussian", {"damping": 0.3}, N, 50, Mean, True, Direct(0.3)),
+    ("gaussian", {"damping": 0.3}, 20, 50, Mean, False, DIRECT),
+    ("categorical", {}, N, 1, Mean, True, DIRECT),
+    ("categorical", {}, N, 50, LinearisedClasses, True, DIRECT),
+    ("categorical", {"forward": "mean"}, N, 50, Mean, True, DIRECT),
+    ("categorical", {"prior": "conjugate"}, N, 1, Mean, True, DIRECT),
+    ("categorical", {"prior": "conjugate"}, N, 50, LinearisedClasses, False, DIRECT),
+    ("categorical", {"prior": "conjugate", "forward": "mean"}, N, 50, Mean, True, DIRECT),
+    ("categorical", {}, 20, 1, Mean, False, DIRECT),
+    ("categorical", {}, 20, 50, LinearisedClasses, False, SPECTRAL),
+    ("categorical", {"damping": 0.3}, N, 50, LinearisedClasses, True, DIRECT),
+    ("categorical", {"damping": 0.3, "forward": "mean"}, N, 50, Mean, True, Direct(0.3)),
+    ("categorical", {"K": 5}, 20, 50, LinearisedClasses, False, SPECTRAL),
+    ("categorical", {"K": 6}, 20, 50, LinearisedLabels, False, SPECTRAL),
+    ("categorical", {"K": 6}, N, 50, LinearisedLabels, True, DIRECT),
+    ("categorical", {"hidden": ()}, 20, 50, LinearisedClasses, False, SPECTRAL),
+    (Categorical(), {}, 20, 50, LinearisedClasses, False, SPECTRAL),
+    (Own(1.0), {"forward": "linearised"}, 20, 50, Linearised, False, SPECTRAL),
 ]
 
 
 @pytest.mark.equation("FP-2", "JS-2", "JS-4", "JS-5", "KR-6")
 @pytest.mark.parametrize(
-    ("likelihood", "options", "rows", "steps", "forward", "two", "bounded", "solver"), CASES
+    ("likelihood", "options", "rows", "steps", "forward", "two", "solver"), CASES
 )
 def test_the_way_of_a_step(
     likelihood: str | Likelihood,
@@ -89,12 +89,11 @@ def test_the_way_of_a_step(
     steps: int,
     forward: type[Mean],
     two: bool,
-    bounded: bool,
     solver: Spectral,
 ) -> None:
     found = way(likelihood, rows, steps, **options)
     assert type(found.forward) is forward
-    assert (found.two_directions, found.bounded) == (two, bounded)
+    assert found.two_directions is two
     assert found.solver == solver
 
 
