@@ -344,14 +344,17 @@ def test_imports_are_light() -> None:
 
 
 def test_importing_the_package_loads_no_more_than_it_says() -> None:
-    """NumPy, SciPy's linear algebra and special functions, Numba: nothing else but itself."""
+    """NumPy, SciPy's linear algebra and special functions, Numba: nothing else but itself.
+
+    NumPy's own modules may be more: before 2.0 its names of types are not there until asked for.
+    """
     done = python(
         "-c",
         "import sys, numpy, scipy.linalg, scipy.special, numba\n"
         "known = set(sys.modules)\n"
         "from balinp import BALI\n"
         "new = [name for name in sys.modules if name not in known]\n"
-        "others = {name.partition('.')[0] for name in new} - sys.stdlib_module_names\n"
+        "others = {name.partition('.')[0] for name in new} - sys.stdlib_module_names - {'numpy'}\n"
         "parts = {'plot', 'diagnostics', 'estimators', 'experiments', 'demo', 'cli', 'metrics'}\n"
         "print(sorted(others | {name for name in new if name.startswith(('scipy', 'numba'))}))\n"
         "print(sorted(parts & {name.split('.')[1] for name in new if name.startswith('balinp.')}))",
