@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ END_OF_ARCHIVE = 22
 @contextmanager
 def readable(path: str | os.PathLike[str]) -> Iterator[dict[str, Array]]:
     """The arrays of a file; what goes wrong with them within the context names the file."""
-    content = Path(path).read_bytes()  # what fails here is the disk, or the name
+    content = _as_path(path).read_bytes()  # what fails here is the disk, or the name
     # Damaged or foreign bytes make the readers of archives, of arrays and of JSON raise almost
     # any exception; what it was, is in the message and in the cause.
     try:
@@ -107,16 +107,39 @@ def only(found: Iterable[str], expected: Iterable[str], what: str) -> None:
         raise ValueError(f"{what}: missing {sorted(missing)}, unknown {sorted(unknown)}")
 
 
-def write(arrays: dict[str, Any], path: Path) -> None:
-    """Write to a new file in the same directory, then move it into place."""
+def write(arrays: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write to a new file in the same directory, then move it into place.
+
+    Raises
+    ------
+    TypeError, OSError
+        If the path is none, or nothing can be written there; the message has the path as given.
+    """
+    target = _as_path(path)
+    if target.is_dir():
+        raise IsADirectoryError(f"path: expected the name of a file, got the directory {target}")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"path: expected a file in a directory that exists, got {target}; "
+            f"there is no directory {target.parent}"
+        )
     content = archived(arrays)
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
     try:
         with open(part, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())  # on the disk before the old file is given up
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        os.replace(part, target)
+    except OSError as error:  # which has the other name
+        raise OSError(error.errno, error.strerror or str(error), str(target)) from error
+    finally:
+        with suppress(OSError):  # it is gone if all went well
+            part.unlink()
+
+
+def _as_path(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path)
+    except TypeError:
+        raise TypeError(f"path: expected the name of a file, got {path!r}") from None

@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -60,7 +59,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     ValueError
         If the model has not been fitted, or its likelihood is not one of this package's.
     """
-    write(packed(model), Path(path))
+    write(packed(model), path)
 
 
 def packed(model: Model) -> dict[str, Array]:

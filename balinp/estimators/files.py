@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -132,7 +131,7 @@ def save(estimator: Fitted, path: str | os.PathLike[str]) -> None:
         arrays["classes"] = _labels(estimator.classes_)
     for index, member in enumerate(estimator.members_):
         arrays |= {f"member{index}_{name}": array for name, array in packed(member).items()}
-    write(arrays, Path(path))
+    write(arrays, path)
 
 
 def load(kind: type[Estimator], path: str | os.PathLike[str]) -> Estimator:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from stored import arrays_in, entry, header, replaced, rewrite, without
 
-from balinp import BALI
+from balinp import BALI, BALIRegressor
 from balinp.likelihood import Categorical
 
 
@@ -223,6 +223,33 @@ def test_a_failed_save_leaves_the_old_file(rng, tmp_path, monkeypatch):
         BALI((4,)).fit(X, Y, epochs=1).save(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["model.npz"]
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("no/model.npz", FileNotFoundError, "path: expected a file in a directory that exists"),
+        ("file/model.npz", FileNotFoundError, "there is no directory .*/file$"),
+        ("", IsADirectoryError, "path: expected the name of a file, got the directory"),
+        (f"{'a' * 300}.npz", OSError, r"File name too long: '.*a\.npz'$"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_named_as_given(name, error, message, rng, tmp_path):
+    (tmp_path / "file").write_text("")
+    X, Y = data(rng, "gaussian")
+    with pytest.raises(error, match=message):
+        BALI((4,)).fit(X, Y, epochs=1).save(tmp_path / name)
+    with pytest.raises(error, match=message):
+        BALIRegressor(hidden=4, epochs=1).fit(X, Y).save(f"{tmp_path}/{name}")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("path", [None, 3, b"model.npz"])
+def test_what_is_no_path_is_named(path, rng):
+    X, Y = data(rng, "gaussian")
+    for do in (BALI((4,)).fit(X, Y, epochs=1).save, BALI.load, BALIRegressor.load):
+        with pytest.raises(TypeError, match="^path: expected the name of a file, got (None|3|b)"):
+            do(path)
 
 
 def test_only_a_fitted_model_with_a_known_likelihood_is_saved(rng, tmp_path):
