@@ -28,9 +28,11 @@ from balinp.experiments.output import (
     announce,
     check_writable,
     figure_for,
+    remark,
     show,
     write_records,
 )
+from balinp.experiments.results.cost import expected
 from balinp.experiments.runner import Job, Outcome, run
 from balinp.experiments.scores import Record
 from balinp.experiments.stopping import stoppable
@@ -238,6 +240,8 @@ def _outcomes(
             done = journal.resume()
         else:
             journal.start()
+    jobs_left = [(k, method.name) for k in splits for method in methods]
+    remark(expected(dataset.name, [name for k, name in jobs_left if (k, name) not in done]))
     try:
         with stoppable():
             for outcome in run(dataset, methods, splits, jobs=jobs, done=done):

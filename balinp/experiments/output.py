@@ -133,5 +133,10 @@ def write_records(records: Sequence[dict[str, Any]], path: Path) -> None:
 
 def announce(path: Path) -> None:
     """Say on a terminal that a file was written."""
-    if sys.stderr.isatty():
-        print(f"wrote {path}", file=sys.stderr)
+    remark(f"wrote {path}")
+
+
+def remark(text: str) -> None:
+    """Say something on a terminal, where someone may be watching; nothing if it is empty."""
+    if text and sys.stderr.isatty():
+        print(text, file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -190,8 +191,10 @@ def test_progress_on_a_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> 
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     assert main(["evaluate", "diabetes", "--splits", "1", "--methods", "BayesianRidge"]) == 0
-    assert "1/1" in terminal.getvalue()
-    assert "wrote evaluate_diabetes.png" in terminal.getvalue()
+    written = terminal.getvalue()
+    assert re.match(r"diabetes: 1 fit, about [.\d]+ s of the processor by stored records\n", written)
+    assert "1/1" in written
+    assert "wrote evaluate_diabetes.png" in written
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What it takes of the processor to make the stored records again.
+"""What it takes of the processor to make the stored records again, or others of the same data.
 
 Records have ``cpu_seconds``, the processor's time to fit and predict. Older ones have seconds on
 the clock alone, of a machine that others used: there the mean of the method's other records in the
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from balinp.experiments.results.store import Results
+from balinp.experiments.results.store import DIRECTORY, Results, read
 from balinp.experiments.scores import Record
 from balinp.experiments.table import markdown
 
@@ -45,6 +45,48 @@ def _clock(record: Record) -> float:
 def minutes(results: Sequence[Results]) -> float:
     """Minutes of the processor of runs together."""
     return sum(sum(processor_seconds(one.records)) for one in results) / 60
+
+
+def expected(dataset: str, methods: Sequence[str]) -> str:
+    """A line on how long fits will take, by the stored records of a data set; empty without any.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of the data set, as records have it.
+    methods : sequence of str
+        Name of the method of each fit.
+
+    Examples
+    --------
+    >>> expected("wine", ["MLP", "SVR", "MLP"]).partition(" about")[0]
+    'wine: 3 fits,'
+    >>> expected("a table of my own", ["MLP"])
+    ''
+    """
+    known = _means(dataset)
+    times = [known[method] for method in methods if method in known]
+    if not times:
+        return ""
+    total, without = sum(times), len(methods) - len(times)
+    amount = f"{total:.2g} s" if total < 99 else f"{total / 60:.0f} min"
+    besides = f", {without} of them without" if without else ""
+    return (
+        f"{dataset}: {len(methods)} fit{'s'[: len(methods) - 1]}, "
+        f"about {amount} of the processor by stored records{besides}"
+    )
+
+
+def _means(dataset: str) -> dict[str, float]:
+    """Mean seconds of the processor of each method in the stored records of a data set."""
+    spent: dict[str, list[float]] = {}
+    for path in DIRECTORY.glob("*.json"):
+        stored = read(path.stem)
+        records = stored.records
+        if stored.command.startswith("balinp evaluate") and records[0]["dataset"] == dataset:
+            for record, seconds in zip(records, processor_seconds(records), strict=True):
+                spent.setdefault(record["method"], []).append(seconds)
+    return {method: float(np.mean(seconds)) for method, seconds in spent.items()}
 
 
 def cost_table(results: Sequence[Results]) -> str:
