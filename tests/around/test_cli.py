@@ -192,7 +192,9 @@ def test_progress_on_a_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "stderr", terminal)
     assert main(["evaluate", "diabetes", "--splits", "1", "--methods", "BayesianRidge"]) == 0
     written = terminal.getvalue()
-    assert re.match(r"diabetes: 1 fit, about [.\d]+ s of the processor by stored records\n", written)
+    assert re.match(
+        r"diabetes: 1 fit, about [.\d]+ s of the processor by stored records\n", written
+    )
     assert "1/1" in written
     assert "wrote evaluate_diabetes.png" in written
 
