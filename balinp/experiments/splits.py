@@ -39,8 +39,8 @@ def stratified_split(k: int, *, labels: Indices, test_fraction: float) -> Split:
     Examples
     --------
     >>> split = stratified_split(0, labels=np.array([0] * 10 + [1] * 20), test_fraction=0.3)
-    >>> (split.test < 10).sum(), (split.test >= 10).sum()
-    (np.int64(3), np.int64(6))
+    >>> int((split.test < 10).sum()), int((split.test >= 10).sum())
+    (3, 6)
     """
     rng = np.random.default_rng(k)
     test = []

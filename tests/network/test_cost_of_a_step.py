@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib import NumpyVersion
 
 from balinp import BALI, training
 from balinp._types import Array
 from balinp.likelihood import Gaussian
 
-MOST_CALLS = 510
+MOST_CALLS = 510 if NumpyVersion(np.__version__) >= "2.0.0" else 525
 """Calls of a step of 8-50-1 in batches of 32, of Python and of C, with NumPy 2.4 on Python 3.11;
-comprehensions are calls before Python 3.12."""
+comprehensions are calls before Python 3.12, and some functions of NumPy take more before 2.0."""
 
 
 def problem() -> tuple[Array, Array]:

@@ -13,8 +13,21 @@ from balinp.experiments.methods.method import HIDDEN, Predictor
 from balinp.experiments.methods.torch_tools import peers
 from balinp.predictive import CategoricalPredictive, MixturePredictive, Predictive
 
-NOISE_VARIANCES = tuple(float(v) for v in np.geomspace(1e-4, 1.0, 33))
-"""1 / tau in units of the targets' variance; neighbours differ by a third."""
+NOISE_VARIANCES = (
+    0.0001, 0.0001333521432163324, 0.00017782794100389227, 0.0002371373705661655,
+    0.00031622776601683794, 0.00042169650342858224, 0.0005623413251903491,
+    0.0007498942093324559, 0.001, 0.001333521432163324, 0.0017782794100389228,
+    0.0023713737056616554, 0.0031622776601683794, 0.004216965034285822, 0.005623413251903491,
+    0.007498942093324558, 0.01, 0.01333521432163324, 0.01778279410038923, 0.023713737056616554,
+    0.03162277660168379, 0.042169650342858224, 0.056234132519034905, 0.07498942093324558, 0.1,
+    0.1333521432163324, 0.1778279410038923, 0.23713737056616552, 0.31622776601683794,
+    0.4216965034285822, 0.5623413251903491, 0.7498942093324558, 1.0,
+)  # fmt: skip
+"""1 / tau in units of the targets' variance; neighbours differ by a third.
+
+They are `np.geomspace(1e-4, 1, 33)`, whose last digits are not the same in all versions of NumPy;
+records have a digest of them.
+"""
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,8 @@ def glyphs(characters: str) -> Array:
 
     Examples
     --------
-    >>> glyphs("H").shape, glyphs("H").max()
-    ((11, 64), np.float64(16.0))
+    >>> glyphs("H").shape, float(glyphs("H").max())
+    ((11, 64), 16.0)
     """
     import matplotlib
     from matplotlib.font_manager import FontProperties
