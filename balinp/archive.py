@@ -115,15 +115,17 @@ def write(arrays: dict[str, Any], path: str | os.PathLike[str]) -> None:
     TypeError, OSError
         If the path is none, or nothing can be written there; the message has the path as given.
     """
-    target = _as_path(path)
-    if target.is_dir():
-        raise IsADirectoryError(f"path: expected the name of a file, got the directory {target}")
-    if not target.parent.is_dir():
+    given = _as_path(path)
+    if given.exists() and not given.is_file():
+        what = "directory" if given.is_dir() else "pipe or device"
+        raise OSError(f"path: expected the name of a file, got the {what} {given}")
+    if not given.parent.is_dir():
         raise FileNotFoundError(
-            f"path: expected a file in a directory that exists, got {target}; "
-            f"there is no directory {target.parent}"
+            f"path: expected a file in a directory that exists, got {given}; "
+            f"there is no directory {given.parent}"
         )
     content = archived(arrays)
+    target = Path(os.path.realpath(given))  # a link stays one
     part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
     try:
         with open(part, "xb") as file:
@@ -132,7 +134,7 @@ def write(arrays: dict[str, Any], path: str | os.PathLike[str]) -> None:
             os.fsync(file.fileno())  # on the disk before the old file is given up
         os.replace(part, target)
     except OSError as error:  # which has the other name
-        raise OSError(error.errno, error.strerror or str(error), str(target)) from error
+        raise OSError(error.errno, error.strerror or str(error), str(given)) from error
     finally:
         with suppress(OSError):  # it is gone if all went well
             part.unlink()

@@ -24,10 +24,10 @@ from balinp.experiments.journal import Journal
 from balinp.experiments.leakage import Leakage, leakage, leakage_report
 from balinp.experiments.methods import METHODS, Method, added, select, too_many
 from balinp.experiments.output import (
-    STDOUT,
     announce,
     check_writable,
     figure_for,
+    is_stream,
     remark,
     show,
     write_records,
@@ -141,7 +141,7 @@ def evaluate(
     [('BayesianRidge', True), ('SVR', True)]
     """
     require_extras()
-    if resume and json_path in (None, STDOUT):
+    if resume and (json_path is None or is_stream(json_path)):
         raise UserError("--resume: needs --json FILE, beside which finished records are kept")
     dataset = _scaled(_dataset(data, target, classes, drop), input_scale)
     dataset = _tested(dataset, validation, gap, groups, ood)
@@ -234,14 +234,14 @@ def _outcomes(
     """All outcomes, split by split; those of the journal are not computed again."""
     done: dict[Job, Outcome] = {}
     journal = None
-    if json_path is not None and json_path != STDOUT:
+    if json_path is not None and not is_stream(json_path):
         journal = Journal(json_path.with_name(json_path.name + ".journal"), dataset, methods)
         if resume:
             done = journal.resume()
         else:
             journal.start()
-    jobs_left = [(k, method.name) for k in splits for method in methods]
-    remark(expected(dataset.name, [name for k, name in jobs_left if (k, name) not in done]))
+    left = [(k, method.name) for k in splits for method in methods if (k, method.name) not in done]
+    remark(lambda: expected(dataset.name, [name for _, name in left]))
     try:
         with stoppable():
             for outcome in run(dataset, methods, splits, jobs=jobs, done=done):

@@ -50,14 +50,19 @@ def read_csv(
     try:
         with path.open(encoding="utf-8-sig") as file:
             names = file.readline()
-        separator = max(",;\t", key=names.count)
-        frame = pandas.read_csv(
-            path, sep=separator, encoding="utf-8-sig", skipinitialspace=True, low_memory=False
-        )
+        form = {
+            "sep": max(",;\t", key=names.count),
+            "encoding": "utf-8-sig",
+            "skipinitialspace": True,
+        }
+        header = pandas.read_csv(path, header=None, nrows=1, dtype=str, **form).iloc[0].dropna()
+        frame = pandas.read_csv(path, low_memory=False, **form)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except ValueError as error:  # pandas' own errors are of this kind, and Unicode's
         raise UserError(f"{path}: not a table of values in UTF-8 ({_line(error)})") from None
+    if header.duplicated().any():  # pandas would give the second another name
+        raise _twice(str(path), header[header.duplicated()].iloc[0])
     if target is None:
         raise UserError(
             f"{path}: which column is to be predicted? --target COLUMN; columns: "
@@ -145,9 +150,12 @@ def _columns(frame: Any, name: str) -> dict[str, Any]:
     """Columns by their names, as text."""
     columns = {str(key): frame.iloc[:, place] for place, key in enumerate(frame.columns)}
     if len(columns) < len(frame.columns):
-        twice = frame.columns[frame.columns.astype(str).duplicated()][0]
-        raise UserError(f"{name}: expected columns of different names, two are called {twice!r}")
+        raise _twice(name, frame.columns[frame.columns.astype(str).duplicated()][0])
     return columns
+
+
+def _twice(name: str, column: Any) -> UserError:
+    return UserError(f"{name}: expected columns of different names, two are called {column!r}")
 
 
 def _column(name: str, columns: dict[str, Any], option: str) -> str:

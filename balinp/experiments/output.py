@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,9 +27,10 @@ def check_writable(records: Path | None = None, figure: Path | None = None) -> N
     Raises
     ------
     UserError
-        If a file cannot be written, or a figure has no ending that Matplotlib knows.
+        If a file cannot be written, a figure has no ending that Matplotlib knows, or records would
+        take the place of something else.
     """
-    for path in filter(None, [figure, None if records == STDOUT else records]):
+    for path in filter(None, [figure, None if is_stream(records) else records]):
         if not path.parent.is_dir():
             raise UserError(f"{path}: no directory {path.parent} to write to")
         if path.is_dir():
@@ -37,6 +38,12 @@ def check_writable(records: Path | None = None, figure: Path | None = None) -> N
         for place in (path.parent, path):
             if place.exists() and not os.access(place, os.W_OK):
                 raise UserError(f"{path}: cannot be written, {place} is not writable")
+    if records is not None and records.is_file() and not _holds_records(records):
+        raise UserError(
+            f"{records}: expected a new file or one of records, got one of another kind"
+        )
+    if records is not None and figure is not None and same_place(records, figure):
+        raise UserError(f"{records}: expected another file for the figure than for the records")
     if figure is not None:
         from matplotlib.backend_bases import FigureCanvasBase
 
@@ -44,6 +51,24 @@ def check_writable(records: Path | None = None, figure: Path | None = None) -> N
         if figure.suffix[1:].lower() not in formats:
             endings = ", ".join(f".{ending}" for ending in sorted(formats))
             raise UserError(f"{figure}: expected a name with one of the endings {endings}")
+
+
+def is_stream(path: Path | None) -> bool:
+    """Whether what goes there is not kept in a file: standard output, a pipe, a device."""
+    if path is None or path == STDOUT:
+        return path is not None
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def same_place(one: Path, other: Path) -> bool:
+    """Whether two paths are of one file, which may not be there yet."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _holds_records(path: Path) -> bool:
+    """Whether a file is empty, or begins as `write_records` has it."""
+    with path.open("rb") as file:
+        return file.read(16).lstrip()[:1] in (b"", b"[")
 
 
 def figure_for(pattern: str | os.PathLike[str] | None, name: str) -> Path | None:
@@ -115,16 +140,20 @@ def write_records(records: Sequence[dict[str, Any]], path: Path) -> None:
     """Write records as JSON, a flat list of dictionaries; to `STDOUT` if the path says so.
 
     A file is written beside its target and then takes its place, so that a reader finds
-    either all records or what was there before.
+    either all records or what was there before. A link stays one; pipes are written to.
     """
     text = json.dumps(list(records), indent=1) + "\n"
     if path == STDOUT:
         print(text, end="", flush=True)
         return
-    beside = path.with_name(path.name + ".part")
+    if is_stream(path):
+        path.write_text(text)
+        return
+    place = Path(os.path.realpath(path))
+    beside = place.with_name(place.name + ".part")
     try:
         beside.write_text(text)
-        os.replace(beside, path)
+        os.replace(beside, place)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
@@ -133,10 +162,10 @@ def write_records(records: Sequence[dict[str, Any]], path: Path) -> None:
 
 def announce(path: Path) -> None:
     """Say on a terminal that a file was written."""
-    remark(f"wrote {path}")
+    remark(lambda: f"wrote {path}")
 
 
-def remark(text: str) -> None:
-    """Say something on a terminal, where someone may be watching; nothing if it is empty."""
-    if text and sys.stderr.isatty():
-        print(text, file=sys.stderr)
+def remark(text: Callable[[], str]) -> None:
+    """Say on a terminal, where someone may be watching, what a function returns unless empty."""
+    if sys.stderr.isatty() and (said := text()):
+        print(said, file=sys.stderr)

@@ -231,6 +231,7 @@ def test_frames_that_are_none() -> None:
         ("", ["--target", "y"], "not a table of values in UTF-8 (No columns"),
         ("x,y\n1,2,3,4\n1,2\n1,2,3,4,5\n", ["--target", "y"], "not a table of values in UTF-8"),
         ("x,y\n\xff,2\n", ["--target", "y"], "not a table of values in UTF-8"),
+        ("x, x,y\n" + "1,2,3\n" * 20, ["--target", "y"], "different names, two are called 'x'"),
     ],
 )  # fmt: skip
 def test_bad_tables_are_one_line_and_leave_nothing(
@@ -246,6 +247,37 @@ def test_bad_tables_are_one_line_and_leave_nothing(
     assert (output.out, output.err.count("\n")) == ("", 1)
     assert message in output.err
     assert [path.name for path in here.iterdir()] == ["own.csv"]
+
+
+def test_records_do_not_take_the_place_of_anything_else(
+    here: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table itself, by a slip of the tab key; the figure; a link; a pipe."""
+    command = ["evaluate", "diabetes", "--methods", "BayesianRidge", "--splits", "1"]
+    table.to_csv("own.csv", index=False)
+    before = (here / "own.csv").read_bytes()
+    assert main(["evaluate", "csv:own.csv", "--target", "outcome", "--json", "own.csv"]) == 2
+    assert main([*command, "--json", "./r.png", "--figure", "r.png"]) == 2
+    own, figure = capsys.readouterr().err.splitlines()
+    assert own == "balinp: own.csv: expected a new file or one of records, got one of another kind"
+    assert figure == "balinp: r.png: expected another file for the figure than for the records"
+    assert [path.name for path in here.iterdir()] == ["own.csv"]
+    assert (here / "own.csv").read_bytes() == before
+
+    (here / "there").mkdir()
+    (here / "link.json").symlink_to(here / "there" / "r.json")
+    assert main([*command, "--no-figure", "--json", "link.json"]) == 0
+    assert (here / "link.json").is_symlink()
+    kept = json.loads((here / "there" / "r.json").read_text())
+
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDWR | os.O_NONBLOCK)  # it waits for nobody
+    assert main([*command, "--no-figure", "--json", "pipe"]) == 0
+    (record,) = json.loads(os.read(reader, 2**16))
+    os.close(reader)
+    assert record["rmse"] == kept[0]["rmse"]
+    assert (here / "pipe").is_fifo()
+    assert not (here / "pipe.journal").exists()
 
 
 def test_pandas_is_asked_for_by_name(

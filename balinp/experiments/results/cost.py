@@ -81,7 +81,7 @@ def _means(dataset: str) -> dict[str, float]:
     """Mean seconds of the processor of each method in the stored records of a data set."""
     spent: dict[str, list[float]] = {}
     for path in DIRECTORY.glob("*.json"):
-        stored = read(path.stem)
+        stored = read(path.stem, DIRECTORY)
         records = stored.records
         if stored.command.startswith("balinp evaluate") and records[0]["dataset"] == dataset:
             for record, seconds in zip(records, processor_seconds(records), strict=True):
