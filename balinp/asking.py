@@ -17,8 +17,9 @@ from balinp.validation import as_array, as_matrix, as_one_hot, column_names, dim
 
 
 def is_model(value: Any) -> bool:
-    """Whether it can be asked for a predictive distribution."""
-    return isinstance(value, Model) or hasattr(last_step(value), "predict_distribution")
+    """Whether it can be asked for a predictive distribution; the class of a model cannot."""
+    is_estimator = hasattr(last_step(value), "predict_distribution")
+    return isinstance(value, Model) or (is_estimator and not isinstance(value, type))
 
 
 def last_step(model: Any) -> Any:

@@ -8,6 +8,7 @@ already float64 is passed on without a copy.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,7 @@ def as_weights(value: Any, name: str, rows: int) -> Array | None:
     """
     if value is None:
         return None
-    weights = as_array(value, name)
+    weights = as_array(value, name, largest=LARGEST)
     if weights.shape != (rows,):
         raise ValueError(f"{name}: expected shape ({rows},), got {weights.shape}")
     if (weights < 0).any() or not (weights > 0).any():
@@ -251,11 +252,11 @@ def as_widths(value: Any, name: str) -> tuple[int, ...]:
     if isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_)):
         return (as_count(value, name),)
     try:
-        items = tuple(value)
+        items = None if isinstance(value, (str, Set, Mapping)) else tuple(value)
     except TypeError:
-        raise TypeError(
-            f"{name}: expected an integer or a sequence of integers, got {value!r}"
-        ) from None
+        items = None
+    if items is None:
+        raise TypeError(f"{name}: expected an integer or a sequence of integers, got {value!r}")
     return tuple(as_count(item, name) for item in items)
 
 

@@ -17,7 +17,7 @@ from balinp.data import SMALL_PIECE, pieces
 from balinp.defaults import Training
 from balinp.estimators.documented import Documented
 from balinp.estimators.files import Stored
-from balinp.estimators.refused import found_in, refuse_text
+from balinp.estimators.refused import found_in, refuse_text, refuse_vector
 from balinp.estimators.rows import (
     SPARSE,
     Rows,
@@ -146,7 +146,7 @@ class BALIEstimator(Documented, Stored, BaseEstimator):
             "sample_weight": w_seen,
         }
         known = [list(member.history) for member in members]
-        done: list[Trained] = Parallel(n_jobs=self.n_jobs)(
+        done: list[Trained] = Parallel(n_jobs=as_jobs(self.n_jobs))(
             delayed(trained)(
                 member, X, Y, options=options, held_out=stop_by, callback=callback, title=title
             )
@@ -220,7 +220,7 @@ class BALIEstimator(Documented, Stored, BaseEstimator):
         X_seen, Y_seen, w_seen = self._as_trained_on(X, Y, w, members[0])
         B = self._batch_size(len(X)) or len(X)
         first = FIRST_BATCHES if self.batch_size == "auto" else None
-        self.members_ = Parallel(n_jobs=self.n_jobs)(
+        self.members_ = Parallel(n_jobs=as_jobs(self.n_jobs))(
             delayed(learnt_from)(member, X_seen, Y_seen, w_seen, B, seen, first)
             for member in members
         )
@@ -342,6 +342,7 @@ class BALIEstimator(Documented, Stored, BaseEstimator):
         """The rows X (B, n_features) of a prediction, checked."""
         check_is_fitted(self, "members_")
         refuse_text(X, "X")
+        refuse_vector(X, self.n_features_in_)
         found = validate_data(
             self, X, reset=False, dtype=np.float64, accept_sparse=SPARSE, ensure_all_finite=False
         )
@@ -369,6 +370,13 @@ class BALIEstimator(Documented, Stored, BaseEstimator):
             for values, part in zip(found, parts, strict=True):
                 values.append(part(predictive))
         return [np.concatenate(values) for values in found]
+
+
+def as_jobs(n_jobs: Any) -> Any:
+    """Return `n_jobs` if joblib has a meaning for it."""
+    if n_jobs is not None and not (isinstance(n_jobs, (int, np.integer)) and n_jobs):
+        raise ValueError(f"n_jobs: expected None or a whole number other than 0, got {n_jobs!r}")
+    return n_jobs
 
 
 def _divisible(scale: Scale, name: str, names: Any) -> Scale:

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from balinp._types import Activation, Array, Pass, Prior
 from balinp.defaults import CLASSIFICATION_TRAINING, Training
 from balinp.estimators.base import BALIEstimator
-from balinp.estimators.labels import as_labels
+from balinp.estimators.labels import as_labels, distinct
 from balinp.estimators.refused import refuse_text
 from balinp.estimators.rows import counted, dense, finite, merged, present, read, resolution
 from balinp.estimators.training import Callback
@@ -203,8 +203,8 @@ feature_names_in_
         if first and classes is None:
             raise ValueError("classes: expected all class labels in the first call, got None")
         if first:
-            self._set_classes(np.unique(classes), y.ndim == 2)
-        elif classes is not None and not self._has(np.unique(classes)):
+            self._set_classes(distinct(classes), y.ndim == 2)
+        elif classes is not None and not self._has(distinct(classes)):
             raise ValueError(f"classes: expected {self.classes_} as before, got {classes}")
         self._partial_fit(*self._rows(X, y, sample_weight))
         return self

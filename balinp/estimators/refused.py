@@ -1,4 +1,4 @@
-"""What no estimator can read, refused in words: text, dates and missing targets."""
+"""What no estimator can read, refused in words: no arrays, text, dates and missing targets."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from datetime import date, time, timedelta
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from balinp._types import Array
-from balinp.validation import column_names, refuse_masked
+from balinp.validation import LARGEST, column_names, dimensions, refuse_masked
 
 TIMES = (date, time, timedelta, np.datetime64, np.timedelta64)
 """What is a date or a duration, also in pandas."""
@@ -20,7 +21,7 @@ FOR_CLASSES = "for classes there is BALIClassifier"
 
 
 def refuse_text(value: Any, name: str, hint: str = ONE_HOT) -> None:
-    """Raise TypeError on what would be read as numbers but is text, dates, or masked.
+    """Raise on what would be read as numbers but is text, dates, or masked, and on no arrays.
 
     Objects that are numbers pass, as scikit-learn's rules for estimators demand.
 
@@ -32,6 +33,11 @@ def refuse_text(value: Any, name: str, hint: str = ONE_HOT) -> None:
         Name of the argument.
     hint : str, optional
         What to do with text.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is such; the message names the column if there is one.
     """
     refuse_masked(value, name)
     names = column_names(value)
@@ -40,16 +46,79 @@ def refuse_text(value: Any, name: str, hint: str = ONE_HOT) -> None:
         for place, key in enumerate(names):
             _refuse(np.asarray(value[key]), name, found_in(value, place), hint)
         return
-    try:
-        raw = np.asarray(value)
-    except (TypeError, ValueError):
-        return  # no array: scikit-learn says so
+    raw = _raw(value, name)
+    if raw is None:
+        return
     if raw.ndim == 2 and raw.dtype.kind == "O":
         for place, column in enumerate(raw.T):
             _refuse(column, name, found_in(value, place), hint)
     else:
         is_table_of_dates = raw.ndim == 2 and raw.dtype.kind in "Mm"
         _refuse(raw, name, found_in(value, 0) if is_table_of_dates else "", hint)
+
+
+def _raw(value: Any, name: str) -> Array | None:
+    """The value as an array of any type; None of what scikit-learn is to judge."""
+    if issparse(value) and name == "y":  # the classifier reads such targets, and does not ask here
+        raise TypeError("y: expected an ordinary array, got a sparse matrix; y.toarray() is one")
+    if value is None or issparse(value):
+        return None
+    try:
+        raw = np.asarray(value)
+    except TypeError:
+        return None
+    except ValueError:
+        raise ValueError(f"{name}: expected rows of equal length, got some that differ") from None
+    if raw.dtype.names:
+        fields = ", ".join(raw.dtype.names)
+        raise TypeError(
+            f"{name}: expected real numbers, got a structured array of fields {fields}; "
+            "numpy.lib.recfunctions.structured_to_unstructured makes columns of them"
+        )
+    if raw.ndim == 0 and raw.dtype.kind == "O":
+        kind = type(value).__name__
+        raise TypeError(f"{name}: expected an array, a frame or a nested list, got {kind}")
+    return raw
+
+
+def refuse_targets(y: Any) -> None:
+    """Raise ValueError on targets that are neither a vector nor a matrix.
+
+    Examples
+    --------
+    >>> refuse_targets(3.0)
+    Traceback (most recent call last):
+    ValueError: y: expected shape (n,) or (n, n_outputs), got shape ()
+    """
+    if y is not None and dimensions(y) not in (None, 1, 2):
+        raise ValueError(f"y: expected shape (n,) or (n, n_outputs), got shape {np.shape(y)}")
+
+
+def refuse_vector(X: Any, n_features: int | None = None) -> None:
+    """Raise ValueError on inputs that are no matrix.
+
+    Parameters
+    ----------
+    X
+        Inputs, of any kind.
+    n_features : int, optional
+        Number of columns, if it is known.
+
+    Examples
+    --------
+    >>> refuse_vector([1.0, 2.0, 3.0])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: X: expected a matrix of shape (n, n_features), got shape (3,). Reshape your data...
+    """
+    found = None if issparse(X) else dimensions(X)
+    if found in (None, 2):
+        return
+    shape = tuple(X.shape) if hasattr(X, "shape") else np.shape(X)
+    todo = "X.reshape(-1, 1) if it is one feature, X.reshape(1, -1) if it is one row"
+    raise ValueError(
+        f"X: expected a matrix of shape (n, {n_features or 'n_features'}), got shape {shape}"
+        + (f". Reshape your data: {todo}" if found == 1 else "")
+    )
 
 
 def _refuse(raw: Array, name: str, column: str, hint: str) -> None:
@@ -71,6 +140,11 @@ def _refuse(raw: Array, name: str, column: str, hint: str) -> None:
             raise TypeError(  # its end is what scikit-learn's checks expect
                 f"{expected} {entry!r}{column}, row {row}; to NumPy an argument must be a string "
                 "or a real number"
+            )
+        if isinstance(entry, int) and abs(entry) > LARGEST:
+            raise ValueError(
+                f"{name}: expected numbers from -{LARGEST:g} to {LARGEST:g}, got one of "
+                f"{entry.bit_length()} bits{column}, row {row}"
             )
 
 

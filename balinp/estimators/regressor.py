@@ -17,7 +17,7 @@ from balinp.estimators.training import Callback, seeded
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, equal_mixture
 from balinp.undone import unless_it_fails
-from balinp.validation import as_count, as_level, as_widths, dimensions
+from balinp.validation import as_count, as_flag, as_level, as_widths, dimensions
 
 
 class BALIRegressor(RegressorMixin, WithFunctions):
@@ -344,14 +344,15 @@ class BALIRegressor(RegressorMixin, WithFunctions):
         >>> bool((low <= mean).all() and (mean <= high).all())
         True
         """
-        if return_std + return_cov + (return_interval is not None) > 1:
+        with_std, with_cov = as_flag(return_std, "return_std"), as_flag(return_cov, "return_cov")
+        if with_std + with_cov + (return_interval is not None) > 1:
             raise ValueError(
                 "predict: expected one of return_std, return_cov and return_interval, got several"
             )
-        if return_cov:
+        if with_cov:
             mean, covariance = self._in_pieces(X, lambda p: p.mean, lambda p: p.covariance)
             return self._shaped(mean), covariance
-        if return_std:
+        if with_std:
             mean, std = self._in_pieces(X, lambda p: p.mean, lambda p: p.std)
             return self._shaped(mean), self._shaped(std)
         if return_interval is not None:

@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import validate_data
 
 from balinp._types import Array
-from balinp.estimators.refused import found_in
+from balinp.estimators.refused import found_in, refuse_targets, refuse_vector
 from balinp.validation import LARGEST, as_level, as_matrix, as_weights, dimensions
 
 FLOATS = [np.float64, np.float32]
@@ -38,6 +38,8 @@ def read(estimator: Any, X: Any, y: Any, *, first: bool, **options: Any) -> tupl
     **options : Any
         Of scikit-learn's `validate_data`.
     """
+    refuse_vector(X, None if first else estimator.n_features_in_)
+    refuse_targets(y)
     return validate_data(
         estimator, X, y, reset=first, dtype=FLOATS, accept_sparse=SPARSE, ensure_all_finite=False,
         **options,

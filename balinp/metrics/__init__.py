@@ -104,7 +104,10 @@ def crps(Y: Any, predictive: Any, *, X: Any = None) -> float:
     """
     p = predictive_of(predictive, X)
     if not isinstance(p, GaussianPredictive):
-        raise TypeError("predictive: expected one of regression, or a model of it")
+        raise TypeError(
+            "predictive: expected one of regression, or a model of it, after the targets; "
+            f"got {type(p).__name__}"
+        )
     Y = as_targets(Y, "Y", rows=len(p.mean), columns=p.mean.shape[1])
     if isinstance(p, StudentPredictive):
         return crps_student(Y, p.mean, p.std, p.freedom)

@@ -20,7 +20,7 @@ TWO_SIDED = float(ndtri(0.975))
 
 
 def reliability(
-    probabilities: Any, Y: Any, *, X: Any = None, n_bins: int = 10, fewest: int = 10, ax: Any = None
+    probabilities: Any, Y: Any, X: Any = None, *, n_bins: int = 10, fewest: int = 10, ax: Any = None
 ) -> Any:
     """Draw accuracy against confidence of the most probable class.
 
@@ -37,7 +37,7 @@ def reliability(
     Y : array_like
         (N,) labels or (N, K) one-hot rows; for several answers a row (N, K) zeros and ones.
     X : array_like, optional
-        Inputs (N, n_in) at which a model is asked.
+        Inputs (N, n_in) at which a model is asked; third, as in `balinp.diagnostics.diagnose`.
     n_bins : int, default 10
         Number of bins of equal width, closed on the right.
     fewest : int, default 10
@@ -91,11 +91,12 @@ def _answers(given: Any, Y: Any, X: Any) -> tuple[Any, Any, Any]:
     Several answers a row are as many data of two classes.
     """
     classes = getattr(given, "classes_", None)
-    if hasattr(given, "predict_proba") and X is None:
+    is_classifier = hasattr(given, "predict_proba") and not isinstance(given, type)
+    if is_classifier and X is None:
         raise TypeError("X: expected the inputs at which to ask a classifier, got None")
     if is_model(given):
         given = predictive_of(given, X)
-    elif hasattr(given, "predict_proba"):
+    elif is_classifier:
         given = given.predict_proba(X)
     if isinstance(given, GaussianPredictive):
         raise TypeError("probabilities: expected those of classes, or a classifier, got regression")
@@ -109,8 +110,8 @@ def _answers(given: Any, Y: Any, X: Any) -> tuple[Any, Any, Any]:
 def coverage(
     predictive: Any,
     Y: Any,
-    *,
     X: Any = None,
+    *,
     levels: Any = calibration.LEVELS,
     ax: Any = None,
 ) -> Any:
@@ -128,7 +129,7 @@ def coverage(
     Y : array_like
         (N, K) targets, of one output (N,); of several their intervals are counted together.
     X : array_like, optional
-        Inputs (N, n_in) at which a model is asked.
+        Inputs (N, n_in) at which a model is asked; third, as in `balinp.diagnostics.diagnose`.
     levels : optional
         Probabilities of the intervals, each between 0 and 1.
     ax : optional
@@ -171,8 +172,8 @@ def coverage(
 def residuals(
     predictive: Any,
     Y: Any,
-    *,
     X: Any = None,
+    *,
     against: str = "mean",
     output: int | None = None,
     ax: Any = None,
@@ -188,7 +189,7 @@ def residuals(
     Y : array_like
         (N, K) targets, of one output (N,).
     X : array_like, optional
-        Inputs (N, n_in) at which a model is asked.
+        Inputs (N, n_in) at which a model is asked; third, as in `balinp.diagnostics.diagnose`.
     against : str, default "mean"
         ``"mean"`` draws them over the predicted mean, with dashed lines between which 95 % should
         lie. ``"quantiles"`` draws them in order over the normal quantiles of (i - 1/2) / N, with

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 
 from balinp import BALI, BALIClassifier, BALIRegressor, plot
 from balinp._types import Array
+from balinp.diagnostics import diagnose
 from balinp.estimators.refused import refuse_text
 
 QUICK: dict[str, Any] = {"hidden": 4, "epochs": 4, "random_state": 0}
@@ -172,8 +174,9 @@ def test_a_missing_one_of_several_targets_has_its_column(data) -> None:
 
 
 def test_labels_of_two_kinds_are_refused(data) -> None:
-    with pytest.raises(TypeError, match="^y: expected labels of one kind, got 'a' and 1$"):
-        BALIClassifier(**QUICK).fit(data[0], np.array(["a", 1] * 20, dtype=object))
+    for labels in (np.array(["a", 1] * 20, dtype=object), ["a", 1] * 20):  # not "a" and "1"
+        with pytest.raises(TypeError, match="^y: expected labels of one kind, got 'a' and 1$"):
+            BALIClassifier(**QUICK).fit(data[0], labels)
     with pytest.raises(ValueError, match="^y: expected at least two classes, got one class, 'a';"):
         BALIClassifier(**QUICK).fit(data[0], ["a"] * 40)
 
@@ -219,6 +222,113 @@ def test_tables_of_other_libraries_have_columns_too(column, found) -> None:
         refuse_text(pd.DataFrame({"a": numbers, "b": column}), "X")
 
 
+# -- what is no table, no setting ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ({"a": [1, 2]}, "X: expected an array, a frame or a nested list, got dict"),
+        (
+            (row for row in [[1.0], [2.0]]),
+            "X: expected an array, a frame or a nested list, got gen",
+        ),
+        ([[1.0, 2.0], [3.0]], "X: expected rows of equal length"),
+        (np.zeros(2, dtype=[("a", float), ("b", float)]), "got a structured array of fields a, b;"),
+        ([[1.0], [10**400]], "X: .* got one of 1329 bits in column 0, row 1"),
+        (None, r"X: expected a matrix of shape \(n, n_features\), got shape \(\)$"),
+        (np.ones((2, 3, 1)), r"got shape \(2, 3, 1\)$"),
+        ([1.0, 2.0], r"got shape \(2,\)\. Reshape your data: X\.reshape\(-1, 1\) if it is one"),
+    ],
+    ids=["dict", "generator", "ragged", "structured", "huge", "none", "three", "vector"],
+)
+def test_what_is_no_table_is_named(X, message) -> None:
+    for kind in (BALIRegressor, BALIClassifier):
+        with pytest.raises((TypeError, ValueError), match=message):
+            kind(**QUICK).fit(X, [1, 2])
+
+
+def test_one_row_or_targets_in_place_of_inputs_are_named(data) -> None:
+    X, y = data
+    model = BALIRegressor(**QUICK).fit(X, y)
+    for ask in (
+        lambda: model.predict(X[0]),
+        lambda: diagnose(model, X, y),
+        lambda: plot.coverage(model, X, y),
+        lambda: model.partial_fit(pd.Series(y), y),
+    ):
+        with pytest.raises(ValueError, match=r"^X: expected a matrix of shape \(n, 3\), got shape"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (
+            np.ones((40, 1, 1)),
+            r"y: expected shape \(n,\) or \(n, n_outputs\), got shape \(40, 1, 1\)",
+        ),
+        (1.0, r"y: expected shape \(n,\) or \(n, n_outputs\), got shape \(\)"),
+        (csr_matrix(np.ones((40, 1))), "y: expected an ordinary array, got a sparse matrix"),
+    ],
+    ids=["three", "number", "sparse"],
+)
+def test_targets_that_are_none_are_named(y, message, data) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{message}"):
+        BALIRegressor(**QUICK).fit(data[0], y)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_jobs": 0}, "n_jobs: expected None or a whole number other than 0, got 0"),
+        ({"n_jobs": "two"}, "n_jobs: expected None or a whole number other than 0, got 'two'"),
+        ({"n_jobs": 1.5}, "n_jobs: expected None or a whole number other than 0, got 1.5"),
+        ({"hidden": {5, 3}}, "hidden: expected an integer or a sequence of integers, got {3, 5}"),
+        (
+            {"hidden": {5: "relu"}},
+            "hidden: expected an integer or a sequence of integers, got {5: ",
+        ),
+        ({"hidden": ""}, "hidden: expected an integer or a sequence of integers, got ''"),
+    ],
+    ids=str,
+)
+def test_settings_without_a_meaning_are_named(settings, message, data) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{message}"):
+        BALIRegressor(**QUICK | settings).fit(*data)
+
+
+def test_weights_whose_squares_have_no_sum_are_named(data) -> None:
+    X, y = data
+    heavy = np.full(40, 1e160)
+    for fit in (
+        lambda: BALIRegressor(**QUICK).fit(X, y, sample_weight=heavy),
+        lambda: BALI(4).fit(X, y[:, None], epochs=1, sample_weight=heavy),
+    ):
+        with pytest.raises(ValueError, match="^sample_weight: expected numbers .* size 1e\\+160$"):
+            fit()
+
+
+@pytest.mark.parametrize("name", ["return_std", "return_cov"])
+def test_what_is_asked_for_is_true_or_false(name, data) -> None:
+    model = BALIRegressor(**QUICK).fit(*data)
+    with pytest.raises(TypeError, match=f"^{name}: expected True or False, got 'yes'$"):
+        model.predict(data[0], **{name: "yes"})
+
+
+@pytest.mark.parametrize("classes", [[], 3, "ab", [["a", "b"]]], ids=repr)
+def test_classes_that_are_no_sequence_of_labels_are_named(classes, data) -> None:
+    with pytest.raises(ValueError, match="^classes: expected a sequence of labels, got"):
+        BALIClassifier(**QUICK).partial_fit(data[0], ["a", "b"] * 20, classes=classes)
+    with pytest.raises(TypeError, match="^classes: expected labels of one kind, got 'a' and 1$"):
+        BALIClassifier(**QUICK).partial_fit(data[0], ["a", "b"] * 20, classes=["a", 1])
+
+
+def test_classes_may_be_a_set(data) -> None:
+    model = BALIClassifier(**QUICK).partial_fit(data[0], ["a", "b"] * 20, classes={"b", "a"})
+    assert model.classes_.tolist() == ["a", "b"]
+
+
 # -- pictures --------------------------------------------------------------------------------------
 
 
@@ -232,6 +342,31 @@ def test_each_of_several_answers_is_a_datum_of_reliability(data) -> None:
     np.testing.assert_array_equal(
         axes.get_lines()[-1].get_xydata(), expected.get_lines()[-1].get_xydata()
     )
+
+
+def test_pictures_and_diagnose_take_a_model_targets_and_inputs_in_this_order(data) -> None:
+    X, y = data
+    model, labels = BALIRegressor(**QUICK).fit(X, y), (y > 0).astype(int)
+    classifier = BALIClassifier(**QUICK).fit(X, labels)
+    assert str(diagnose(model, y, X)) == str(diagnose(model, y, X=X))
+    for picture, who, targets in (
+        (plot.coverage, model, y),
+        (plot.residuals, model, y),
+        (plot.reliability, classifier, labels),
+    ):
+        one, other = picture(who, targets, X), picture(who, targets, X=X)
+        np.testing.assert_array_equal(
+            one.get_lines()[-1].get_xydata(), other.get_lines()[-1].get_xydata()
+        )
+
+
+def test_the_class_of_an_estimator_is_no_model(data) -> None:
+    X, y = data
+    for ask in (plot.coverage, plot.residuals, diagnose):
+        with pytest.raises(TypeError, match=r"^predictive: expected a .*, got \w*type$|ABCMeta$"):
+            ask(BALIRegressor, y, X)
+    with pytest.raises(TypeError, match="^probabilities: expected real numbers, got"):
+        plot.reliability(BALIClassifier, y > 0, X)
 
 
 def test_pictures_say_what_kind_of_model_they_need(data) -> None:
