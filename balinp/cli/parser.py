@@ -27,6 +27,8 @@ def run(arguments: Sequence[str] | None) -> int:
         function = _found(path)
         check_writable(given.get("json_path"), given["figure_path"])
         function(*data, **given)
+    except BrokenPipeError:
+        raise
     except (UserError, OSError) as error:
         print(f"balinp: {error}", file=sys.stderr)
         return 2

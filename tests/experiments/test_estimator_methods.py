@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.cluster import KMeans
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -143,6 +144,35 @@ class Failing(LinearRegression):
         raise ZeroDivisionError("no luck\nat all")
 
 
+class Odd(RegressorMixin, BaseEstimator):
+    """Predicts what it is told to, for so many rows."""
+
+    def __init__(self, returned: Any) -> None:
+        self.returned = returned
+
+    def fit(self, X: Any, y: Any) -> Any:
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return self.returned(len(X))
+
+
+class Exiting(Odd):
+    """Is done for today."""
+
+    def __init__(self) -> None: ...
+
+    def fit(self, X: Any, y: Any) -> Any:
+        sys.exit(0)
+
+
+class Strange(Odd):
+    """Has a distribution that no score knows."""
+
+    def predict_distribution(self, X: Any) -> Any:
+        return self.returned
+
+
 @pytest.mark.parametrize(
     ("estimator", "message"),
     [
@@ -167,6 +197,24 @@ def test_what_fails_in_an_estimator_is_one_line(curve: tuple[np.ndarray, ...]) -
         UserError, match=r"^Failing: fitting failed with ZeroDivisionError: no luck$"
     ):
         from_estimator(Failing()).fit(X, Y, 0)
+    for returned, what, message in (
+        (
+            lambda n: np.full(n, np.nan),
+            "fitting",
+            "finite predictions, got 12 NaN or infinite ones",
+        ),
+        (lambda n: np.zeros(n - 1), "fitting", r"predictions of 12 rows, got shape \(11,\)"),
+        (lambda n: ["a"] * n, "fitting", "predictions that are numbers, got dtype <U1"),
+    ):
+        with pytest.raises(UserError, match=f"^Odd: {what} failed with .*: expected {message}"):
+            from_estimator(Odd(returned)).fit(X, Y, 0)
+    strange = from_estimator(Strange(lambda n: None)).fit(X, Y, 0)
+    with pytest.raises(
+        UserError, match="^Strange: predicting failed .* a Categor.*, got function$"
+    ):
+        strange(X)
+    with pytest.raises(UserError, match="^Exiting: fitting failed with SystemExit: 0$"):
+        from_estimator(Exiting()).fit(X, Y, 0)
     sure = from_estimator(GaussianProcessRegressor(alpha=0.0, optimizer=None)).fit(X, Y, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

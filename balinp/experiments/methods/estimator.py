@@ -29,7 +29,7 @@ from balinp._types import Array
 from balinp.experiments import CLASSIFICATION, KINDS, REGRESSION, UserError
 from balinp.experiments.methods.method import Method, Predictor, with_noise
 from balinp.experiments.methods.scikit import class_probabilities
-from balinp.predictive import GaussianPredictive
+from balinp.predictive import CategoricalPredictive, GaussianPredictive
 
 FOLDS = 5
 """Parts of a cross-validation whose residuals give the noise of a point prediction."""
@@ -144,7 +144,7 @@ class Fitted:
 
         def predict(X_new: Array) -> Any:
             with _blamed(f"{self.name}: predicting"):
-                return predictor(X_new)
+                return _usable(predictor(X_new), len(X_new), Y.shape[1])
 
         return predict
 
@@ -155,7 +155,7 @@ class Fitted:
             return lambda X_new: _last(model).predict_distribution(_transformed(model, X_new))
         if "return_std" in inspect.signature(_last(model).predict).parameters:
             model.fit(X, y)
-            return lambda X_new: _reported(*model.predict(X_new, return_std=True))
+            return lambda X_new: _reported(model.predict(X_new, return_std=True), len(X_new))
         return _point(model, X, y, seed)
 
     def __str__(self) -> str:
@@ -197,9 +197,32 @@ def _transformed(model: Any, X: Array) -> Any:
     return X
 
 
-def _reported(mean: Array, std: Array) -> GaussianPredictive:
-    """Independent Gaussians with the standard deviations that an estimator reports."""
-    mean, std = (np.asarray(part, dtype=np.float64).reshape(len(mean), -1) for part in (mean, std))
+def _usable(predictive: Any, rows: int, columns: int) -> Any:
+    """A predictive distribution of this package, for all rows and columns."""
+    if not isinstance(predictive, (GaussianPredictive, CategoricalPredictive)):
+        kind = type(predictive).__name__
+        raise TypeError(f"expected a GaussianPredictive or a CategoricalPredictive, got {kind}")
+    if predictive.mean.shape != (rows, columns):
+        raise ValueError(f"expected means {(rows, columns)}, got {predictive.mean.shape}")
+    return predictive
+
+
+def _numbers(predictions: Any, rows: int) -> Array:
+    """Predictions (rows, K) of whatever an estimator has returned for that many rows."""
+    raw = np.asarray(predictions)
+    if raw.dtype.kind not in "fiub":
+        raise TypeError(f"expected predictions that are numbers, got dtype {raw.dtype}")
+    if raw.ndim not in (1, 2) or len(raw) != rows:
+        raise ValueError(f"expected predictions of {rows} rows, got shape {raw.shape}")
+    if not np.isfinite(raw).all():
+        bad = int((~np.isfinite(raw)).sum())
+        raise ValueError(f"expected finite predictions, got {bad} NaN or infinite ones")
+    return raw.astype(np.float64).reshape(rows, -1)
+
+
+def _reported(found: Any, rows: int) -> GaussianPredictive:
+    """Independent Gaussians with the means and standard deviations that an estimator reports."""
+    mean, std = (_numbers(part, rows) for part in found)
     if not (std > 0).all():
         raise ValueError(f"expected standard deviations above 0, got {std.min()}")
     K = mean.shape[1]
@@ -208,14 +231,17 @@ def _reported(mean: Array, std: Array) -> GaussianPredictive:
 
 def _point(model: Any, X: Array, y: Array, seed: int) -> Predictor:
     """A point prediction with the noise that a cross-validation shows."""
-    from sklearn.model_selection import KFold, cross_val_predict
+    from sklearn.base import clone
+    from sklearn.model_selection import KFold
 
-    parts = KFold(min(FOLDS, len(X)), shuffle=True, random_state=seed)
-    residuals = (y - cross_val_predict(model, X, y, cv=parts)).reshape(len(X), -1)
+    residuals = y.reshape(len(X), -1).copy()
+    for train, test in KFold(min(FOLDS, len(X)), shuffle=True, random_state=seed).split(X):
+        part = clone(model)
+        part.fit(X[train], y[train])
+        residuals[test] -= _numbers(part.predict(X[test]), len(test))
     model.fit(X, y)
     return with_noise(
-        lambda X_new: np.asarray(model.predict(X_new), dtype=np.float64).reshape(len(X_new), -1),
-        (residuals**2).mean(axis=0),
+        lambda X_new: _numbers(model.predict(X_new), len(X_new)), (residuals**2).mean(axis=0)
     )
 
 
@@ -226,6 +252,6 @@ def _blamed(what: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # the latter would end the command without a word
         line = (str(error).strip().splitlines() or [""])[0]
         raise UserError(f"{what} failed with {type(error).__name__}: {line}") from error

@@ -166,8 +166,13 @@ def class_probabilities(classifier: Any, X: Array, Y: Array) -> Predictor:
     classifier.fit(X, Y.argmax(axis=1))
 
     def predict(X_new: Array) -> CategoricalPredictive:
+        found, labels = np.asarray(classifier.predict_proba(X_new)), classifier.classes_
+        if found.shape != (len(X_new), len(labels)):
+            raise ValueError(
+                f"expected probabilities {(len(X_new), len(labels))}, got shape {found.shape}"
+            )
         probabilities = np.zeros((len(X_new), Y.shape[1]))
-        probabilities[:, classifier.classes_] = classifier.predict_proba(X_new)
+        probabilities[:, labels] = found
         return CategoricalPredictive(probabilities[None])
 
     return predict
