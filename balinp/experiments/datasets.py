@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -336,11 +337,16 @@ def _indices(path: Path, size: int) -> Indices:
 def _read(path: Path, *, ndmin: Literal[1, 2]) -> Array:
     """A text file of numbers."""
     try:
-        return np.asarray(np.loadtxt(path, ndmin=ndmin), dtype=np.float64)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+            table = np.asarray(np.loadtxt(path, ndmin=ndmin), dtype=np.float64)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except ValueError as error:
         raise UserError(f"{path}: not a table of numbers ({error})") from None
+    if not table.size:
+        raise UserError(f"{path}: expected a table of numbers, got no lines")
+    return table
 
 
 SOURCES: dict[str, Callable[[str], Dataset]] = {"uci": _uci, "mnist": _mnist}

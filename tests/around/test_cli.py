@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from image_files import write_images
 from processes import python
 
 import balinp
-from balinp.cli import main
+from balinp.cli import command, main
 
 
 @pytest.fixture
@@ -324,6 +325,37 @@ def test_ctrl_c_while_importing_is_one_line(here: Path) -> None:
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr == "balinp: stopped; nothing is kept; the same command begins anew\n"
     assert list(here.iterdir()) == []
+
+
+QUICK = ["evaluate", "diabetes", "--splits", "2", "--methods", "BayesianRidge", "--no-figure"]
+
+
+def test_a_reader_that_has_gone_is_no_error(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(sys, "stdout", Gone())
+    monkeypatch.setattr(sys, "argv", ["balinp", *QUICK])
+    assert command() == 141
+    assert sys.stdout.name == os.devnull
+    sys.stdout.close()
+    assert capsys.readouterr().err == ""
+
+
+def test_closed_streams_and_terminals_without_all_signs(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr(sys, "argv", ["balinp", *QUICK, "--json", "-"])
+    assert command() == 0
+    sys.stdout.close()
+    table = written.getvalue().decode("ascii")
+    assert re.search(r"\| BayesianRidge \| \d\d\.\d\d \? \d\.\d\d \|", table)
 
 
 def test_version_and_module() -> None:

@@ -152,6 +152,7 @@ def test_uci_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("file", "content", "message"),
     [
         ("data.txt", None, "data.txt: no such file"),
+        ("data.txt", "", "data.txt: expected a table of numbers, got no lines"),
         ("data.txt", "a b\n", "data.txt: not a table of numbers"),
         ("index_features.txt", "0\n3\n", "expected distinct whole numbers from 0 to 2"),
         ("index_features.txt", "0\n0\n", "expected distinct whole numbers"),
