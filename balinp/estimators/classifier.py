@@ -180,7 +180,8 @@ feature_names_in_
         Every call is taken to bring rows that were not seen before; the first ten are one batch,
         however they come. Units are those of all rows so far: new rows move them, and what was
         learnt is said in the new ones. Old data are gradually forgotten. The first 100 steps take
-        at most 32 rows each, unless `batch_size` says how many.
+        at most 32 rows each, unless `batch_size` says how many. Rows should come in random order,
+        and not in few pieces, as in `BALIRegressor.partial_fit`.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""What the rows of a regression have in common through the weights: functions, and covariances."""
+"""Draws of a regression, and what its rows have in common through the weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from balinp.validation import as_count
 
 
 class WithFunctions(BALIEstimator):
-    """An estimator of regression whose members can draw functions.
+    """An estimator of regression whose members can draw functions and targets.
 
     Derivation: PR-6
     """
@@ -40,6 +40,26 @@ class WithFunctions(BALIEstimator):
         chosen = rng.integers(len(self.members_), size=as_count(n_samples, "n_samples"))
         draws = np.stack([self.members_[m].sample_functions(X, rng) for m in chosen])
         draws = np.moveaxis(draws * self._target_scale.std + self._target_scale.mean, 0, 2)
+        return draws[:, 0] if self._one_output else draws
+
+    def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Array:
+        """Draws of y, noise included: (B, n_samples), or (B, n_outputs, n_samples).
+
+        Rows are drawn independently; what they share through the weights is in
+        `sample_functions` and `between_rows`.
+
+        Examples
+        --------
+        >>> from balinp import BALIRegressor
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> y = 3 * x[:, 0] + 0.1 * np.cos(40 * x[:, 0])
+        >>> model = BALIRegressor(hidden=(), random_state=0).fit(x, y)
+        >>> model.sample_y([[0.0], [1.0]], n_samples=5, random_state=0).shape
+        (2, 5)
+        """
+        rng = np.random.default_rng(seeded(random_state).randint(2**31 - 1))
+        count = as_count(n_samples, "n_samples")
+        draws = self._in_pieces(X, lambda p: np.moveaxis(p.sample(rng, count), 0, 2))[0]
         return draws[:, 0] if self._one_output else draws
 
     def between_rows(self, X: Any) -> Array:

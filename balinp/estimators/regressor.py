@@ -13,11 +13,11 @@ from balinp.defaults import REGRESSION_TRAINING, Training
 from balinp.estimators.functions import WithFunctions
 from balinp.estimators.refused import FOR_CLASSES, refuse_missing, refuse_text
 from balinp.estimators.rows import dense, finite, merged, present, read, resolution, rounded
-from balinp.estimators.training import Callback, seeded
+from balinp.estimators.training import Callback
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, equal_mixture
 from balinp.undone import unless_it_fails
-from balinp.validation import as_count, as_flag, as_level, as_widths, dimensions
+from balinp.validation import as_flag, as_level, as_widths, dimensions
 
 
 class BALIRegressor(RegressorMixin, WithFunctions):
@@ -220,6 +220,12 @@ class BALIRegressor(RegressorMixin, WithFunctions):
         Such networks take at most 32 rows a step until they have made 100 steps, unless
         `batch_size` says how many.
 
+        The rows of such a network's stream should come in random order, and not in few pieces. Of
+        2,000 rows of a curve, in pieces of 10 to 500, it reaches an R^2 of .97 to .98 (`fit`: .98);
+        sorted by input or by target, mostly one below 0, since it forgets what it does not see
+        again. One call takes its rows in any order. Large pieces are few steps: of 40,000 rows of
+        five inputs .97 in pieces of 20,000 and .99 in pieces of 200.
+
         Derivation: NP-3, NP-8
 
         Examples
@@ -375,25 +381,6 @@ class BALIRegressor(RegressorMixin, WithFunctions):
         """
         ends = self._in_pieces(X, lambda p: np.stack(p.interval(level), axis=1))[0]
         return self._shaped(ends[:, 0]), self._shaped(ends[:, 1])
-
-    def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Array:
-        """Draws of y, noise included: (B, n_samples), or (B, n_outputs, n_samples).
-
-        Rows are drawn independently; what they share through the weights is in
-        `sample_functions` and `between_rows`.
-
-        Examples
-        --------
-        >>> x = np.linspace(-1, 1, 40)[:, None]
-        >>> y = 3 * x[:, 0] + 0.1 * np.cos(40 * x[:, 0])
-        >>> model = BALIRegressor(hidden=(), random_state=0).fit(x, y)
-        >>> model.sample_y([[0.0], [1.0]], n_samples=5, random_state=0).shape
-        (2, 5)
-        """
-        rng = np.random.default_rng(seeded(random_state).randint(2**31 - 1))
-        count = as_count(n_samples, "n_samples")
-        draws = self._in_pieces(X, lambda p: np.moveaxis(p.sample(rng, count), 0, 2))[0]
-        return draws[:, 0] if self._one_output else draws
 
     def _shaped(self, matrix: Array) -> Array:
         return matrix[:, 0] if self._one_output else matrix

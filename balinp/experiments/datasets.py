@@ -242,6 +242,7 @@ def _uci(place: str) -> Dataset:
     table = _read(directory / "data.txt", ndmin=2)
     features = _indices(directory / "index_features.txt", table.shape[1])
     target = _indices(directory / "index_target.txt", table.shape[1])
+    _refuse_shared(features, target, directory / "index_features.txt", "the target")
     _refuse_gaps(table, directory / "data.txt")
     n_splits = _number_of_splits(directory)
     split = partial(_uci_split, directory=directory, n=len(table))
@@ -276,10 +277,16 @@ def _number_of_splits(directory: Path) -> int:
 
 
 def _uci_split(k: int, *, directory: Path, n: int) -> Split:
-    return Split(
-        train=_indices(directory / f"index_train_{k}.txt", n),
-        test=_indices(directory / f"index_test_{k}.txt", n),
-    )
+    train = _indices(directory / f"index_train_{k}.txt", n)
+    test = _indices(directory / f"index_test_{k}.txt", n)
+    _refuse_shared(train, test, directory / f"index_train_{k}.txt", "the test rows")
+    return Split(train, test)
+
+
+def _refuse_shared(numbers: Indices, others: Indices, path: Path, what: str) -> None:
+    shared = np.intersect1d(numbers, others)
+    if len(shared):
+        raise UserError(f"{path}: expected others than {what}, got {shared[0]}, which is in both")
 
 
 def _mnist(place: str) -> Dataset:

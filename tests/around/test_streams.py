@@ -165,6 +165,19 @@ def test_a_curve_is_learnt_in_large_pieces(n, later):
     assert np.mean((low < y[n:]) & (y[n:] < high)) > 0.9
 
 
+def test_a_stream_should_not_be_sorted() -> None:
+    """As the docstring of `partial_fit` says; whoever mends it mends the sentence, too."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, (3000, 1))
+    y = np.sin(2.5 * X[:, 0]) + 0.1 * rng.standard_normal(3000)
+    scores = []
+    for order in (np.arange(2000), X[:2000, 0].argsort(), y[:2000].argsort()):
+        model = learn(BALIRegressor(random_state=0), X[order], y[order], None, 100, 100)
+        scores.append(model.score(X[2000:], y[2000:]))
+    assert scores[0] > 0.95
+    assert max(scores[1:]) < 0.5
+
+
 @pytest.mark.parametrize(("batch_size", "steps"), [("auto", 10), (None, 1), (100, 3)])
 def test_the_first_steps_of_a_stream_are_small_unless_a_size_is_given(batch_size, steps, rng):
     X, y = sizes(rng, 700)

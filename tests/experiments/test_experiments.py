@@ -158,6 +158,8 @@ def test_uci_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("index_features.txt", "0\n0\n", "expected distinct whole numbers"),
         ("index_target.txt", "0.5\n", "expected distinct whole numbers"),
         ("index_target.txt", "-1\n", "expected distinct whole numbers"),
+        ("index_target.txt", "2\n", "index_features.txt: expected others than the target, got 2"),
+        ("index_test_1.txt", "0\n3\n", "train_1.txt: expected others than the test rows, got 3"),
         ("n_splits.txt", "2.5\n", "expected one whole number of at least 1"),
         ("n_splits.txt", "3\n", "no file index_train_2.txt, of split 2 of 3"),
         ("index_test_1.txt", None, "no file index_test_1.txt, of split 1 of 2"),
@@ -171,7 +173,7 @@ def test_bad_uci_files(tmp_path: Path, file: str, content: str | None, message: 
     if content is not None:
         (directory / file).write_text(content)
     with pytest.raises(UserError, match=message):
-        load(f"uci:{directory}")
+        load(f"uci:{directory}").split(1)
 
 
 def test_uci_splits_are_those_there_are_unless_their_number_is_said(tmp_path: Path) -> None:
