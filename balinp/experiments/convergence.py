@@ -213,7 +213,7 @@ def convergence(
     drop: Sequence[str] = (),
     split: int = 0,
     passes: int = 300,
-    json_path: Path | None = None,
+    json_path: str | Path | None = None,
     figure_path: str | Path | None = FIGURE,
 ) -> list[Record]:
     """Compare BALI with Adam on the training data of a split; print a table, draw both.
@@ -226,7 +226,7 @@ def convergence(
         Its number, also the seed of the initial weights.
     passes : int, default 300
         Over the data, at least `COMPARED_AT`.
-    json_path : Path, optional
+    json_path : str or Path, optional
         Where to write the records of `compare`, or None.
     figure_path : str or Path or None, optional
         Where to draw the figure, ``{name}`` in it being the name of the data set; None draws none.
@@ -240,6 +240,7 @@ def convergence(
     dataset = load(name, target, classes=classes, drop=drop)
     dataset.first_splits(split + 1)
     figure = figure_for(figure_path, dataset.name)
+    json_path = None if json_path is None else Path(json_path)
     check_writable(json_path, figure)
     records = compare(dataset, split, passes)
     show(_table(records), json_path)

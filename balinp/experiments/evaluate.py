@@ -57,7 +57,7 @@ def evaluate(
     methods: Sequence[str] | None = None,
     estimators: Sequence[Any] = (),
     jobs: int | None = None,
-    json_path: Path | None = None,
+    json_path: str | Path | None = None,
     resume: bool = False,
     figure_path: str | Path | None = FIGURE,
 ) -> list[Record]:
@@ -94,8 +94,8 @@ def evaluate(
         `balinp.experiments.methods.from_estimator`.
     jobs : int, optional
         Number of workers, see `balinp.experiments.runner.run`.
-    json_path : Path, optional
-        Where to write the records, or None; ``Path("-")`` is standard output, and the table then
+    json_path : str or Path, optional
+        Where to write the records, or None; ``"-"`` is standard output, and the table then
         goes to standard error. Beside a file, in ``NAME.journal``, outcomes are kept as they
         finish.
     resume : bool, default False
@@ -141,6 +141,7 @@ def evaluate(
     [('BayesianRidge', True), ('SVR', True)]
     """
     require_extras()
+    json_path = None if json_path is None else Path(json_path)
     if resume and (json_path is None or is_stream(json_path)):
         raise UserError("--resume: needs --json FILE, beside which finished records are kept")
     dataset = _scaled(_dataset(data, target, classes, drop), input_scale)

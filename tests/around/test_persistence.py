@@ -244,6 +244,20 @@ def test_a_place_that_cannot_be_written_is_named_as_given(name, error, message, 
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_a_link_stays_one_and_a_pipe_is_no_file(rng, tmp_path):
+    X, Y = data(rng, "gaussian")
+    model = BALI((4,)).fit(X, Y, epochs=1)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link.npz").symlink_to(tmp_path / "there" / "model.npz")
+    model.save(tmp_path / "link.npz")
+    assert (tmp_path / "link.npz").is_symlink()
+    assert os.listdir(tmp_path / "there") == ["model.npz"]
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="path: expected the name of a file, got the pipe or device"):
+        model.save(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+
+
 @pytest.mark.parametrize("path", [None, 3, b"model.npz"])
 def test_what_is_no_path_is_named(path, rng):
     X, Y = data(rng, "gaussian")

@@ -270,6 +270,10 @@ def test_records_do_not_take_the_place_of_anything_else(
     assert (here / "link.json").is_symlink()
     kept = json.loads((here / "there" / "r.json").read_text())
 
+    records = evaluate("diabetes", methods=["BayesianRidge"], splits=1, json_path="r.json",
+                       figure_path=None)  # fmt: skip
+    assert json.loads((here / "r.json").read_text())[0]["rmse"] == records[0]["rmse"]
+
     os.mkfifo("pipe")
     reader = os.open("pipe", os.O_RDWR | os.O_NONBLOCK)  # it waits for nobody
     assert main([*command, "--no-figure", "--json", "pipe"]) == 0
