@@ -133,7 +133,8 @@ def diagnose(
     X : array_like, optional
         (N, n_in) inputs; None leaves out what needs them. Columns of a frame, and inputs that an
         estimator was fitted on, are called by their names. Classes need it for a model alone. The
-        pictures of `balinp.plot` take model, targets and inputs in the same order, or ``X=`` by name.
+        pictures of `balinp.plot` take model, targets and inputs in the same order; ``X=`` will do
+        everywhere.
     output : int, optional
         Which of K outputs of a regression; None where there is one.
     level : float, default 0.05
