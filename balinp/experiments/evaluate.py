@@ -35,7 +35,7 @@ from balinp.experiments.output import (
 from balinp.experiments.results.cost import expected
 from balinp.experiments.runner import Job, Outcome, run
 from balinp.experiments.scores import Record
-from balinp.experiments.stopping import stoppable
+from balinp.experiments.stopping import stoppable, undisturbed
 from balinp.experiments.table import gap_sizes, gap_table, table
 
 FIGURE = "evaluate_{name}.png"
@@ -246,9 +246,10 @@ def _outcomes(
     try:
         with stoppable():
             for outcome in run(dataset, methods, splits, jobs=jobs, done=done):
-                if journal is not None:
-                    journal.append(outcome)
-                done[outcome.job] = outcome
+                with undisturbed():  # what is said to be kept is what is kept
+                    if journal is not None:
+                        journal.append(outcome)
+                    done[outcome.job] = outcome
     except KeyboardInterrupt:
         kept = "nothing is kept; with --json FILE finished outcomes are, and --resume goes on"
         if journal is not None:

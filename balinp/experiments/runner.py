@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple, TypeAlias
@@ -103,7 +104,7 @@ def run(
     with threadpool_limits(limits=1):
         with deaf_children():
             outcomes = parallel(tasks)
-        yield from _with_progress(outcomes, len(pairs), len(pairs) - len(tasks))
+        yield from _with_progress(_ended(outcomes), len(pairs), len(pairs) - len(tasks))
 
 
 def run_one(dataset: Dataset, method: Method, split: int) -> Outcome:
@@ -153,6 +154,17 @@ def run_one(dataset: Dataset, method: Method, split: int) -> Outcome:
 def _warm_up_once(modules: tuple[str, ...]) -> None:
     """Once in each process."""
     warm_up(modules)
+
+
+def _ended(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    """The outcomes; if whoever takes them stops, joblib is not to tell of those that are left."""
+    try:
+        yield from (outcome for outcome in outcomes)  # which does not close them by itself
+    except GeneratorExit:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* tasks which were still being processed")
+            getattr(outcomes, "close", list)()
+        raise
 
 
 def _with_progress(outcomes: Iterator[Outcome], total: int, done: int) -> Iterator[Outcome]:

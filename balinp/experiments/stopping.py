@@ -33,6 +33,16 @@ def stoppable() -> Iterator[None]:
 
 
 @contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let Ctrl-C wait until what is inside is done; for use within `stoppable`."""
+    came: list[int] = []
+    with _handling(lambda number, frame: came.append(number)):
+        yield
+    if came:
+        raise Stopped
+
+
+@contextmanager
 def deaf_children() -> Iterator[None]:
     """Let processes that are started inside ignore Ctrl-C, which a terminal sends to them too.
 

@@ -28,6 +28,9 @@ from balinp.experiments.dataset import SCALES, Dataset
 from balinp.experiments.datasets import load, with_gaps
 from balinp.experiments.evaluate import evaluate
 from balinp.experiments.frames import from_frame
+from balinp.experiments.methods import select
+from balinp.experiments.runner import run
+from balinp.experiments.stopping import stoppable, undisturbed
 
 N = 60
 
@@ -384,6 +387,24 @@ def test_ctrl_c_is_one_line_that_says_what_is_kept(
         "go on with the same command and --resume\n",
     )
     assert not (here / "r.json").exists()
+
+
+def test_what_is_begun_to_be_kept_is_kept() -> None:
+    """Ctrl-C while an outcome is written: it counts. Joblib says nothing of the others."""
+    outcomes = run(load("diabetes"), select("regression", ["BayesianRidge"]), range(30), jobs=2)
+    assert next(outcomes).record["method"] == "BayesianRidge"
+    outcomes.close()
+    done: list[str] = []
+
+    def stopped_while_writing() -> None:
+        with undisturbed():
+            signal.raise_signal(signal.SIGINT)
+            done.append("kept")
+        done.append("gone on")
+
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        stopped_while_writing()
+    assert done == ["kept"]
 
 
 def test_ctrl_c_without_records(
