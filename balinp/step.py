@@ -9,8 +9,7 @@ This is the method, in the order of the data:
           -> accepted
 
 Everything that varies from step to step is decided before it begins, in a `Way` that `balinp.way`
-chooses. The same with
-dense matrices and without a choice is in `balinp.plain`.
+chooses. The same with dense matrices and without a choice is in `balinp.plain`.
 
 `said` is what the batch says to the layers: its `Trace`, or one for each of its pieces where it is
 too large for one, over which `balinp.sums` adds up. `told` makes it, here or where the rows are.
