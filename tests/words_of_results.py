@@ -188,12 +188,11 @@ CLASSES = [
     ),
     Claim(
         RESULTS,
-        "MC dropout has the lowest NLL, and better calibrated confidences than BALI.",
+        "MC dropout is level with BALI (isotropic) in NLL, and better calibrated.",
         (),
-        lambda: all(
-            scores("mnist", DROPOUT, key) < scores("mnist", name, key)
-            for key in ("nll", "ece")
-            for name in (ONE, CONJUGATE, FIVE)
+        lambda: (
+            abs(scores("mnist", DROPOUT, "nll") - scores("mnist", ONE, "nll")) < 0.001
+            and scores("mnist", DROPOUT, "ece") < scores("mnist", ONE, "ece")
         ),
     ),
 ]
