@@ -148,17 +148,19 @@ def test_the_model_is_that_of_memory(case: str, weighted: bool, threads: Any) ->
 
 
 @pytest.mark.equation("LR-6", "FP-2", "BP-5")
+@pytest.mark.parametrize("rows", [80, 160])
 def test_draws_of_many_classes_are_those_of_the_same_pieces(
-    threads: Any, monkeypatch: pytest.MonkeyPatch
+    rows: int, threads: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each piece draws for itself: a chunk of 80 rows as memory does of pieces of 80."""
+    """Each piece draws for itself: chunks of one or two of 80 rows as pieces of 80 in memory."""
     rng = np.random.default_rng(3)
     X, classes = rng.standard_normal((2 * ROWS, 10)), 10
     Y = np.eye(classes)[(X + rng.standard_normal(X.shape)).argmax(axis=1)]
-    arrays = chunked(X, Y, rows=(80,) * 10)[:2]
-    with monkeypatch.context() as patch:
-        patch.setattr(balinp.data, "PIECE", 80 * (1 + classes) * 12)
-        memory = BALI((12,), "categorical").fit(X, Y, epochs=2)
+    arrays = chunked(X, Y, rows=(rows,) * (800 // rows))[:2]
+    monkeypatch.setattr(balinp.data, "PIECE", 80 * (1 + classes) * 12)
+    memory = BALI((12,), "categorical").fit(X, Y, epochs=2)
+    if rows == 80:  # which are one piece without that, too
+        monkeypatch.undo()
     model = BALI((12,), "categorical").fit(*arrays, epochs=2)
     assert_same_model(model, memory)
 
