@@ -168,11 +168,11 @@ def replaced(replacements: Mapping[Function, Function]) -> Iterator[None]:
 
     Examples
     --------
-    >>> from balinp.kernels import amount
-    >>> with replaced({amount: lambda rows, weights: 7}):
-    ...     evidence.amount(None, None), layer.amount(None, None)
+    >>> from balinp.kernels import root_weighted
+    >>> with replaced({root_weighted: lambda rows, weights: 7}):
+    ...     evidence.root_weighted(None, None), joint_step.root_weighted(None, None)
     (7, 7)
-    >>> layer.amount is amount
+    >>> joint_step.root_weighted is root_weighted
     True
     """
     names = [
