@@ -36,6 +36,7 @@ from balinp.experiments.machines import CASES as MEASURED
 from balinp.joint_posterior import JointPosterior
 from balinp.linearised import LinearisedClasses
 from balinp.natural_parameters import Terms
+from balinp.pseudo_targets import Trace
 from balinp.spread_data import Chunk, ChunkPieces, Sent
 from balinp.validation import as_matrix
 
@@ -145,6 +146,23 @@ def test_the_model_is_that_of_memory(case: str, weighted: bool, threads: Any) ->
     memory = BALI(hidden, likelihood, **options).fit(X, Y, epochs=2, sample_weight=w)
     # Under the conjugate prior rounding is divided by the floor, as where memory holds pieces.
     assert_same_model(model, memory, 1e-4 if case == "conjugate" else 1e-8)
+
+
+@pytest.mark.equation("LR-6")
+def test_a_worker_remembers_nothing_that_another_would_not_know(
+    threads: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that takes over in the middle of a step works out the same bits."""
+    usual, remembered = Trace.first_outputs, []
+
+    def first_outputs(self: Trace, *factors: float) -> Any:
+        remembered.append(self.first_changes)
+        return usual(self, *factors)
+
+    monkeypatch.setattr(Trace, "first_outputs", first_outputs)
+    BALI((5,)).fit(*chunked(*data())[:2], epochs=2)
+    assert len(remembered) > 2
+    assert set(remembered) == {None}
 
 
 @pytest.mark.equation("LR-6", "FP-2", "BP-5")

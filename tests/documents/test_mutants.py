@@ -62,6 +62,8 @@ def test_a_mistake_is_caught_and_undone_and_a_harmless_change_survives() -> None
 
 @pytest.mark.slow
 def test_what_never_ends_is_stopped_by_the_processors_time() -> None:
-    endless = HALF._replace(old="for b in range(count):", new="b = 0\n    while True:")
+    endless = HALF._replace(
+        module="semidefinite", old="for b in range(count):", new="b = 0\n    while True:"
+    )
     verdict = tried(endless, ["tests/layer/test_kernels.py"], seconds=3)
     assert verdict == (OUT_OF_TIME, False, 3)
