@@ -89,7 +89,7 @@ def add_curves(commands: Commands) -> None:
         "curves",
         help="default settings on generated curves and on noise (extra 'experiments')",
         description=(
-            "22 functions of one to three inputs and three sets of pure noise, networks of one, "
+            "25 functions of one to three inputs and three sets of pure noise, networks of one, "
             "two and three hidden layers: R^2 of the truth, coverage and log-likelihood of "
             "default settings, beside scikit-learn's MLPRegressor. Takes some ten minutes a seed."
         ),
