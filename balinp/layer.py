@@ -29,7 +29,7 @@ from balinp.validation import (
 )
 
 
-class MatrixNormalLayer(LayerPosterior):
+class MatrixNormalLayer(LayerPosterior):  # numpydoc ignore=PR02 (whose constructor it has)
     """A layer's Bayesian regression t = W^T x + e, e ~ N(0, V), with H = V^{-1} known.
 
     Two priors, both with any mean M0 and a precision lam:
