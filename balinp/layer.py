@@ -29,7 +29,8 @@ from balinp.validation import (
 )
 
 
-class MatrixNormalLayer(LayerPosterior):  # numpydoc ignore=PR02 (whose constructor it has)
+# Its parameters are those of the constructor in `LayerPosterior`, where numpydoc does not look.
+class MatrixNormalLayer(LayerPosterior):  # numpydoc ignore=PR02
     """A layer's Bayesian regression t = W^T x + e, e ~ N(0, V), with H = V^{-1} known.
 
     Two priors, both with any mean M0 and a precision lam:
