@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import gammaincinv
 
 from balinp._types import Array
-from balinp.data import Batch
+from balinp.data import Batch, merged
 from balinp.spectral import decompose
 from balinp.threads import few_threads
 
@@ -36,7 +36,7 @@ def noise_ceiling(X: Array, Y: Array, w: Array | None) -> Array:
     distances in units of the inputs' spread, and `PENALTIES`. Rows that are there several times are
     left out together, since a copy of a datum has its noise as well.
 
-    Derivation: EV-13
+    Derivation: EV-13, LR-6
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ def noise_ceiling(X: Array, Y: Array, w: Array | None) -> Array:
     """
     from scipy.spatial.distance import pdist, squareform  # longer to import than all of balinp
 
-    X, Y, w = distinct(X, Y, w)
+    w = np.ones(len(X)) if w is None else w
+    X, Y, w = merged(X[w > 0], Y[w > 0], w[w > 0])
     N = len(X)
     if N < LEAST_DATA or not np.ptp(X, axis=0).any():
         return np.full(Y.shape[1], np.inf)
@@ -69,18 +70,6 @@ def noise_ceiling_of(batch: Batch) -> Array:
     """`noise_ceiling` of a batch, or of some of its rows if they are many."""
     with few_threads([MOST_DATA]):
         return noise_ceiling(*batch.some(MOST_DATA))
-
-
-def distinct(X: Array, Y: Array, w: Array | None) -> tuple[Array, Array, Array]:
-    """Rows of X and Y that differ, each with the sum of its weights; none of weight 0.
-
-    Derivation: LR-6
-    """
-    w = np.ones(len(X)) if w is None else w
-    rows, places = np.unique(np.hstack([X, Y])[w > 0], axis=0, return_inverse=True)
-    n_in = X.shape[1]
-    amounts = np.bincount(places.ravel(), w[w > 0]).astype(np.float64)
-    return rows[:, :n_in], rows[:, n_in:], amounts
 
 
 def left_out(K: Array, Y: Array) -> list[Array]:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from balinp._types import Array
 from balinp.bali import BALI
-from balinp.data import SMALL_PIECE, pieces
+from balinp.data import SMALL_PIECE, merged, pieces
 from balinp.defaults import Training
 from balinp.estimators.documented import Documented
 from balinp.estimators.files import Stored
@@ -25,7 +25,6 @@ from balinp.estimators.rows import (
     finite,
     held_out,
     joined,
-    merged,
     one_row,
     rounded,
 )

@@ -10,11 +10,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from balinp._types import Activation, Array, Pass, Prior
+from balinp.data import merged
 from balinp.defaults import CLASSIFICATION_TRAINING, Training
 from balinp.estimators.base import BALIEstimator
 from balinp.estimators.labels import as_labels, distinct
 from balinp.estimators.refused import refuse_text
-from balinp.estimators.rows import counted, dense, finite, merged, present, read, resolution
+from balinp.estimators.rows import counted, dense, finite, present, read, resolution
 from balinp.estimators.training import Callback
 from balinp.predictive import BernoulliPredictive, CategoricalPredictive
 from balinp.undone import unless_it_fails

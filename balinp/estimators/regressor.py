@@ -9,10 +9,11 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from balinp._types import Activation, Array, Covariance, Noise, Pass, Prior
+from balinp.data import merged
 from balinp.defaults import REGRESSION_TRAINING, Training
 from balinp.estimators.functions import WithFunctions
 from balinp.estimators.refused import FOR_CLASSES, refuse_missing, refuse_text
-from balinp.estimators.rows import dense, finite, merged, present, read, resolution, rounded
+from balinp.estimators.rows import dense, finite, present, read, resolution, rounded
 from balinp.estimators.training import Callback
 from balinp.likelihood import Gaussian
 from balinp.predictive import GaussianPredictive, equal_mixture

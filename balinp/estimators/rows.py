@@ -149,33 +149,6 @@ def held_out(
     return np.sort(train), np.sort(held)
 
 
-def merged(X: Array, Y: Array, w: Array) -> Rows:
-    """Rows (x, y) in lexicographic order, equal ones merged and their weights added.
-
-    By LR-6 nothing else has to be done for weights to be repetitions. And since the order does
-    not depend on how the rows came, neither do rounding errors, batches and sampled passes: equal
-    rows are ordered by weight, so that even the sum of their weights is the same to the last bit.
-
-    Derivation: LR-6
-
-    Examples
-    --------
-    >>> X, Y = np.array([[2.0], [1.0], [2.0]]), np.array([[0.0], [5.0], [0.0]])
-    >>> merged(X, Y, np.array([1.0, 1.0, 0.5]))
-    (array([[1.],
-           [2.]]), array([[5.],
-           [0.]]), array([1. , 1.5]))
-    """
-    rows = np.hstack([X, Y])
-    order = np.lexsort(np.vstack([w, rows.T[::-1]]))  # the last key is the first to sort by
-    rows = rows[order]
-    is_new = np.append(True, (rows[1:] != rows[:-1]).any(axis=1))
-    first = np.flatnonzero(is_new)
-    w = np.add.reduceat(w[order], first)
-    kept = order[first]
-    return X[kept], Y[kept], w
-
-
 def rounded(values: Array) -> Array:
     """Numbers rounded to 30 binary digits: relatively, to 5e-10.
 

@@ -18,7 +18,8 @@ from sklearn.preprocessing import MaxAbsScaler
 
 from balinp import BALI, BALIClassifier, BALIRegressor
 from balinp._types import Array
-from balinp.estimators.rows import held_out, merged
+from balinp.data import merged
+from balinp.estimators.rows import held_out
 from balinp.predictive import BernoulliPredictive
 
 QUICK: dict[str, Any] = {"hidden": 5, "epochs": 8, "random_state": 0}
