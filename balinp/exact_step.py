@@ -15,10 +15,11 @@ import numpy as np
 from balinp._types import Array
 from balinp.data import Batch
 from balinp.evidence import effective_parameters, exact_noise_target, less_correlated
-from balinp.hyper_parameters import HyperParameters, learnt_noise
+from balinp.hyper_parameters import HyperParameters
 from balinp.joint_step import JointStep, Outcome
 from balinp.layer import MatrixNormalLayer
 from balinp.layer_state import LayerState, frozen
+from balinp.learnt_noise import learnt_noise
 from balinp.likelihood import Gaussian
 from balinp.moments import Moments
 from balinp.natural_parameters import Factors

@@ -81,6 +81,10 @@ class Gain:
             return Gain(value, value, precision)
         return Gain(value, self.best, self.best_precision)
 
+    def anew(self, precision: float) -> Gain:
+        """The gain that it is now is the best: what was before is no guide (GA-4)."""
+        return Gain(self.value, self.value, precision)
+
     def is_kept(self, n_data: float) -> bool:
         """Whether no more of the best gain has been lost again than may be, as far as is known."""
         may_be_lost = max(LOST_SHARE * self.best, UNDECIDED / n_data)

@@ -24,9 +24,10 @@ from balinp.evidence import (
 )
 from balinp.gain import Gain, first_precision, mean_density_without_weights
 from balinp.joint_step import Outcome
-from balinp.kernels import root_weighted
 from balinp.label_noise import noise_ratio_of
+from balinp.labels_left_out import BEHIND_SHARE, Fit, least_precision, mean_density_at_means
 from balinp.layer import MatrixNormalLayer
+from balinp.learnt_noise import learnt_noise, target_squares
 from balinp.likelihood import Categorical, Gaussian, Likelihood
 from balinp.moments import Moments
 from balinp.noise_ceiling import held, noise_ceiling_of
@@ -60,7 +61,6 @@ LARGEST_RISE, ARRIVED = 0.1, 4.0
 """But in batches the noise rises by no less than `ARRIVED` over the number of steps, so that few of
 them end with the noise that is there, if that is at most `LARGEST_RISE`; and by the latter where
 nobody knows how many steps there will be, but for steps of a few data (`least_rise`)."""
-
 
 HELD_SHARE = 0.5
 """Share of the steps of a fit in which the noise does not rise above its ceiling: then layers have
@@ -111,6 +111,8 @@ class HyperParameters:
         (K,) array, variances above which the noise does not rise (EV-13); None if there are none.
     held_steps : int
         Number of steps, from now on, in which it does not.
+    fit
+        How well labels are fitted, beside how well they can be told (GA-4).
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class HyperParameters:
         self.noise_prior = WEAK if noise_prior is None else noise_prior
         self.noise_units = np.ones(0)
         self.noise_asked: Array | None = None
+        self.is_of_classes = isinstance(likelihood, Categorical)
         self.learns_noise = isinstance(likelihood, Gaussian) and likelihood.noise_variance is None
         self.mean_precisions: list[float] = []
         self.unsettled = 0.0
@@ -137,6 +140,7 @@ class HyperParameters:
         self.expected_steps = 0.0
         self.ceiling: Array | None = None
         self.held_steps = 0
+        self.fit = Fit()
 
     @property
     def learns_precision(self) -> bool:
@@ -151,18 +155,20 @@ class HyperParameters:
 
         `features_of` are all the data, if hidden layers are to learn from them, and they are known.
 
-        Derivation: EV-8, EV-12, EV-13
+        Derivation: EV-8, EV-12, EV-13, GA-4
         """
         self.counted = Counted()
         self.expected_steps = steps
         self.held_steps = int(HELD_SHARE * steps)
         if features_of is not None and self.learns_noise and self.held_steps:
             self.ceiling = noise_ceiling_of(features_of)
+        if features_of is not None and self.learns_precision and self.is_of_classes and steps:
+            self.fit = Fit.of(features_of, steps, self.mean_precisions)
         try:
             yield
         finally:
             self.counted, self.expected_steps = Counted(), 0.0
-            self.ceiling, self.held_steps = None, 0
+            self.ceiling, self.held_steps, self.fit = None, 0, Fit()
 
     def start(
         self,
@@ -182,7 +188,7 @@ class HyperParameters:
 
         Derivation: EV-2, GA-1, GA-2, GA-3
         """
-        of_classes = isinstance(likelihood, Categorical) and len(widths) > 2 and widths[-1] > 1
+        of_classes = self.is_of_classes and len(widths) > 2 and widths[-1] > 1
         if self.given_precision is not None:
             self.mean_precisions = [self.given_precision] * (len(widths) - 1)
         else:
@@ -195,13 +201,23 @@ class HyperParameters:
             shape = min(LARGEST_SHAPE, SHAPE_SHARE * n_data)
             self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else WEAK
 
+    def begin_again(self, steps: float) -> list[float]:
+        """Prior precisions of the layers for another beginning, with so many steps to come.
+
+        Derivation: GA-4
+        """
+        self.fit = self.fit.again(steps)
+        self.mean_precisions = list(self.fit.precisions)
+        self.gain = Gain(best=0.0, best_precision=self.mean_precisions[0])
+        return self.mean_precisions
+
     def first_noise(self, data: Data) -> Gaussian:
         """The noise that a network with hidden layers starts with.
 
         Derivation: EV-8, EV-10
         """
         numbers = max(data.X.shape[1], data.Y.shape[1])
-        (squares,) = data.whole.total(numbers, _target_squares)
+        (squares,) = data.whole.total(numbers, target_squares)
         return learnt_noise(np.diag(self.first_variances(squares / data.amount, data.amount)))
 
     def first_variances(self, mean_squares: Array, n_data: float) -> Array:
@@ -274,6 +290,10 @@ class HyperParameters:
             gain = evidence_bound(outcome.log_joint, layers) / N
             gain -= mean_density_without_weights(batch, said, likelihood)
             self.gain = self.gain.after(gain, way.rate, self.mean_precisions[0])
+        if self.fit.is_asked:
+            self.fit = self.fit.after(mean_density_at_means(batch, said, likelihood), way.rate)
+            if self.fit.has_caught_up:
+                self.gain = self.gain.anew(self.mean_precisions[0])
         # What the noise is learnt from is averaged as the layers are, but over batches alone.
         share = 1.0 if batch.is_all else way.rate
         self.learn_precision(layers, N, share)
@@ -291,15 +311,19 @@ class HyperParameters:
 
         The target of EV-2 believes in the layers' effective parameters, of which they have too
         many. Where classes overlap, it goes on to weaken the prior while the bound on the
-        evidence, which pays for every parameter, falls and falls.
+        evidence, which pays for every parameter, falls and falls. While labels are fitted less
+        well than they can be told when left out, the prior is weakened whatever the evidence.
 
-        Derivation: EV-2, EV-4, EV-12, GA-1
+        Derivation: EV-2, EV-4, EV-12, GA-1, GA-4
         """
         self.unsettled = 0.0
         if not self.learns_precision:
             return
         share, first = min(PRECISION_SHARE, share), self.mean_precisions[0]
-        if self.gain.is_kept(n_data):
+        if self.fit.is_behind:
+            least = log(least_precision(layers[0].n_in, len(layers)) / first)
+            change = max(-BEHIND_SHARE * share, min(0.0, least))
+        elif self.gain.is_kept(n_data):
             away = log(self._precision_target(layers) / first)
             change, self.unsettled = share * away, abs(away)
         else:
@@ -373,22 +397,3 @@ class HyperParameters:
         scale = float(raised(H.diagonal(), CURVATURE_FLOOR, H).mean()) if coupled else 1.0
         for layer, precision in zip(layers, self.mean_precisions, strict=True):
             layer.state = layer.state.with_prior_precision(precision / scale)
-
-
-def _target_squares(X: Array, Y: Array, w: Array | None) -> tuple[Array]:
-    return ((root_weighted(Y, w) ** 2).sum(axis=0),)
-
-
-def learnt_noise(V: Array) -> Gaussian:
-    """The likelihood with a noise covariance that the data ask for; they are at fault if it fails.
-
-    Outputs whose errors are in proportion, and larger than the noise by eight orders of magnitude,
-    have a covariance that is singular to rounding.
-    """
-    try:
-        return Gaussian.learnt(V)
-    except ValueError as error:
-        raise ValueError(
-            "X, Y: expected numbers from which a noise covariance can be learnt, such as "
-            f"standardised ones of outputs that are not in proportion, got {error}"
-        ) from error

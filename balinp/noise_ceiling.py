@@ -7,6 +7,8 @@ any training, and closely so where the data tell a smooth function at all.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.special import gammaincinv
 
@@ -32,9 +34,8 @@ CHANCE = 0.05
 def noise_ceiling(X: Array, Y: Array, w: Array | None) -> Array:
     """Variances (K,) that the noise of the targets hardly exceeds; infinite for too few data.
 
-    The regressions have a constant, kernels exp(-d^2 / (2 n_in c^2)) with c from `LENGTHS` and d
-    distances in units of the inputs' spread, and `PENALTIES`. Rows that are there several times are
-    left out together, since a copy of a datum has its noise as well.
+    The smallest mean square of `errors_left_out`, and some more for chance. Rows that are there
+    several times are left out together, since a copy of a datum has its noise as well.
 
     Derivation: EV-13, LR-6
 
@@ -52,17 +53,13 @@ def noise_ceiling(X: Array, Y: Array, w: Array | None) -> Array:
     >>> noise_ceiling(X, np.sin(X) + noise, None).round(3)
     array([0.012])
     """
-    from scipy.spatial.distance import pdist, squareform  # longer to import than all of balinp
-
     w = np.ones(len(X)) if w is None else w
     X, Y, w = merged(X[w > 0], Y[w > 0], w[w > 0])
     N = len(X)
-    if N < LEAST_DATA or not np.ptp(X, axis=0).any():
+    if N < LEAST_DATA:
         return np.full(Y.shape[1], np.inf)
-    X = X / np.ptp(X, axis=0).max()  # squares shall not overflow
-    squares = squareform(pdist(X, "sqeuclidean")) / (2 * X.var(axis=0).mean() * X.shape[1])
-    kernels = (np.exp(-squares / c**2) for c in LENGTHS)
-    smallest = np.min([w @ e**2 for K in kernels for e in left_out(K, Y)], axis=0)
+    means = [w @ e**2 for e in errors_left_out(X, Y)]
+    smallest = np.min(means, axis=0, initial=np.inf)
     return smallest / w.sum() * N / (2 * gammaincinv(N / 2, CHANCE))
 
 
@@ -70,6 +67,29 @@ def noise_ceiling_of(batch: Batch) -> Array:
     """`noise_ceiling` of a batch, or of some of its rows if they are many."""
     with few_threads([MOST_DATA]):
         return noise_ceiling(*batch.some(MOST_DATA))
+
+
+def errors_left_out(X: Array, Y: Array) -> Iterator[Array]:
+    """Errors (N, K) at each datum of regressions on all others; none if all inputs are equal.
+
+    The regressions have a constant, kernels exp(-d^2 / (2 n_in c^2)) with c from `LENGTHS` and d
+    distances in units of the inputs' spread, and `PENALTIES`.
+
+    Derivation: EV-13, GA-4
+
+    Parameters
+    ----------
+    X, Y : array
+        (N, n_in) inputs and (N, K) targets, no two rows equal in both.
+    """
+    from scipy.spatial.distance import pdist, squareform  # longer to import than all of balinp
+
+    if not np.ptp(X, axis=0).any():
+        return
+    X = X / np.ptp(X, axis=0).max()  # squares shall not overflow
+    squares = squareform(pdist(X, "sqeuclidean")) / (2 * X.var(axis=0).mean() * X.shape[1])
+    for c in LENGTHS:
+        yield from left_out(np.exp(-squares / c**2), Y)
 
 
 def left_out(K: Array, Y: Array) -> list[Array]:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,9 @@ from balinp.damping import next_damping
 from balinp.data import Batch, Data
 from balinp.exact_step import take_exact_step
 from balinp.history import Record
+from balinp.hyper_parameters import HyperParameters
+from balinp.layer import MatrixNormalLayer
+from balinp.layer_state import LayerState
 from balinp.likelihood import Gaussian
 from balinp.linearised import forward_pass
 from balinp.model import Model
@@ -60,11 +63,14 @@ def train(
         coordinates_of(model, data, epochs) as coordinates,
         model.hyper.expecting(steps, features_of),
     ):
+        beginning = [] if model.steps else [layer.state for layer in coordinates.layers]
         for _ in range(epochs):
             batches = coordinates.data.batches(batch_size, model.rng)
             with few_threads(model.network.widths):
                 _count(model, coordinates, batch_size)
                 records = [step(model, batch, N, coordinates) for batch in batches]
+            if beginning and model.hyper.fit.is_lost:
+                _begin_again(model.hyper, coordinates.layers, beginning, steps - model.steps)
             if callback is not None:
                 coordinates.write_back()
                 if is_true(callback(model)):
@@ -114,6 +120,21 @@ def _count(model: Model, coordinates: Coordinates, batch_size: int | None) -> No
     ):
         now = model._present(data.whole, data.amount, coordinates)
         hyper.counted = counted(now, told(data.whole, now, Mean()))
+
+
+def _begin_again(
+    hyper: HyperParameters,
+    layers: Sequence[MatrixNormalLayer],
+    beginning: Sequence[LayerState],
+    steps: float,
+) -> None:
+    """Put layers back to their beginning, under weaker priors: where they are nothing is learnt.
+
+    Derivation: GA-4
+    """
+    precisions = hyper.begin_again(steps)
+    for layer, state, precision in zip(layers, beginning, precisions, strict=True):
+        layer.state = state.with_prior_precision(precision)
 
 
 def _settle(model: Model, N: float, coordinates: Coordinates) -> None:

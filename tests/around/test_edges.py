@@ -18,7 +18,7 @@ from scipy import sparse
 
 from balinp import BALI, BALIClassifier, BALIRegressor, MatrixNormalLayer, dense
 from balinp._types import Array
-from balinp.hyper_parameters import learnt_noise
+from balinp.learnt_noise import learnt_noise
 
 # Whole numbers, so that every type holds them exactly.
 X = np.array([[1, -1, 2], [0, 3, -2], [-4, 1, 1], [2, 2, -1], [-1, -3, 0], [3, 0, 4.0]])
