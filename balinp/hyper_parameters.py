@@ -25,7 +25,7 @@ from balinp.evidence import (
 from balinp.gain import Gain, first_precision, mean_density_without_weights
 from balinp.joint_step import Outcome
 from balinp.label_noise import noise_ratio_of
-from balinp.labels_left_out import BEHIND_SHARE, Fit, least_precision, mean_density_at_means
+from balinp.labels_left_out import BEHIND_SHARE, Fit, mean_density_at_means
 from balinp.layer import MatrixNormalLayer
 from balinp.learnt_noise import learnt_noise, target_squares
 from balinp.likelihood import Categorical, Gaussian, Likelihood
@@ -321,8 +321,7 @@ class HyperParameters:
             return
         share, first = min(PRECISION_SHARE, share), self.mean_precisions[0]
         if self.fit.is_behind:
-            least = log(least_precision(layers[0].n_in, len(layers)) / first)
-            change = max(-BEHIND_SHARE * share, min(0.0, least))
+            change = max(-BEHIND_SHARE * share, min(0.0, log(self.fit.least / first)))
         elif self.gain.is_kept(n_data):
             away = log(self._precision_target(layers) / first)
             change, self.unsettled = share * away, abs(away)

@@ -40,8 +40,8 @@ BEHIND_SHARE = 2.0
 makes."""
 
 NOTHING = 0.05
-"""Share of what is attainable, beyond the classes' frequencies, that is nothing when steps have
-gone into it: the network is at rest where all weights are zero, and stays there."""
+"""Share of what is attainable, beyond the classes' frequencies, that is nothing, more or less, when
+steps have gone into it: the network is at rest where all weights are zero, and stays there."""
 
 WEAKER = 0.5
 """What the first prior precision is multiplied with for another beginning."""
@@ -60,6 +60,8 @@ class Fit:
     ----------
     precisions : sequence of float
         lam of each layer at the beginning.
+    least : float
+        lam of the first layer below which it is not moved, see `least_precision`.
     attainable, ignorance : float
         What can be told of labels left out, in nats a datum, see `attainable_fit`; and what the
         frequencies of the classes tell.
@@ -89,6 +91,7 @@ class Fit:
     """
 
     precisions: Sequence[float] = ()
+    least: float = 0.0
     attainable: float = -np.inf
     ignorance: float = -np.inf
     steps: float = 0.0
@@ -104,13 +107,15 @@ class Fit:
         """Before a fit of so many steps to all the data, from these prior precisions."""
         X, Y, w = batch.some(MOST_DATA)
         with few_threads([MOST_DATA]):
-            return cls(precisions, attainable_fit(X, Y, w), ignorance(Y, w), steps)
+            attainable = attainable_fit(X, Y, w)
+        least = least_precision(X.shape[1], len(precisions))
+        return cls(precisions, least, attainable, ignorance(Y, w), steps)
 
     def again(self, steps: float) -> Fit:
         """Before another beginning, from weaker priors."""
         weaker = [WEAKER * precision for precision in self.precisions]
-        n = self.beginnings + 1
-        return Fit(weaker, self.attainable, self.ignorance, steps, beginnings=n)
+        known = self.least, self.attainable, self.ignorance
+        return Fit(weaker, *known, steps, beginnings=self.beginnings + 1)
 
     @property
     def is_asked(self) -> bool:
@@ -124,7 +129,7 @@ class Fit:
         begins, ends = max(LEAST_STEPS, BEHIND_FROM * self.steps), BEHIND_UNTIL * self.steps
         taken = self.taken + 1
         is_first_look = begins <= taken < begins + 1 and begins < ends
-        is_nothing = value - self.ignorance < NOTHING * (self.attainable - self.ignorance)
+        is_nothing = abs(value - self.ignorance) < NOTHING * (self.attainable - self.ignorance)
         is_lost = is_first_look and is_nothing and self.beginnings < MOST_BEGINNINGS
         return replace(
             self,

@@ -69,12 +69,14 @@ def train(
             with few_threads(model.network.widths):
                 _count(model, coordinates, batch_size)
                 records = [step(model, batch, N, coordinates) for batch in batches]
-            if beginning and model.hyper.fit.is_lost:
-                _begin_again(model.hyper, coordinates.layers, beginning, steps - model.steps)
             if callback is not None:
                 coordinates.write_back()
                 if is_true(callback(model)):
                     break
+            if beginning and model.hyper.fit.is_lost:
+                _begin_again(model.hyper, coordinates.layers, beginning, steps - model.steps)
+                previous = np.inf
+                continue
             log_joint = float(np.mean([record.log_joint for record in records])) / N
             if tolerance is not None and abs(log_joint - previous) < tolerance:
                 break

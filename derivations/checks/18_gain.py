@@ -1,6 +1,7 @@
 """Numerical check of 18_gain.md: the gain in evidence, and where noise moves a network."""
 
 import itertools
+import math
 
 import numpy as np
 from numpy.testing import assert_allclose
@@ -111,5 +112,36 @@ def check_labels():
     return "GA-3"
 
 
+def check_left_out():
+    rng = np.random.default_rng(0)
+    # (a) Any function of other data: here frequencies among nine labels, over all that they may be.
+    p, N = 0.3, 9
+    counts = np.arange(N + 1)
+    binomial = np.array([math.comb(N, k) * p**k * (1 - p) ** (N - k) for k in counts])
+    for prior in (0.1, 1.0, 10.0):
+        guess = (counts + prior) / (N + 2 * prior)
+        told = binomial @ (p * np.log(guess) + (1 - p) * np.log(1 - guess))
+        assert told < p * np.log(p) + (1 - p) * np.log(1 - p)
+    # (b) Regressions of one-hot labels with a constant, each made anew without its datum.
+    X, Y = rng.standard_normal((8, 2)), np.eye(3)[[0, 1, 2, 0, 1, 1, 2, 0]]
+    k = np.exp(-((X[:, None] - X) ** 2).sum(axis=2))
+    for n in range(8):
+        others = np.arange(8) != n
+        ones = np.ones((7, 1))
+        bordered = np.block(
+            [[k[np.ix_(others, others)] + 0.3 * np.eye(7), ones], [ones.T, np.zeros((1, 1))]]
+        )
+        a = np.linalg.solve(bordered, np.r_[Y[others], np.zeros((1, 3))])
+        assert_allclose((np.r_[k[n, others], 1.0] @ a).sum(), 1.0, rtol=1e-12)
+    # (c) The second moment of the outputs, layer by layer: E[W M W^T] = tr(M) / lambda I.
+    r, widths = 0.4, [5, 7, 3, 2]
+    x = rng.standard_normal(5)
+    M = np.outer(x, x) * 5 / (x @ x)
+    for n_in, n_out in itertools.pairwise(widths):
+        M = np.trace(M) / (r * n_in) * np.eye(n_out)
+    assert_allclose(M, r**-3 * np.eye(2), rtol=1e-12)
+    return "GA-4"
+
+
 if __name__ == "__main__":
-    print(*[check() for check in (check_gain, check_threshold, check_labels)])
+    print(*[check() for check in (check_gain, check_threshold, check_labels, check_left_out)])
