@@ -162,7 +162,7 @@ class HyperParameters:
         self.held_steps = int(HELD_SHARE * steps)
         if features_of is not None and self.learns_noise and self.held_steps:
             self.ceiling = noise_ceiling_of(features_of)
-        if features_of is not None and self.learns_precision and self.is_of_classes and steps:
+        if features_of is not None and self.learns_precision and self.is_of_classes:
             self.fit = Fit.of(features_of, steps, self.mean_precisions)
         try:
             yield

@@ -105,6 +105,8 @@ class Fit:
     @classmethod
     def of(cls, batch: Batch, steps: float, precisions: Sequence[float]) -> Fit:
         """Before a fit of so many steps to all the data, from these prior precisions."""
+        if BEHIND_UNTIL * steps <= LEAST_STEPS:
+            return cls()  # there is no time for it
         X, Y, w = batch.some(MOST_DATA)
         with few_threads([MOST_DATA]):
             attainable = attainable_fit(X, Y, w)

@@ -61,8 +61,11 @@ def logistic(rng: np.random.Generator, N: int) -> Labelled:
 
 
 @pytest.mark.equation("GA-4", "LR-6")
-def test_it_is_the_largest_mean_log_probability_less_its_errors(rng) -> None:
-    X, Y, w = rng.normal(size=(14, 2)), np.eye(3)[rng.integers(3, size=14)], rng.uniform(0.5, 2, 14)
+@pytest.mark.parametrize("pattern", [False, True])
+def test_it_is_the_largest_mean_log_probability_less_its_errors(pattern: bool, rng) -> None:
+    X, w = rng.normal(size=(24, 2)), rng.uniform(0.5, 2, 24)
+    labels = np.searchsorted([-0.5, 0.5], X[:, 0]) if pattern else rng.integers(3, size=24)
+    Y = np.eye(3)[labels]
     found = []
     for c in LENGTHS:
         for r in PENALTIES:
@@ -274,6 +277,8 @@ def test_it_is_asked_in_a_fit_of_labels_with_a_prior_to_learn(rng) -> None:
     assert model.hyper.fit == Fit(), "it is of the data of one fit"
     model.step(X, np.eye(2)[y])
     assert model.hyper.fit == Fit()
+    _, _, fits = training(X, y, epochs=20)
+    assert fits[-1] == Fit(), "there is no time for it"
 
 
 @pytest.mark.parametrize(
