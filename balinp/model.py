@@ -48,7 +48,7 @@ class Model:
     uncertainty : Uncertainty
         What predictions are made with, beside the layers.
     steps, data_seen : int and float
-        Number of steps, and of the data in all of them.
+        Number of steps since training has begun, or begun again, and of the data in all of them.
     damping : float
         Damping of the layers' next regressions, as a share of the data's mean precision (JS-5).
     rng : numpy.random.Generator

@@ -20,7 +20,6 @@ from balinp.damping import next_damping
 from balinp.data import Batch, Data
 from balinp.exact_step import take_exact_step
 from balinp.history import Record
-from balinp.hyper_parameters import HyperParameters
 from balinp.layer import MatrixNormalLayer
 from balinp.layer_state import LayerState
 from balinp.likelihood import Gaussian
@@ -57,14 +56,14 @@ def train(
     N, previous = data.amount, np.inf
     if model.targets_are_observations:  # of other data than these
         model.layers[0].state = replace(model.layers[0].state, moments=None)
-    steps = epochs * data.steps(batch_size)
+    steps_a_pass = data.steps(batch_size)
     features_of = data.whole if model.hidden and isinstance(data, Data) else None
     with (
         coordinates_of(model, data, epochs) as coordinates,
-        model.hyper.expecting(steps, features_of),
+        model.hyper.expecting(epochs * steps_a_pass, features_of),
     ):
         beginning = [] if model.steps else [layer.state for layer in coordinates.layers]
-        for _ in range(epochs):
+        for to_come in reversed(range(epochs)):
             batches = coordinates.data.batches(batch_size, model.rng)
             with few_threads(model.network.widths):
                 _count(model, coordinates, batch_size)
@@ -73,8 +72,8 @@ def train(
                 coordinates.write_back()
                 if is_true(callback(model)):
                     break
-            if beginning and model.hyper.fit.is_lost:
-                _begin_again(model.hyper, coordinates.layers, beginning, steps - model.steps)
+            if beginning and to_come and model.hyper.fit.is_lost:
+                _begin_again(model, coordinates.layers, beginning, to_come * steps_a_pass)
                 previous = np.inf
                 continue
             log_joint = float(np.mean([record.log_joint for record in records])) / N
@@ -125,7 +124,7 @@ def _count(model: Model, coordinates: Coordinates, batch_size: int | None) -> No
 
 
 def _begin_again(
-    hyper: HyperParameters,
+    model: Model,
     layers: Sequence[MatrixNormalLayer],
     beginning: Sequence[LayerState],
     steps: float,
@@ -134,7 +133,8 @@ def _begin_again(
 
     Derivation: GA-4
     """
-    precisions = hyper.begin_again(steps)
+    model.steps, model.data_seen = 0, 0.0
+    precisions = model.hyper.begin_again(steps)
     for layer, state, precision in zip(layers, beginning, precisions, strict=True):
         layer.state = state.with_prior_precision(precision)
 

@@ -113,7 +113,7 @@ class EarlyStopping:
 
     def restored(self, model: BALI, X: Array, Y: Array, **options: Any) -> BALI:
         """The model of the best pass, with the posterior that training would have left it."""
-        if self.best is None or self.best.steps == model.steps:
+        if self.best is None or int(np.argmax(self.scores)) == len(self.scores) - 1:
             return model
         return self.best.fit(X, Y, **options | {"epochs": 0})
 
