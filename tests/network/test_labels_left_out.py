@@ -272,6 +272,9 @@ def test_it_begins_again_only_for_a_pass_to_come(
     assert model.steps > 0
     assert np.isfinite(model.predict(X).probabilities).all()
     assert model.steps < len(model.history) or epochs == 1, "it has begun again"
+    before = model.steps
+    model.fit(X, np.eye(2)[y], epochs=30)
+    assert model.steps == before + 30, "what has been learnt before is kept"
 
 
 @pytest.mark.equation("GA-4")
