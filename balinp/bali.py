@@ -215,7 +215,10 @@ class BALI(Model):
         they are used, and all data at once are gone through in pieces, with the same result up
         to rounding.
 
-        Derivation: LR-6
+        A first fit of classes that has learnt nothing after a tenth of its steps, though the inputs
+        tell the labels, begins again with a weaker prior.
+
+        Derivation: GA-4, LR-6
 
         Parameters
         ----------
