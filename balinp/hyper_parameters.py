@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import exp, log
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from balinp.evidence import (
 from balinp.gain import Gain, first_precision, mean_density_without_weights
 from balinp.joint_step import Outcome
 from balinp.label_noise import noise_ratio_of
-from balinp.labels_left_out import BEHIND_SHARE, Fit, mean_density_at_means
+from balinp.labels_left_out import BEHIND_SHARE, Fit, fit_at_means
 from balinp.layer import MatrixNormalLayer
 from balinp.learnt_noise import learnt_noise, target_squares
 from balinp.likelihood import Categorical, Gaussian, Likelihood
@@ -65,6 +66,11 @@ nobody knows how many steps there will be, but for steps of a few data (`least_r
 HELD_SHARE = 0.5
 """Share of the steps of a fit in which the noise does not rise above its ceiling: then layers have
 fitted what they can, and what they cannot is noise to them."""
+
+NO_FIT = {
+    "counted": Counted(), "expected_steps": 0.0, "ceiling": None, "held_steps": 0, "fit": Fit(),
+}  # fmt: skip
+"""What is known during a fit alone, as it is between them."""
 
 
 class HyperParameters:
@@ -157,18 +163,19 @@ class HyperParameters:
 
         Derivation: EV-8, EV-12, EV-13, GA-4
         """
-        self.counted = Counted()
-        self.expected_steps = steps
-        self.held_steps = int(HELD_SHARE * steps)
-        if features_of is not None and self.learns_noise and self.held_steps:
-            self.ceiling = noise_ceiling_of(features_of)
-        if features_of is not None and self.learns_precision and self.is_of_classes:
-            self.fit = Fit.of(features_of, steps, self.mean_precisions)
         try:
+            self.expected_steps, self.held_steps = steps, int(HELD_SHARE * steps)
+            if features_of is not None and self.learns_noise and self.held_steps:
+                self.ceiling = noise_ceiling_of(features_of)
+            if features_of is not None and self.learns_precision and self.is_of_classes:
+                self.fit = Fit.of(features_of, steps, self.mean_precisions)
             yield
         finally:
-            self.counted, self.expected_steps = Counted(), 0.0
-            self.ceiling, self.held_steps, self.fit = None, 0, Fit()
+            vars(self).update(NO_FIT)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles, as from a callback: what one fit expects is not theirs."""
+        return vars(self) | NO_FIT
 
     def start(
         self,
@@ -291,7 +298,7 @@ class HyperParameters:
             gain -= mean_density_without_weights(batch, said, likelihood)
             self.gain = self.gain.after(gain, way.rate, self.mean_precisions[0])
         if self.fit.is_asked:
-            self.fit = self.fit.after(mean_density_at_means(batch, said, likelihood), way.rate)
+            self.fit = self.fit.after(*fit_at_means(batch, said, likelihood), way.rate)
             if self.fit.has_caught_up:
                 self.gain = self.gain.anew(self.mean_precisions[0])
         # What the noise is learnt from is averaged as the layers are, but over batches alone.
@@ -322,6 +329,7 @@ class HyperParameters:
         share, first = min(PRECISION_SHARE, share), self.mean_precisions[0]
         if self.fit.is_behind:
             change = max(-BEHIND_SHARE * share, min(0.0, log(self.fit.least / first)))
+            self.unsettled = abs(change)
         elif self.gain.is_kept(n_data):
             away = log(self._precision_target(layers) / first)
             change, self.unsettled = share * away, abs(away)

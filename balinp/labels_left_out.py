@@ -23,7 +23,7 @@ from balinp.sums import Said, total
 from balinp.threads import few_threads
 
 LEAST_PROBABILITY = 0.05
-"""What a regression says of a class is raised to this share of 1 / K: it may even be negative."""
+"""Share of 1 / K to which smaller probabilities of a regression are raised, also negative ones."""
 
 DOUBT = 2.0
 """Standard errors that are taken off: the best of 88 regressions is one that had luck."""
@@ -39,9 +39,9 @@ BEHIND_SHARE = 2.0
 """Change of the prior precision in a step while it is, in units of the largest that the evidence
 makes."""
 
-NOTHING = 0.05
-"""Share of what is attainable, beyond the classes' frequencies, that is nothing, more or less, when
-steps have gone into it: the network is at rest where all weights are zero, and stays there."""
+NOTHING = 0.01
+"""Variance of the logits over the data below which a network that has had time has learnt nothing:
+it has come to rest where all weights are zero."""
 
 WEAKER = 0.5
 """What the first prior precision is multiplied with for another beginning."""
@@ -74,7 +74,7 @@ class Fit:
     is_behind, was_behind : bool
         Whether the network has fitted less than is attainable, now and a step ago.
     is_lost : bool
-        Whether it had fitted nothing when it had had time for it.
+        Whether its outputs did not vary at the first look.
     beginnings : int
         How often it has begun.
 
@@ -82,7 +82,7 @@ class Fit:
     --------
     >>> fit = Fit(attainable=-0.3, ignorance=-0.7, steps=100.0)
     >>> for value in [-0.65] * 10 + [-0.5, -0.2]:
-    ...     fit = fit.after(value, rate=1.0)
+    ...     fit = fit.after(value, 1.0, rate=1.0)
     ...     if fit.taken >= 10:
     ...         print(fit.is_behind, fit.has_caught_up)
     False False
@@ -108,9 +108,11 @@ class Fit:
         if BEHIND_UNTIL * steps <= LEAST_STEPS:
             return cls()  # there is no time for it
         X, Y, w = batch.some(MOST_DATA)
+        least = least_precision(X.shape[1], len(precisions))
+        if precisions[0] <= least:
+            return cls()  # the prior holds nothing back
         with few_threads([MOST_DATA]):
             attainable = attainable_fit(X, Y, w)
-        least = least_precision(X.shape[1], len(precisions))
         return cls(precisions, least, attainable, ignorance(Y, w), steps)
 
     def again(self, steps: float) -> Fit:
@@ -125,14 +127,13 @@ class Fit:
         is_time = self.is_behind or self.taken < BEHIND_UNTIL * self.steps
         return is_time and self.attainable > self.ignorance
 
-    def after(self, value: float, rate: float) -> Fit:
-        """The fit after a step at which it was `value`, with the weight `rate` in the average."""
+    def after(self, value: float, variance: float, rate: float) -> Fit:
+        """The fit after a step, from `fit_at_means`, with the weight `rate` in the average."""
         value = value if self.taken == 0 else (1 - rate) * self.value + rate * value
         begins, ends = max(LEAST_STEPS, BEHIND_FROM * self.steps), BEHIND_UNTIL * self.steps
         taken = self.taken + 1
         is_first_look = begins <= taken < begins + 1 and begins < ends
-        is_nothing = abs(value - self.ignorance) < NOTHING * (self.attainable - self.ignorance)
-        is_lost = is_first_look and is_nothing and self.beginnings < MOST_BEGINNINGS
+        is_lost = is_first_look and variance < NOTHING and self.beginnings < MOST_BEGINNINGS
         return replace(
             self,
             value=value,
@@ -163,18 +164,27 @@ def least_precision(n_in: int, layers: int) -> float:
     return n_in * WIDEST_OUTPUTS ** (-2 / layers)
 
 
-def mean_density_at_means(batch: Batch, said: Said, likelihood: Likelihood) -> float:
-    """Mean log density of a batch's targets at the network's means, in nats a datum.
+def fit_at_means(batch: Batch, said: Said, likelihood: Likelihood) -> tuple[float, float]:
+    """Mean log density of labels at the network's means, and the variance of the logits there.
+
+    The first is in nats a datum; the second is over the data, of the logits less their mean over
+    classes, summed over classes.
 
     Derivation: GA-4, LR-6
     """
-    (value,) = total(said, _density_at_means, likelihood)
-    return float(value / batch.amount)
+    density, total_logits, squares = total(said, _sums_at_means, likelihood)
+    A = batch.amount
+    return float(density / A), float(squares / A - (total_logits / A) @ (total_logits / A))
 
 
-def _density_at_means(piece: Trace, likelihood: Likelihood) -> tuple[float]:
-    densities = likelihood.log_density(piece.targets, piece.outputs[-1])
-    return (weighted_sum(densities, piece.sample_weight),)
+def _sums_at_means(piece: Trace, likelihood: Likelihood) -> tuple[float, Array, float]:
+    f, w = piece.outputs[-1], piece.sample_weight
+    contrasts = f - f.mean(axis=1, keepdims=True)
+    return (
+        weighted_sum(likelihood.log_density(piece.targets, f), w),
+        contrasts.sum(axis=0) if w is None else w @ contrasts,
+        weighted_sum((contrasts**2).sum(axis=1), w),
+    )
 
 
 def ignorance(Y: Array, w: Array | None) -> float:
@@ -222,8 +232,8 @@ def attainable_fit(X: Array, Y: Array, w: Array | None) -> float:
 
 
 def _surely(Y: Array, errors: Array, w: Array) -> float:
-    """Mean log probability of the labels, less `DOUBT` standard errors."""
+    """Mean log probability of the labels, less `DOUBT` standard errors: of data that differ."""
     p = np.maximum(Y - errors, LEAST_PROBABILITY / Y.shape[1])
     logs = np.log((p * Y).sum(axis=1) / p.sum(axis=1))
     mean = w @ logs / w.sum()
-    return float(mean - DOUBT * np.sqrt(w @ (logs - mean) ** 2) / w.sum())
+    return float(mean - DOUBT * np.sqrt(w @ (logs - mean) ** 2 / w.sum() / len(w)))

@@ -6,6 +6,7 @@ References are regressions made anew without each datum.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,9 @@ from balinp.labels_left_out import (
     WEAKER,
     Fit,
     attainable_fit,
+    fit_at_means,
     ignorance,
     least_precision,
-    mean_density_at_means,
 )
 from balinp.linearised import LinearisedClasses
 from balinp.noise_ceiling import LEAST_DATA, LENGTHS, MOST_DATA, PENALTIES
@@ -73,7 +74,7 @@ def test_it_is_the_largest_mean_log_probability_less_its_errors(pattern: bool, r
             p = np.maximum(Y - refitted(kernel(X, c), Y, r), LEAST_PROBABILITY / 3)
             logs = np.log((p / p.sum(axis=1, keepdims=True))[Y == 1])
             mean = np.average(logs, weights=w)
-            error = np.sqrt(np.average((logs - mean) ** 2, weights=w) / w.sum())
+            error = np.sqrt(np.average((logs - mean) ** 2, weights=w) / 24)
             found.append(mean - DOUBT * error)
     assert_close(attainable_fit(X, Y, w), max(found), rtol=1e-9)
 
@@ -117,7 +118,7 @@ def test_many_data_are_looked_at_in_part(rng) -> None:
     X, y = stripes(rng, 2 * MOST_DATA)
     Y = np.eye(2)[y]
     chosen = np.sort(np.random.default_rng(0).choice(len(X), MOST_DATA, replace=False))
-    fit = Fit.of(Data(X, Y, None).whole, 100.0, [1.0])
+    fit = Fit.of(Data(X, Y, None).whole, 100.0, [1.0, 1.0])
     assert fit.attainable == attainable_fit(X[chosen], Y[chosen], None)
     assert fit.attainable > -0.2
 
@@ -145,13 +146,15 @@ def test_the_fit_is_that_of_the_means(largest: int, monkeypatch, rng) -> None:
     said = told(data.whole, now, LinearisedClasses())
     f = model.trace(X, Y).outputs[-1]
     expected = w @ ((Y * f).sum(axis=1) - np.log(np.exp(f).sum(axis=1))) / w.sum()
-    assert_close(mean_density_at_means(data.whole, said, model.likelihood), expected)
+    contrasts = f - f.mean(axis=1)[:, None]
+    variance = np.cov(contrasts.T, aweights=w, ddof=0).trace()
+    assert_close(fit_at_means(data.whole, said, model.likelihood), [expected, variance])
 
 
-def after(values: list[float], steps: float = 100.0) -> Fit:
+def after(values: list[float], steps: float = 100.0, variance: float = 1.0) -> Fit:
     fit = Fit([2.0, 6.0], 0.1, attainable=-0.3, ignorance=-0.7, steps=steps)
     for value in values:
-        fit = fit.after(value, rate=1.0)
+        fit = fit.after(value, variance, rate=1.0)
     return fit
 
 
@@ -162,44 +165,59 @@ def test_when_it_is_behind() -> None:
     assert not after([high] * 20).is_behind
     caught_up = after([low] * 20 + [high])
     assert caught_up.has_caught_up
-    assert not caught_up.after(high, 1.0).has_caught_up
+    assert not caught_up.after(high, 1.0, 1.0).has_caught_up
     assert after([low] * 51).has_caught_up, "when time is up"
-    assert not after([low] * 50).after(low, 1.0).is_asked
+    assert not after([low] * 50).after(low, 1.0, 1.0).is_asked
     assert after([low] * 50).is_asked, "once more, to let go"
-    average = after([low]).after(high, rate=0.25)
+    average = after([low]).after(high, 1.0, rate=0.25)
     assert_close(average.value, 0.75 * low + 0.25 * high)
 
 
 @pytest.mark.equation("GA-4")
 def test_when_it_is_lost() -> None:
-    nothing, something = -0.69, -0.67
-    assert [after([nothing] * n).is_lost for n in (9, 10, 11)] == [False, True, True]
-    assert after([nothing] * 10 + [something]).is_lost, "until training has seen it"
-    assert not after([something] * 10 + [nothing]).is_lost
-    assert after([nothing] * 30, steps=200.0).after(something, 1.0).is_lost is not False
-    assert not after([nothing] * 10, steps=20.0).is_lost, "there is no time"
-    fit = after([nothing] * 10)
+    def flat(n: int, steps: float = 100.0) -> Fit:
+        return after([-0.8] * n, steps, variance=0.009)
+
+    assert [flat(n).is_lost for n in (9, 10, 11)] == [False, True, True]
+    assert flat(10).after(-0.1, 1.0, 1.0).is_lost, "until training has seen it"
+    assert not after([-0.8] * 10, variance=0.011).is_lost
+    assert not after([-0.8] * 10).after(-0.8, 0.0, 1.0).is_lost, "later it is not asked"
+    assert [flat(n, steps=200.0).is_lost for n in (19, 20)] == [False, True]
+    assert not flat(10, steps=20.0).is_lost, "there is no time"
+    fit = flat(10)
     for n in range(2, MOST_BEGINNINGS + 1):
         fit = fit.again(90.0)
         assert (fit.beginnings, fit.taken, fit.is_lost) == (n, 0, False)
         assert_close(fit.precisions, WEAKER ** (n - 1) * np.array([2.0, 6.0]))
         for _ in range(10):
-            fit = fit.after(nothing, rate=1.0)
+            fit = fit.after(-0.7, 0.0, rate=1.0)
     assert not fit.is_lost, "it is for the last time"
+
+
+@pytest.mark.equation("GA-4")
+def test_nothing_is_asked_where_the_prior_is_weak_already(rng) -> None:
+    X, y = stripes(rng, 60)
+    batch = Data(X, np.eye(2)[y], None).whole
+    least = least_precision(1, 2)
+    assert Fit.of(batch, 100.0, [1.01 * least, 1.0]).is_asked
+    assert Fit.of(batch, 100.0, [least, 1.0]) == Fit()
 
 
 # What training does -----------------------------------------------------------------------------
 
 
-def training(X: Array, y: Array, epochs: int = 100, **settings: object) -> tuple[BALI, Array, list]:
+def training(
+    X: Array, y: Array, epochs: int = 100, hidden: tuple[int, ...] = (20,), **settings: Any
+) -> tuple[BALI, Array, list[Fit]]:
     """A model, and lam of the first layer and the fit after each step."""
-    lam, fits = [], []
+    lam: list[float] = []
+    fits: list[Fit] = []
 
     def note(model: BALI) -> None:
         lam.append(model.prior_precision)
         fits.append(model.hyper.fit)
 
-    model = BALI((20,), "categorical", **settings)  # type: ignore[arg-type]
+    model = BALI(hidden, "categorical", **settings)
     model.fit(X, np.eye(2)[y], epochs=epochs, callback=note)
     return model, np.array(lam), fits
 
@@ -221,6 +239,7 @@ def test_the_prior_is_not_weakened_without_end(rng, monkeypatch) -> None:
     """A fit that cannot catch up."""
     fit = Fit([0.5, 1.0], least_precision(3, 2), 0.0, -9.0, 400.0)
     monkeypatch.setattr("balinp.hyper_parameters.Fit.of", lambda *a: fit)
+    monkeypatch.setattr("balinp.labels_left_out.MOST_BEGINNINGS", 1)
     X, y = rng.normal(size=(50, 3)), rng.integers(2, size=50)
     _, lam, _ = training(X, y, epochs=200)
     assert_close(lam[-1], least_precision(3, 2), rtol=1e-9)
@@ -263,9 +282,10 @@ def test_training_begins_again_where_nothing_is_learnt() -> None:
 def test_it_begins_again_only_for_a_pass_to_come(
     prior: Any, epochs: int, batch_size: int | None, monkeypatch
 ) -> None:
-    """Whatever is found lost, as by a look at something that cannot be learnt."""
-    fit = Fit([0.5, 1.0], 1e-3, attainable=1e9, ignorance=-0.7, steps=30.0)
+    """Whatever is found lost."""
+    fit = Fit([0.5, 1.0], 1e-3, attainable=-0.5, ignorance=-0.7, steps=30.0)
     monkeypatch.setattr("balinp.hyper_parameters.Fit.of", lambda *a: fit)
+    monkeypatch.setattr("balinp.labels_left_out.NOTHING", np.inf)
     X, y = logistic(np.random.default_rng(1), 60)
     model = BALI((5,), "categorical", prior=prior)
     model.fit(X, np.eye(2)[y], epochs=epochs, batch_size=batch_size)
@@ -275,6 +295,25 @@ def test_it_begins_again_only_for_a_pass_to_come(
     before = model.steps
     model.fit(X, np.eye(2)[y], epochs=30)
     assert model.steps == before + 30, "what has been learnt before is kept"
+
+
+@pytest.mark.equation("GA-4")
+@pytest.mark.parametrize("settings", [{}, {"bias": False}, {"prior": "conjugate"}])
+def test_unequal_classes_are_not_left_at_rest(settings: dict[str, Any]) -> None:
+    """What is fitted then is not the frequencies of the classes."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(400, 5))
+    logits = 1.5 * X.sum(axis=1) / np.sqrt(5) - 1.5
+    y = (rng.uniform(size=400) < 1 / (1 + np.exp(-logits))).astype(int)
+    model, _, _ = training(X[:200], y[:200], epochs=60, hidden=(30, 30, 30), **settings)
+    p = model.predict(X[200:]).probabilities[np.arange(200), y[200:]]
+    assert -np.log(p).mean() < ignorance_of(y[200:])
+
+
+def ignorance_of(y: Array) -> float:
+    """Mean log loss of the classes' frequencies."""
+    p = np.bincount(y) / len(y)
+    return float(-(p @ np.log(p)))
 
 
 @pytest.mark.equation("GA-4")
@@ -299,6 +338,11 @@ def test_it_is_asked_in_a_fit_of_labels_with_a_prior_to_learn(rng) -> None:
     assert model.hyper.fit == Fit(), "it is of the data of one fit"
     model.step(X, np.eye(2)[y])
     assert model.hyper.fit == Fit()
+    copies: list[BALI] = []
+    BALI((4,), "categorical").fit(
+        X, np.eye(2)[y], epochs=30, callback=lambda model: copies.append(deepcopy(model))
+    )
+    assert {(one.hyper.fit, one.hyper.expected_steps) for one in copies} == {(Fit(), 0.0)}
     _, _, fits = training(X, y, epochs=20)
     assert fits[-1] == Fit(), "there is no time for it"
 
