@@ -67,9 +67,8 @@ HELD_SHARE = 0.5
 """Share of the steps of a fit in which the noise does not rise above its ceiling: then layers have
 fitted what they can, and what they cannot is noise to them."""
 
-NO_FIT = {
-    "counted": Counted(), "expected_steps": 0.0, "ceiling": None, "held_steps": 0, "fit": Fit(),
-}  # fmt: skip
+NO_FIT = {"counted": Counted(), "expected_steps": 0.0, "ceiling": None, "held_steps": 0}
+NO_FIT["fit"] = Fit()
 """What is known during a fit alone, as it is between them."""
 
 
@@ -113,10 +112,9 @@ class HyperParameters:
         `BALI.fit` goes through its data in batches.
     expected_steps : float
         Number of steps that there will be; 0 if nobody knows.
-    ceiling : array or None
-        (K,) array, variances above which the noise does not rise (EV-13); None if there are none.
-    held_steps : int
-        Number of steps, from now on, in which it does not.
+    ceiling, held_steps : array or None, and int
+        (K,) array, variances above which the noise does not rise (EV-13), and in how many steps to
+        come; None and 0 if there are none.
     fit
         How well labels are fitted, beside how well they can be told (GA-4).
     """
@@ -143,9 +141,8 @@ class HyperParameters:
         self.gain = Gain()
         self.parameters: list[float] = []
         self.counted = Counted()
-        self.expected_steps = 0.0
+        self.expected_steps, self.held_steps = 0.0, 0
         self.ceiling: Array | None = None
-        self.held_steps = 0
         self.fit = Fit()
 
     @property
@@ -174,7 +171,7 @@ class HyperParameters:
             vars(self).update(NO_FIT)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copies and pickles, as from a callback: what one fit expects is not theirs."""
+        """For copies and pickles, as in a callback: what the fit expects is not theirs."""
         return vars(self) | NO_FIT
 
     def start(
@@ -209,10 +206,7 @@ class HyperParameters:
             self.precision_prior = HyperPrior(shape, shape / widths[0]) if deep else WEAK
 
     def begin_again(self, steps: float) -> list[float]:
-        """Prior precisions of the layers for another beginning, with so many steps to come.
-
-        Derivation: GA-4
-        """
+        """Prior precisions of the layers for another beginning, so many steps to come (GA-4)."""
         self.fit = self.fit.again(steps)
         self.mean_precisions = list(self.fit.precisions)
         self.gain = Gain(best=0.0, best_precision=self.mean_precisions[0])
@@ -287,8 +281,7 @@ class HyperParameters:
         Parameters
         ----------
         now, outcome, batch, said, way
-            Network, outcome and data of the step that was taken, what they had said before it, and
-            its way.
+            Network, outcome and data of the step that was taken, what they had said, and its way.
         """
         N, layers, likelihood = now.n_data, now.layers, now.likelihood
         counted = self.counted.parameters
@@ -317,9 +310,8 @@ class HyperParameters:
         """Move lam to what the layers' new posteriors ask for, or back to where the gain was best.
 
         The target of EV-2 believes in the layers' effective parameters, of which they have too
-        many. Where classes overlap, it goes on to weaken the prior while the bound on the
-        evidence, which pays for every parameter, falls and falls. While labels are fitted less
-        well than they can be told when left out, the prior is weakened whatever the evidence.
+        many: where classes overlap it would weaken the prior while the bound on the evidence falls
+        and falls. Where labels are fitted worse than they can be told, it is weakened in any case.
 
         Derivation: EV-2, EV-4, EV-12, GA-1, GA-4
         """
