@@ -82,7 +82,13 @@ def evidence_of_ratios(X: Array, Y: Array, w: Array | None) -> Array:
     T = rows - np.outer(u, u @ rows)
     G -= np.outer(u, u @ G)
     G -= np.outer(G @ u, u)
-    values, Q = decompose((G + G.T) / 2, "kernel of the inputs")
+    try:
+        values, Q = decompose((G + G.T) / 2, "kernel of the inputs")
+    except ValueError as error:
+        raise ValueError(
+            "X: expected inputs whose differences are not lost beside their size, such as "
+            f"standardised ones, got {error}"
+        ) from error
     if present < 2 or M <= 0 or values.sum() == 0:
         return np.zeros(len(NOISE_RATIOS))
     squares = ((Q.T @ T) ** 2).sum(axis=1)

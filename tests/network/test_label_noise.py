@@ -193,3 +193,13 @@ def test_two_data_a_class_are_not_followed_in_small_batches(rng: np.random.Gener
     train, test = np.split(rng.permutation(250), [100])
     model = BALI((20, 20), "categorical").fit(X[train], Y[train], epochs=14, batch_size=7)
     assert -np.log((model.predict(X[test]).probabilities * Y[test]).sum(axis=1)).mean() < 3.95
+
+
+def test_differences_that_are_lost_beside_the_size_name_the_inputs(
+    rng: np.random.Generator,
+) -> None:
+    X, Y = rng.normal(size=(60, 2)) + 1e9, np.eye(2)[rng.integers(2, size=60)]
+    with pytest.raises(ValueError, match="X: expected inputs whose differences"):
+        BALI((5,), "categorical").fit(X, Y, epochs=3)
+    model = BALIClassifier((5,), epochs=3).fit(X, Y.argmax(axis=1))
+    assert np.isfinite(model.predict_proba(X)).all()
