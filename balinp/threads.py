@@ -5,10 +5,9 @@ divides each of them among its threads and waits for the last one. On a machine 
 taken, that wait is for the scheduler, and a fit takes many times as long; figures are in
 derivations/12_tried_and_failed.md.
 
-How many there are is changed through threadpoolctl, which comes with scikit-learn; where that is
-not installed nothing is changed. The number belongs to the whole process. OpenBLAS takes it from
-the main thread alone, and two threads that change it in turns could not put it back: so it is
-changed in the main thread only.
+How many there are is changed through threadpoolctl. The number belongs to the whole process.
+OpenBLAS takes it from the main thread alone, and two threads that change it in turns could not put
+it back: so it is changed in the main thread only.
 """
 
 from __future__ import annotations
@@ -38,20 +37,16 @@ def few_threads(widths: Sequence[int]) -> Iterator[None]:
     >>> with few_threads([8, 50, 1]):
     ...     product = np.ones((8, 50)) @ np.ones((50, 1))
     """
-    is_narrow = max(widths) < WIDE and current_thread() is main_thread()
-    controller = _controller() if is_narrow else None
-    if controller is None:
+    if max(widths) >= WIDE or current_thread() is not main_thread():
         yield
         return
-    with controller.limit(limits=1, user_api="blas"):
+    with _controller().limit(limits=1, user_api="blas"):
         yield
 
 
 @cache
 def _controller() -> Any:
-    """What knows the BLAS libraries of this process, or None without threadpoolctl."""
-    try:
-        from threadpoolctl import ThreadpoolController
-    except ImportError:
-        return None
+    """What knows the BLAS libraries of this process."""
+    from threadpoolctl import ThreadpoolController  # it looks at every library that is loaded
+
     return ThreadpoolController()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from balinp import BALI
-from balinp.threads import WIDE, _controller, few_threads
+from balinp.threads import WIDE, few_threads
 
 
 def threads() -> set[int]:
@@ -88,13 +87,3 @@ def test_training_and_predicting_use_one_and_leave_the_callers_alone(two_threads
     assert seen == [{1}] * 4
     assert after == [{2}] * 2
     assert threads() == {2}
-
-
-def test_without_threadpoolctl_nothing_is_changed(monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
-    _controller.cache_clear()
-    try:
-        with few_threads([3]):
-            pass
-    finally:
-        _controller.cache_clear()
