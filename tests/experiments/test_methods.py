@@ -86,8 +86,7 @@ def test_every_classification_method_beats_the_constant_predictor(
     X, Y, X_test, Y_test = classes
     predictive = shortened(method).fit(X, Y, 0)(X_test)
     assert isinstance(predictive, CategoricalPredictive)
-    # The conjugate prior over-fits: .5 to .9 over seeds of the data and of the network.
-    assert -predictive.logpdf(Y_test).mean() < np.log(3) - 0.15
+    assert -predictive.logpdf(Y_test).mean() < np.log(3) - 0.3
     np.testing.assert_allclose(predictive.probabilities.sum(axis=1), 1, rtol=1e-12)
 
 
