@@ -2,7 +2,7 @@
 
 What a regression says of a label that it has not seen, the inputs do tell. A network that fits the
 labels it has seen less well than that has not learnt what there is, whatever its evidence says:
-then the prior holds it back.
+then the prior is taken for what holds it back.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 from scipy.special import xlogy
 
 from balinp._types import Array
-from balinp.data import Batch, merged
+from balinp.data import Batch
 from balinp.kernels import weighted_sum
 from balinp.likelihood import Likelihood
-from balinp.noise_ceiling import LEAST_DATA, MOST_DATA, errors_left_out
+from balinp.noise_ceiling import MOST_DATA, differing, errors_left_out
 from balinp.pseudo_targets import Trace
 from balinp.sums import Said, total
 from balinp.threads import few_threads
@@ -205,7 +205,8 @@ def attainable_fit(X: Array, Y: Array, w: Array | None) -> float:
     """What regressions tell of labels left out, in nats a datum, less what may be luck.
 
     They are those of `balinp.noise_ceiling.errors_left_out`; of each, the log of the probability
-    that it gives the label, less `DOUBT` standard errors. Minus infinity of too few.
+    that it gives the label, less `DOUBT` standard errors. Minus infinity if
+    there are none.
 
     Derivation: GA-4, LR-6
 
@@ -224,10 +225,7 @@ def attainable_fit(X: Array, Y: Array, w: Array | None) -> float:
     >>> [bool(attainable_fit(X, Y, None) > ignorance(Y, None)) for Y in (stripes, coins)]
     [True, False]
     """
-    w = np.ones(len(X)) if w is None else w
-    X, Y, w = merged(X[w > 0], Y[w > 0], w[w > 0])
-    if len(X) < LEAST_DATA:
-        return -np.inf
+    X, Y, w = differing(X, Y, w)
     return max((_surely(Y, e, w) for e in errors_left_out(X, Y)), default=-np.inf)
 
 

@@ -53,14 +53,12 @@ def noise_ceiling(X: Array, Y: Array, w: Array | None) -> Array:
     >>> noise_ceiling(X, np.sin(X) + noise, None).round(3)
     array([0.012])
     """
-    w = np.ones(len(X)) if w is None else w
-    X, Y, w = merged(X[w > 0], Y[w > 0], w[w > 0])
-    N = len(X)
-    if N < LEAST_DATA:
-        return np.full(Y.shape[1], np.inf)
+    X, Y, w = differing(X, Y, w)
     means = [w @ e**2 for e in errors_left_out(X, Y)]
-    smallest = np.min(means, axis=0, initial=np.inf)
-    return smallest / w.sum() * N / (2 * gammaincinv(N / 2, CHANCE))
+    if not means:
+        return np.full(Y.shape[1], np.inf)
+    N = len(X)
+    return np.min(means, axis=0) / w.sum() * N / (2 * gammaincinv(N / 2, CHANCE))
 
 
 def noise_ceiling_of(batch: Batch) -> Array:
@@ -69,8 +67,19 @@ def noise_ceiling_of(batch: Batch) -> Array:
         return noise_ceiling(*batch.some(MOST_DATA))
 
 
+def differing(X: Array, Y: Array, w: Array | None) -> tuple[Array, Array, Array]:
+    """Rows of positive weight, equal ones merged: a datum is left out with all its copies.
+
+    Derivation: EV-13, GA-4, LR-6
+    """
+    w = np.ones(len(X)) if w is None else w
+    return merged(X[w > 0], Y[w > 0], w[w > 0])
+
+
 def errors_left_out(X: Array, Y: Array) -> Iterator[Array]:
-    """Errors (N, K) at each datum of regressions on all others; none if all inputs are equal.
+    """Errors (N, K) at each datum of regressions on all others.
+
+    None for fewer than `LEAST_DATA`, or if all inputs are equal.
 
     The regressions have a constant, kernels exp(-d^2 / (2 n_in c^2)) with c from `LENGTHS` and d
     distances in units of the inputs' spread, and `PENALTIES`.
@@ -84,7 +93,7 @@ def errors_left_out(X: Array, Y: Array) -> Iterator[Array]:
     """
     from scipy.spatial.distance import pdist, squareform  # longer to import than all of balinp
 
-    if not np.ptp(X, axis=0).any():
+    if len(X) < LEAST_DATA or not np.ptp(X, axis=0).any():
         return
     X = X / np.ptp(X, axis=0).max()  # squares shall not overflow
     squares = squareform(pdist(X, "sqeuclidean")) / (2 * X.var(axis=0).mean() * X.shape[1])

@@ -109,11 +109,16 @@ class EarlyStopping:
         if self.best is None or score > max(self.scores):
             self.best = copied(model)
         self.scores.append(score)
-        return len(self.scores) - 1 - int(np.argmax(self.scores)) >= patience
+        return self._since_best >= patience
+
+    @property
+    def _since_best(self) -> int:
+        """Passes since the best one."""
+        return len(self.scores) - 1 - int(np.argmax(self.scores))
 
     def restored(self, model: BALI, X: Array, Y: Array, **options: Any) -> BALI:
         """The model of the best pass, with the posterior that training would have left it."""
-        if self.best is None or int(np.argmax(self.scores)) == len(self.scores) - 1:
+        if self.best is None or self._since_best == 0:
             return model
         return self.best.fit(X, Y, **options | {"epochs": 0})
 

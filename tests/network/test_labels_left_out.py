@@ -17,6 +17,7 @@ from refits import kernel, refitted
 from balinp import BALI, BALIClassifier
 from balinp._types import Array
 from balinp.data import Data
+from balinp.experiments.patterns import Labelled, logistic, spirals, stripes
 from balinp.gain import Gain
 from balinp.labels_left_out import (
     BEHIND_SHARE,
@@ -34,30 +35,6 @@ from balinp.linearised import LinearisedClasses
 from balinp.noise_ceiling import LEAST_DATA, LENGTHS, MOST_DATA, PENALTIES
 from balinp.passes import Present
 from balinp.step import told
-
-Labelled = tuple[Array, Array]
-
-
-def stripes(rng: np.random.Generator, N: int, flipped: float = 0.0) -> Labelled:
-    """One input, eight stripes of two classes, some labels turned."""
-    x = rng.uniform(0, 8, (N, 1))
-    y = (x[:, 0].astype(int) + (rng.uniform(size=N) < flipped)) % 2
-    return x, y
-
-
-def spirals(rng: np.random.Generator, N: int) -> Labelled:
-    """Two arms of two and a half turns."""
-    t, y = np.sqrt(rng.uniform(0.02, 1, N)), rng.integers(2, size=N)
-    angle = np.pi * (5 * t + y)
-    X = np.c_[t * np.cos(angle), t * np.sin(angle)] + 0.02 * rng.normal(size=(N, 2))
-    return X, y
-
-
-def logistic(rng: np.random.Generator, N: int) -> Labelled:
-    """Logits of variance 5 in five inputs."""
-    X = rng.normal(size=(N, 5))
-    return X, (rng.uniform(size=N) < 1 / (1 + np.exp(-X.sum(axis=1)))).astype(int)
-
 
 # What can be told -------------------------------------------------------------------------------
 
@@ -115,7 +92,7 @@ def test_frequencies_of_the_classes_are_ignorance(rng) -> None:
 
 @pytest.mark.equation("GA-4")
 def test_many_data_are_looked_at_in_part(rng) -> None:
-    X, y = stripes(rng, 2 * MOST_DATA)
+    X, y = stripes(rng, 2 * MOST_DATA, 0.0)
     Y = np.eye(2)[y]
     chosen = np.sort(np.random.default_rng(0).choice(len(X), MOST_DATA, replace=False))
     fit = Fit.of(Data(X, Y, None).whole, 100.0, [1.0, 1.0])
@@ -196,7 +173,7 @@ def test_when_it_is_lost() -> None:
 
 @pytest.mark.equation("GA-4")
 def test_nothing_is_asked_where_the_prior_is_weak_already(rng) -> None:
-    X, y = stripes(rng, 60)
+    X, y = stripes(rng, 60, 0.0)
     batch = Data(X, np.eye(2)[y], None).whole
     least = least_precision(1, 2)
     assert Fit.of(batch, 100.0, [1.01 * least, 1.0]).is_asked
@@ -224,7 +201,7 @@ def training(
 
 @pytest.mark.equation("GA-4")
 def test_the_prior_is_weakened_while_the_fit_is_behind() -> None:
-    X, y = stripes(np.random.default_rng(0), 100)
+    X, y = stripes(np.random.default_rng(0), 100, 0.0)
     _, lam, fits = training((X - 4) / 2, y)
     behind = np.array([fit.is_behind for fit in fits])
     assert not behind[:10].any()
@@ -247,7 +224,7 @@ def test_the_prior_is_not_weakened_without_end(rng, monkeypatch) -> None:
 
 @pytest.mark.equation("GA-1", "GA-4")
 def test_having_caught_up_the_present_gain_is_the_best(rng) -> None:
-    X, y = spirals(rng, 300)
+    X, y = spirals(rng, 300, 2.5)
     model, _, fits = training(X, y, epochs=200)
     assert any(fit.has_caught_up for fit in fits)
     assert model.hyper.gain.best_precision < 0.05
@@ -256,7 +233,7 @@ def test_having_caught_up_the_present_gain_is_the_best(rng) -> None:
 
 @pytest.mark.equation("GA-4")
 def test_training_begins_again_where_nothing_is_learnt() -> None:
-    X, y = logistic(np.random.default_rng(1), 100)
+    X, y = logistic(np.random.default_rng(1), 100, 5)
     states: list[tuple[float, int]] = []
 
     def note(model: BALI) -> None:
@@ -271,7 +248,7 @@ def test_training_begins_again_where_nothing_is_learnt() -> None:
     assert abs(np.log(lam[first] / start / WEAKER)) < 0.1
     assert len(model.history) == 200, "what was in vain is not hidden"
     assert model.steps == 180
-    X_new, y_new = logistic(np.random.default_rng(7), 1000)
+    X_new, y_new = logistic(np.random.default_rng(7), 1000, 5)
     nll = -np.log(model.predict(X_new).probabilities[np.arange(1000), y_new]).mean()
     assert nll < 0.65
 
@@ -286,7 +263,7 @@ def test_it_begins_again_only_for_a_pass_to_come(
     fit = Fit([0.5, 1.0], 1e-3, attainable=-0.5, ignorance=-0.7, steps=30.0)
     monkeypatch.setattr("balinp.hyper_parameters.Fit.of", lambda *a: fit)
     monkeypatch.setattr("balinp.labels_left_out.NOTHING", np.inf)
-    X, y = logistic(np.random.default_rng(1), 60)
+    X, y = logistic(np.random.default_rng(1), 60, 5)
     model = BALI((5,), "categorical", prior=prior)
     model.fit(X, np.eye(2)[y], epochs=epochs, batch_size=batch_size)
     assert model.steps > 0
@@ -330,7 +307,7 @@ def test_what_keeps_up_is_as_without(rng, monkeypatch) -> None:
 
 @pytest.mark.equation("GA-4")
 def test_it_is_asked_in_a_fit_of_labels_with_a_prior_to_learn(rng) -> None:
-    X, y = stripes(rng, 60)
+    X, y = stripes(rng, 60, 0.0)
     model, lam, fits = training(X, y, epochs=30, prior_precision=0.3)
     assert (lam == 0.3).all()
     assert fits[-1].steps == 0
@@ -351,9 +328,9 @@ def test_it_is_asked_in_a_fit_of_labels_with_a_prior_to_learn(rng) -> None:
     ("made", "hidden", "loss"),
     [
         # Without it .56 and .49; .60 and .62; .69 and .69.
-        (lambda rng: stripes(rng, 200), (50,), 0.42),
-        (lambda rng: spirals(rng, 400), (50,), 0.35),
-        (lambda rng: logistic(rng, 100), (50, 50), 0.62),
+        (lambda rng: stripes(rng, 200, 0.0), (50,), 0.42),
+        (lambda rng: spirals(rng, 400, 2.5), (50,), 0.35),
+        (lambda rng: logistic(rng, 100, 5), (50, 50), 0.62),
     ],
     ids=["stripes", "spirals", "logistic"],
 )
